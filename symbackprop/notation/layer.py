@@ -1,0 +1,108 @@
+"""A layer: its declarations and its forward equations, as immutable values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from symbackprop.errors import InternalError, Place
+from symbackprop.notation.nodes import Expr, Index, Read, Size
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input: `x[N, C] outside 0`. `kind` is "real" or "integer"; `outside` is None where no read may fall outside."""
+
+    name: str
+    axes: tuple[Size, ...]
+    kind: str = "real"
+    outside: Expr | None = None
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameter:
+    """`param NAME = default [integer]`."""
+
+    name: str
+    default: Fraction
+    integer: bool = False
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedSize:
+    """`size NAME = value`, of other sizes and integer parameters."""
+
+    name: str
+    value: Expr
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`range index = extent`: the index runs over 0 ... extent - 1 wherever it stands."""
+
+    index: str
+    extent: Expr
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """`require CONDITION`, of sizes and integer parameters; checked at the call."""
+
+    condition: Expr
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """`name[indices] = body`; the indices are free in the body, all others in it are bound by reductions."""
+
+    name: str
+    indices: tuple[Index, ...]
+    body: Expr
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def element(self) -> Read:
+        """The left-hand side as a read."""
+        return Read(self.name, self.indices)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The forward equations of one layer. `doc` is its description, `source` the text that it was read from."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    parameters: tuple[Hyperparameter, ...]
+    sizes: tuple[DerivedSize, ...]
+    ranges: tuple[Range, ...]
+    requirements: tuple[Requirement, ...]
+    definitions: tuple[Definition, ...]
+    outputs: tuple[str, ...]
+    doc: str = field(default="", compare=False)
+    file: str = field(default="", compare=False)
+
+    def tensor(self, name: str) -> Tensor | None:
+        """The input of this name, or None."""
+        return next((t for t in self.inputs if t.name == name), None)
+
+    def definition(self, name: str) -> Definition:
+        """The definition of this name."""
+        for definition in self.definitions:
+            if definition.name == name:
+                return definition
+        raise InternalError(f"layer {self.name} has no definition {name}")
+
+    def axes(self, name: str) -> tuple[Expr, ...]:
+        """The extents of the axes of an input or a definition."""
+        tensor = self.tensor(name)
+        return tensor.axes if tensor is not None else tuple(i.extent for i in self.definition(name).indices)
+
+    @property
+    def real_inputs(self) -> tuple[Tensor, ...]:
+        """The inputs that are differentiated, in declared order."""
+        return tuple(t for t in self.inputs if t.kind == "real")
