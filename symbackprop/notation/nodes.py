@@ -43,6 +43,13 @@ class Infinity(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class Constant(Expr):
+    """A named real constant; `pi` is the only one (it comes in with the derivative of erf)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Size(Expr):
     """The size of an axis, declared by a tensor (`N` in `x[N, C]`) or by a `size` statement."""
 
