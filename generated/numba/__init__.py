@@ -1,0 +1,1 @@
+"""The layers' modules for numba, written by `symbackprop generate`; do not edit."""

@@ -1,0 +1,1 @@
+"""The layers' modules for numpy, written by `symbackprop generate`; do not edit."""

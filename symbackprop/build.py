@@ -1,0 +1,139 @@
+"""The pipeline on one page.
+
+| stage | function here | in | out |
+| --- | --- | --- | --- |
+| read | `load` | the name of a built-in layer, or the path of an `.eq` file | `Layer` |
+| differentiate | `derive` | `Layer` | `Derivation` |
+| plan, lower, emit | `module` | `Derivation`, backend | the text of a module |
+| write | `generate` | layers, backends, folder | files, or what differs on disk |
+| check | `check` | layers, backends, seed | verdicts, one an examination |
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import keyword
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from symbackprop import equations
+from symbackprop.calculus.derivation import Derivation
+from symbackprop.calculus.derive import derive
+from symbackprop.emit.numba_module import numba_module
+from symbackprop.emit.numpy_module import numpy_module
+from symbackprop.errors import InternalError, UserError
+from symbackprop.loops.lower import lower
+from symbackprop.notation.layer import Layer
+from symbackprop.notation.reader import read_file
+from symbackprop.program.plan import plan
+from symbackprop.program.statements import Program
+from symbackprop.writing import Difference, compare, stale, write
+
+__all__ = ["BACKENDS", "check", "derive", "generate", "generated_folder", "load", "module", "texts"]
+
+BACKENDS: dict[str, Callable[[Program], str]] = {
+    "numpy": numpy_module,
+    "numba": lambda program: numba_module(lower(program)),
+}
+
+_PACKAGE_TEXT = '"""{what}, written by `symbackprop generate`; do not edit."""\n'
+
+
+def load(source: str | Path) -> Layer:
+    """The layer of a built-in name, or of an equation file (anything with a dot or a slash in it is a path).
+
+    Raises: UserError for an unknown name or a path that is no file; NotationError for what cannot be read.
+    """
+    if str(source) in equations.names():
+        return equations.load(str(source))
+    path = Path(source)
+    if path.is_dir():
+        raise UserError(f"{source} is a folder; give the path of an .eq file, or one of: {', '.join(equations.names())}")
+    if path.is_file():
+        return read_file(path)
+    if path.suffix or len(path.parts) > 1:
+        raise UserError(f"there is no file {source}")
+    near = difflib.get_close_matches(str(source), equations.names(), n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    known = ", ".join(equations.names())
+    raise UserError(f"there is no layer called {source}{meant}\nlayers: {known}; or give the path of an .eq file")
+
+
+def module(derivation: Derivation, backend: str) -> str:
+    """The text of the layer's module for one of `BACKENDS`."""
+    text = BACKENDS[backend](plan(derivation))
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        raise InternalError(f"the {backend} module of {derivation.layer.name} is not Python: {error}") from error
+    return text
+
+
+def texts(
+    layers: Sequence[Layer], backends: Sequence[str], done: Callable[[str], None] = lambda _: None
+) -> dict[PurePosixPath, str]:
+    """The modules of the layers, by their paths `backend/layer.py`. `done` hears of each layer when it is made."""
+    _refuse_bad_names(layers)
+    made: dict[PurePosixPath, str] = {}
+    for layer in layers:
+        derivation = derive(layer)
+        for backend in backends:
+            made[PurePosixPath(backend, f"{layer.name}.py")] = module(derivation, backend)
+        done(layer.name)
+    return made
+
+
+def _refuse_bad_names(layers: Sequence[Layer]) -> None:
+    first: dict[str, Layer] = {}
+    for layer in layers:
+        if keyword.iskeyword(layer.name) or layer.name.startswith("__"):
+            raise UserError(f"a module cannot be called {layer.name}: Python keeps this name; rename the layer")
+        other = first.setdefault(layer.name.lower(), layer)
+        if other is not layer:
+            raise UserError(f"two layers would share one file: {other.name} ({other.file}), {layer.name} ({layer.file})")
+
+
+def generated_folder() -> Path:
+    """Where the modules of the built-in layers are: `generated/` of the checkout, or inside the installed package."""
+    package = Path(__file__).parent
+    inside = package / "generated"
+    return inside if inside.is_dir() else package.parent / "generated"
+
+
+def generate(
+    layers: Sequence[Layer] | None = None,
+    backends: Sequence[str] = tuple(BACKENDS),
+    out: Path | None = None,
+    check: bool = False,
+    done: Callable[[str], None] = lambda _: None,
+) -> tuple[Difference, ...]:
+    """Write `out/backend/layer.py`, all of them or none. Gives: what was different on disk before.
+
+    Without layers: all built-in ones, and modules that nothing makes any more are removed. Without `out`:
+    `generated_folder()`, with its package files. With `check` nothing is written or removed.
+    """
+    folder = out or generated_folder()
+    made = texts(layers if layers is not None else built_in(), backends, done)
+    if folder.resolve() == generated_folder().resolve():
+        made = {**_package_files(backends), **made}
+    changed = compare(folder, made)
+    gone = stale(folder, backends, made) if layers is None else ()
+    if not check:
+        write(folder, {path: text for path, text in made.items() if folder / path in {c.path for c in changed}})
+        for old in gone:
+            old.path.unlink()
+    return (*changed, *gone)
+
+
+def built_in() -> tuple[Layer, ...]:
+    """All built-in layers, in the order of their list."""
+    return tuple(equations.load(name) for name in equations.names())
+
+
+def _package_files(backends: Iterable[str]) -> dict[PurePosixPath, str]:
+    # without these `symbackprop.generated.numpy` would be no package in the eyes of a wheel
+    whole = {PurePosixPath("__init__.py"): _PACKAGE_TEXT.format(what="The layers' modules, a folder for each backend")}
+    return whole | {
+        PurePosixPath(b, "__init__.py"): _PACKAGE_TEXT.format(what=f"The layers' modules for {b}") for b in backends
+    }
