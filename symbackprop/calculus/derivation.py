@@ -77,6 +77,7 @@ class Derivation:
 
     `staged` goes backward through the definitions, then to the inputs; each stage may read the gradients of the
     stages before it. `closed` has one stage an input where substituting the stages leads to a shorter form.
+    `auxiliary` are integer tensors of the forward pass that gradients read: where a `max` or `min` was attained.
     `conditions` hold for every call (a stride of at least 1). `assumptions` says in words what is assumed.
     """
 
@@ -85,6 +86,7 @@ class Derivation:
     closed: tuple[Stage, ...]
     conditions: tuple[Expr, ...]
     assumptions: tuple[str, ...]
+    auxiliary: tuple[Definition, ...] = ()
 
     def stage(self, tensor: str) -> Stage:
         """The last stage of a tensor: its closed form if there is one."""

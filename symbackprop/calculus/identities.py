@@ -1,0 +1,346 @@
+"""The named identities: each one function, its equation the docstring; what does not apply comes back as it was.
+
+Nothing is expanded, except inside `vanishing_sums`, which keeps an expansion only if it is zero: a centred sum
+must not become a difference of large sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symbackprop.calculus.integer import Facts, holds
+from symbackprop.calculus.match import replace_matches
+from symbackprop.notation.binding import canonical, free_indices, substitute
+from symbackprop.notation.layer import Definition, Layer
+from symbackprop.notation.nodes import (
+    ONE,
+    TRUE,
+    ZERO,
+    Add,
+    Call,
+    Compare,
+    Delta,
+    Expr,
+    Index,
+    Logic,
+    Mul,
+    Number,
+    Parameter,
+    Pow,
+    Read,
+    Reduce,
+    Size,
+    Where,
+    add,
+    both,
+    divide,
+    mul,
+    parts,
+    power,
+    rebuild,
+    reduce,
+    walk,
+    where,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """`coefficient * base_1^e_1 * base_2^e_2 ...` with rational exponents, bases in the order of their first factor."""
+
+    coefficient: Fraction
+    powers: tuple[tuple[Expr, Fraction], ...]
+
+    @classmethod
+    def of(cls, expr: Expr) -> Product:
+        coefficient, powers = Fraction(1), dict[Expr, tuple[Expr, Fraction]]()
+        if isinstance(expr, Where) and expr.other == ZERO and expr.then != ONE:  # [c] v = v [c]
+            expr = mul(expr.then, Where(expr.condition, ONE, ZERO))
+        for factor in expr.factors if isinstance(expr, Mul) else (expr,):
+            if isinstance(factor, Number):
+                coefficient *= factor.value
+                continue
+            base, exponent = _base_and_exponent(factor)
+            key = canonical(base)
+            powers[key] = (base, powers[key][1] + exponent if key in powers else exponent)
+        return cls(coefficient, tuple((b, e) for b, e in powers.values() if e))
+
+    def expr(self) -> Expr:
+        return mul(Number(self.coefficient), *(power(b, Number(e)) for b, e in self.powers))
+
+    def key(self) -> frozenset[tuple[Expr, Fraction]]:
+        """Equal for like terms."""
+        return frozenset((canonical(b), e) for b, e in self.powers)
+
+
+def _base_and_exponent(factor: Expr) -> tuple[Expr, Fraction]:
+    match factor:
+        case Pow(base, Number(e)):
+            return base, e
+        case _:
+            return factor, Fraction(1)
+
+
+def tidy(expr: Expr, facts: Facts) -> Expr:
+    """Like powers, like terms, guards and constants in their places, from the inside out. Nothing is expanded."""
+    expr = rebuild(expr, tuple(tidy(p, facts) for p in parts(expr)))
+    match expr:
+        case Call("sqrt", (u,)):
+            return tidy(power(u, Number(Fraction(1, 2))), facts)
+        case Pow():
+            return power_of_power(expr)
+        case Mul():
+            return like_powers(guards_first(expr))
+        case Add():
+            return like_terms(expr)
+        case Where():
+            return decided_branches(expr, facts)
+        case Reduce("sum", _, _):
+            return constants_out(expr)
+        case _:
+            return expr
+
+
+def power_of_power(expr: Pow) -> Expr:
+    """`(x^a)^n = x^(a n)` and `(a b)^n = a^n b^n` for an integer n, and `(x^(1/2))^a = x^(a/2)`."""
+    match expr:
+        case Pow(Pow(base, Number(a)), Number(b)) if b.denominator == 1 or a.denominator == 2:
+            return power(base, Number(a * b))
+        case Pow(Mul(factors), Number(b)) if b.denominator == 1:
+            return like_powers(
+                mul(*(power_of_power(p) if isinstance(p := power(f, expr.exponent), Pow) else p for f in factors))
+            )
+        case _:
+            return expr
+
+
+def like_powers(expr: Expr) -> Expr:
+    """`x^a * x^b = x^(a + b)`, numbers gathered in front."""
+    if not isinstance(expr, Mul):
+        return expr
+    product = Product.of(expr)
+    unchanged = len(product.powers) == sum(not isinstance(f, Number) for f in expr.factors)
+    return expr if unchanged else product.expr()
+
+
+def like_terms(expr: Add) -> Expr:
+    """`a t + b t = (a + b) t`."""
+    sums: dict[frozenset[tuple[Expr, Fraction]], Product] = {}
+    for term in expr.terms:
+        product = Product.of(term)
+        key = product.key()
+        if key in sums:
+            product = Product(product.coefficient + sums[key].coefficient, sums[key].powers)
+        sums[key] = product
+    if len(sums) == len(expr.terms):
+        return expr
+    return add(*(p.expr() for p in sums.values() if p.coefficient))
+
+
+def guards_first(expr: Mul) -> Expr:
+    """`a [c] v = [c] a v`: what a condition guards stays behind it, so that it is not evaluated elsewhere."""
+    for at, factor in enumerate(expr.factors):
+        if isinstance(factor, Where):
+            rest = (expr.factors[:at], expr.factors[at + 1 :])
+            if factor.other == ZERO:
+                return _guarded(factor.condition, mul(*rest[0], factor.then, *rest[1]))
+            if factor.then == ZERO:
+                return where(factor.condition, ZERO, mul(*rest[0], factor.other, *rest[1]))
+    return expr
+
+
+def _guarded(condition: Expr, value: Expr) -> Expr:
+    """`[c] [d] v = [c and d] v`."""
+    value = guards_first(value) if isinstance(value, Mul) else value
+    if isinstance(value, Where) and value.other == ZERO:
+        return where(both(condition, value.condition), value.then, ZERO)
+    if value == ZERO:
+        return ZERO
+    return where(condition, like_powers(value), ZERO)
+
+
+def decided_branches(expr: Where, facts: Facts) -> Expr:
+    """A condition that always holds is left out, nested guards are one guard, and `[i = j] = delta(i, j)`."""
+    if expr.then == expr.other:
+        return expr.then
+    if expr.other != ZERO:
+        return expr
+    if (
+        isinstance(expr.then, Number)
+        and isinstance(c := expr.condition, Compare)
+        and c.operation == "=="
+        and integral(c, facts)
+    ):
+        return mul(expr.then, Delta(c.left, c.right))
+    condition = both(*(c for c in conjuncts(expr.condition) if not (integral(c, facts) and holds(c, facts))))
+    return _guarded(condition, expr.then) if condition != TRUE else expr.then
+
+
+def conjuncts(condition: Expr) -> tuple[Expr, ...]:
+    """The conditions that an `and` joins."""
+    return condition.arguments if isinstance(condition, Logic) and condition.operation == "and" else (condition,)
+
+
+def integral(condition: Expr, facts: Facts) -> bool:
+    """Whether a condition compares integers: indices, sizes, integer parameters and elements of integer tensors."""
+    return isinstance(condition, Compare) and not any(
+        isinstance(e, Call)
+        or (isinstance(e, Parameter) and not e.integer)
+        or (isinstance(e, Read) and e.tensor not in facts.integers)
+        for e in walk(condition)
+    )
+
+
+def constants_out(expr: Reduce) -> Expr:
+    """`sum_i c f_i = c sum_i f_i` and `sum_{i=0}^{n-1} c = n c`, for a factor or a guard without i."""
+    bound, body = expr.indices, expr.body
+    if body == ZERO:
+        return ZERO
+    outer: tuple[Expr, ...] = ()
+    if isinstance(body, Where) and body.other == ZERO:
+        outer = tuple(c for c in conjuncts(body.condition) if not depends(c, bound))
+        inner = tuple(c for c in conjuncts(body.condition) if depends(c, bound))
+        value, guard = body.then, both(*inner)
+    else:
+        value, guard = body, TRUE
+    factors = value.factors if isinstance(value, Mul) else (value,)
+    out = [f for f in factors if not depends(f, bound)]
+    rest = where(guard, mul(*(f for f in factors if depends(f, bound))), ZERO)
+    if not out and not outer and all(depends(rest, (i,)) for i in bound):
+        return expr
+    counts = [i.extent for i in bound if not depends(rest, (i,))]
+    summed = reduce("sum", (i for i in bound if depends(rest, (i,))), rest)
+    result = like_powers(mul(*out, *counts, summed))
+    return _guarded(both(*outer), result) if outer else result
+
+
+def depends(expr: Expr, bound: Iterable[Index]) -> bool:
+    """Whether one of the indices is free in the expression."""
+    free = free_indices(expr)
+    return any(i in free for i in bound)
+
+
+# -- identities that rest on the definitions of the layer ----------------------------------------------------------
+
+
+def vanishing_sums(expr: Expr, layer: Layer, facts: Facts) -> Expr:
+    """`sum_i (x_i - mu) = 0` where `mu` is defined as the mean of x, and what else cancels by the definitions."""
+    expr = rebuild(expr, tuple(vanishing_sums(p, layer, facts) for p in parts(expr)))
+    if isinstance(expr, Reduce) and expr.operation == "sum" and _worth_expanding(expr.body):
+        total = add(*(tidy(Reduce("sum", expr.indices, t), facts) for t in _expanded(expr.body)))
+        if tidy(sums_by_definition(total, layer), facts) == ZERO:
+            return ZERO
+    return expr
+
+
+def _worth_expanding(body: Expr) -> bool:
+    factors = body.factors if isinstance(body, Mul) else (body,)
+    return sum(isinstance(f, Add) for f in factors) == 1 and not any(isinstance(f, Where) for f in factors)
+
+
+def _expanded(body: Expr) -> list[Expr]:
+    """`a (b + c) = a b + a c`, for one sum among the factors."""
+    factors = body.factors if isinstance(body, Mul) else (body,)
+    at = next(i for i, f in enumerate(factors) if isinstance(f, Add))
+    return [mul(*factors[:at], term, *factors[at + 1 :]) for term in parts(factors[at])]
+
+
+def sums_by_definition(expr: Expr, layer: Layer) -> Expr:
+    """`sum_i x_i = m mu` where `mu = mean_i(x_i)` is a definition, and `sum_i x_i = s` where `s` is."""
+    for definition in layer.definitions:
+        pattern = definition.body
+        if isinstance(pattern, Reduce) and pattern.operation in ("sum", "mean"):
+            count = mul(*(i.extent for i in pattern.indices)) if pattern.operation == "mean" else ONE
+            expr = replace_matches(
+                expr,
+                Reduce("sum", pattern.indices, pattern.body),
+                definition.indices,
+                lambda found, d=definition, m=count: mul(m, Read(d.name, tuple(found[i] for i in d.indices))),  # type: ignore[misc]
+            )
+    return expr
+
+
+def definitions_put_back(expr: Expr, definition: Definition, facts: Facts) -> list[Expr]:
+    """A definition `v = a^e * rest` solved for one factor: `a = (v / rest)^(1/e)`, put in wherever `a` stands.
+
+    So `x - mu` becomes `xhat * sqrt(var + eps)`, and the roots cancel with others. One candidate for each factor
+    in which all indices of the definition stand; the caller keeps the one that is shorter.
+    """
+    product = Product.of(tidy(definition.body, facts))
+    candidates: list[Expr] = []
+    for base, exponent in product.powers:
+        if (
+            abs(exponent) != 1
+            or set(definition.indices) - set(free_indices(base))
+            or not isinstance(base, Add | Call | Read)
+        ):
+            continue
+        rest = Product(product.coefficient, tuple((b, e) for b, e in product.powers if b != base))
+        solved = power(divide(definition.element, rest.expr()), Number(exponent))
+        put = replace_matches(expr, base, definition.indices, lambda found, s=solved: substitute(s, found))  # type: ignore[misc]
+        put = put if put is expr else tidy(put, facts)
+        if put != expr:
+            candidates.append(put)
+    return candidates
+
+
+def common_factor(expr: Expr) -> Expr:
+    """`a b + a c = a (b + c)`; sizes are cleared from denominators: `b + c/m = (m b + c)/m`."""
+    if not isinstance(expr, Add):
+        return expr
+    products = [Product.of(t) for t in expr.terms]
+    shared: list[tuple[Expr, Fraction]] = []
+    for base, _ in (pair for p in products for pair in p.powers):
+        key = canonical(base)
+        if any(canonical(b) == key for b, _ in shared):
+            continue
+        exponents = [next((e for b, e in p.powers if canonical(b) == key), Fraction(0)) for p in products]
+        common = _common_exponent(base, exponents)
+        if common:
+            shared.append((base, common))
+    coefficient = _common_coefficient([p.coefficient for p in products])
+    if not shared and coefficient == 1:
+        return expr
+    shared.sort(
+        key=lambda pair: (pair[1] < 0, not isinstance(pair[0], Size))
+    )  # numerators, sizes, then other denominators
+    outside = Product(coefficient, tuple(shared)).expr()
+    inside = [_without(p, coefficient, shared) for p in products]
+    return mul(outside, add(*(p.expr() for p in sorted(inside, key=_reading_order))))
+
+
+def _reading_order(product: Product) -> tuple[bool, bool, int]:
+    """Positive terms first, then those without a sum, then the shorter ones: m g - sum(g) - xhat sum(g xhat)."""
+    term = product.expr()
+    return product.coefficient < 0, any(isinstance(e, Reduce) for e in walk(term)), sum(1 for _ in walk(term))
+
+
+def _without(product: Product, coefficient: Fraction, shared: list[tuple[Expr, Fraction]]) -> Product:
+    """A term divided by the common factor: the sizes that clear a denominator in front, sums last."""
+    powers = {canonical(b): (b, e) for b, e in product.powers}
+    cleared: list[tuple[Expr, Fraction]] = []
+    for base, common in shared:
+        left = powers.pop(canonical(base), (base, Fraction(0)))[1] - common
+        if left:
+            cleared.append((base, left))
+    rest = sorted(powers.values(), key=lambda pair: isinstance(pair[0], Reduce))
+    return Product(product.coefficient / coefficient, (*cleared, *rest))
+
+
+def _common_exponent(base: Expr, exponents: list[Fraction]) -> Fraction:
+    if isinstance(base, Size):
+        return min(*exponents, Fraction(0)) if min(exponents) < 0 else min(exponents)
+    if all(e > 0 for e in exponents):
+        return min(exponents)
+    if all(e < 0 for e in exponents):
+        return max(exponents)
+    return Fraction(0)
+
+
+def _common_coefficient(coefficients: list[Fraction]) -> Fraction:
+    magnitude = abs(coefficients[0])
+    if any(abs(c) != magnitude for c in coefficients):
+        return Fraction(1)
+    return -magnitude if all(c < 0 for c in coefficients) else magnitude
