@@ -1,0 +1,350 @@
+"""An expression as LaTeX, as a good textbook would set it: one rule for each kind of node.
+
+A piece of LaTeX comes with how tightly it binds, so that parentheses stand only where they are needed. Meaning
+is never touched: the only freedom taken is the order of commuting factors (numbers, sizes and hyperparameters
+first, sums last) and of a leading minus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+
+from symbackprop.emit.latex_conditions import conjuncts, spell_conditions
+from symbackprop.emit.latex_names import SPELLING, Spelling, escape
+from symbackprop.emit.latex_products import arrange, split_sign
+from symbackprop.errors import InternalError
+from symbackprop.notation.nodes import (
+    ZERO,
+    Add,
+    Arg,
+    Call,
+    Clip,
+    Compare,
+    Constant,
+    Delta,
+    Expr,
+    FloorDiv,
+    Index,
+    Infinity,
+    Logic,
+    Mod,
+    Mul,
+    Number,
+    Parameter,
+    Partial,
+    Pow,
+    Read,
+    Reduce,
+    Size,
+    Where,
+    add,
+    mul,
+    number,
+    power,
+)
+
+SUM, PRODUCT, POWER, ATOM = range(4)  # how tightly a piece binds; it is bracketed in a tighter place
+FUNCTION = {
+    **{name: f"\\{name}" for name in ("exp", "log", "tanh", "sin", "cos", "max", "min")},
+    **{name: rf"\operatorname{{{name}}}" for name in ("sign", "sigmoid", "relu", "softplus", "erf")},
+}
+TALL = (r"\frac", r"\sum", r"\prod", r"\left", r"\begin", r"\substack")
+
+
+def latex(expr: Expr, spelling: Spelling = SPELLING) -> str:
+    r"""The LaTeX of an expression, for mathematics mode.
+
+    >>> from symbackprop.notation.nodes import Index, Read, Reduce, Size
+    >>> n = Index("n", Size("N"))
+    >>> latex(Reduce("mean", (n,), Read("x", (n,))))
+    '\\frac{1}{N} \\, \\sum_{n=0}^{N-1} x_{n}'
+    """
+    return Printer(spelling).text(expr)
+
+
+def bracket(text: str) -> str:
+    r"""`(text)`, with brackets that grow where the text is tall."""
+    return rf"\left( {text} \right)" if any(mark in text for mark in TALL) else f"({text})"
+
+
+def juxtapose(parts: Sequence[str]) -> str:
+    """Factors side by side; a thin space where letters would run together, a dot before a digit."""
+    text = parts[0]
+    for before, part in pairwise(parts):
+        wide = any(mark in before + part for mark in (r"\mathrm", r"\frac", r"\operatorname", r"\sqrt", r"\sum"))
+        joint = r" \cdot " if part[0].isdigit() else r" \, " if wide else " "
+        text += joint + part
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """Prints expressions in one place: inside a script or not, and under the divisibilities that hold there."""
+
+    spelling: Spelling
+    script: bool = False
+    exact: tuple[tuple[Expr, Expr], ...] = ()
+
+    def text(self, expr: Expr, place: int = SUM) -> str:
+        """The LaTeX, bracketed where it binds less tightly than its place asks for."""
+        text, binds = self.piece(expr)
+        return bracket(text) if binds < place else text
+
+    def inside_script(self) -> Printer:
+        return replace(self, script=True)
+
+    def piece(self, expr: Expr) -> tuple[str, int]:
+        """The LaTeX and how tightly it binds."""
+        match expr:
+            case Number(value):
+                return spell_number(value)
+            case Infinity(sign):
+                return (r"\infty", ATOM) if sign > 0 else (r"-\infty", SUM)
+            case Constant(name) | Size(name) | Parameter(name, _):
+                return self.spelling.symbol(name), ATOM
+            case Index():
+                return self.spelling.index(expr), ATOM
+            case Read():
+                return self._read(expr)
+            case Add(terms):
+                return self._sum(terms), SUM
+            case Mul():
+                return self._signed_product(expr)
+            case Pow(base, exponent):
+                return self._power(base, exponent)
+            case FloorDiv(dividend, divisor):
+                return self._quotient(dividend, divisor)
+            case Mod(dividend, divisor):
+                return rf"{self.text(dividend, PRODUCT)} \bmod {self.text(divisor, ATOM)}", SUM
+            case Clip(value, low, high):
+                return rf"\operatorname{{clip}}({', '.join(map(self.text, (value, low, high)))})", ATOM
+            case Call(function, arguments):
+                return self._call(function, arguments)
+            case Reduce():
+                return self._reduce(expr)
+            case Arg(operation, indices, body):
+                over = self._limits(indices, ())
+                return rf"\operatorname*{{arg\,{operation}}}_{over} {self.text(body, POWER)}", PRODUCT
+            case Compare() | Logic():
+                return r",\; ".join(spell_conditions(self, conjuncts(expr))), SUM
+            case Where(condition, then, other):
+                return self._where(condition, then, other)
+            case Delta(left, right):
+                inner = self.inside_script()
+                return rf"\delta_{{{inner.text(left)},\,{inner.text(right)}}}", ATOM
+            case Partial(value, variable):
+                return self._partial(value, variable)
+            case _:
+                raise InternalError(f"{type(expr).__name__} has no LaTeX")
+
+    def _read(self, read: Read) -> tuple[str, int]:
+        inner = read.tensor.removeprefix("grad_")
+        if inner == read.tensor or not inner or read.tensor in dict(self.spelling.names):
+            return self.element(read), ATOM
+        below = self._differential(Read(inner, read.indices))
+        return rf"\frac{{\partial {self.spelling.loss}}}{{{below}}}", POWER
+
+    def _differential(self, read: Read) -> str:
+        return rf"\partial {self.element(read)}"
+
+    def element(self, read: Read) -> str:
+        """A tensor with its subscripts."""
+        symbol = self.spelling.symbol(read.tensor)
+        inner = self.inside_script()
+        spelled = [inner.text(i) for i in read.indices]
+        comma = "," if all(isinstance(i, Index | Number) for i in read.indices) else r",\,"
+        return f"{symbol}_{{{comma.join(spelled)}}}" if spelled else symbol
+
+    def _sum(self, terms: tuple[Expr, ...]) -> str:
+        first = next((at for at, t in enumerate(terms) if not split_sign(t)[0]), 0)
+        ordered = (terms[first], *terms[:first], *terms[first + 1 :])
+        text = self.text(ordered[0], SUM if split_sign(ordered[0])[0] else PRODUCT)
+        for term in ordered[1:]:
+            text += " " + self.signed(term)
+        return text
+
+    def signed(self, term: Expr) -> str:
+        """A later term of a sum, with its sign."""
+        negative, size = split_sign(term)
+        return f"{'-' if negative else '+'} {self.text(size, PRODUCT)}"
+
+    def _signed_product(self, product: Mul) -> tuple[str, int]:
+        negative, size = split_sign(product)
+        if negative:
+            return f"-{self.text(size, PRODUCT)}", SUM
+        text = juxtapose(self.product_parts(product.factors))
+        return text, PRODUCT
+
+    def product_parts(self, factors: tuple[Expr, ...]) -> list[str]:
+        """The factors as they stand side by side: fractions put together, sums last."""
+        groups = arrange(factors)
+        texts: list[str] = []
+        for at, group in enumerate(groups):
+            last = at == len(groups) - 1
+            if group.below:
+                texts.append(rf"\frac{{{self._row(group.above)}}}{{{self._row(group.below)}}}")
+            else:
+                texts.extend(self._factor(f, last and f is group.above[-1]) for f in group.above)
+        return texts
+
+    def _factor(self, factor: Expr, last: bool) -> str:
+        """A sum sign reaches over all that stands behind it, so only the last factor goes without brackets."""
+        open_ended = isinstance(factor, Reduce | Where | Arg)
+        if isinstance(factor, Mod) or not open_ended or last:
+            return self.text(factor, PRODUCT)
+        return bracket(self.text(factor))
+
+    def _row(self, factors: tuple[Expr, ...]) -> str:
+        if not factors:
+            return "1"
+        return self.text(factors[0]) if len(factors) == 1 else juxtapose([self._factor(f, False) for f in factors])
+
+    def _power(self, base: Expr, exponent: Expr) -> tuple[str, int]:
+        match exponent:
+            case Number(value) if value == Fraction(1, 2):
+                return rf"\sqrt{{{self.text(base)}}}", ATOM
+            case Number(value) if value < 0 and (value.denominator == 1 or value == Fraction(-1, 2)):
+                return rf"\frac{{1}}{{{self.text(power(base, Number(-value)))}}}", POWER
+            case Number(value) if isinstance(base, Call) and value.denominator == 1 and base.function in FUNCTION:
+                name, (argument, *rest) = FUNCTION[base.function], base.arguments
+                if not rest:
+                    return f"{name}^{{{value}}}{bracket(self.text(argument))}", POWER
+        raised = str(exponent.value) if isinstance(exponent, Number) else self.inside_script().text(exponent)
+        return f"{self.text(base, ATOM)}^{{{raised}}}", POWER
+
+    def _quotient(self, dividend: Expr, divisor: Expr) -> tuple[str, int]:
+        """A floor, or a plain fraction where a guard says that the division comes out even."""
+        even = (dividend, divisor) in self.exact
+        if self.script:
+            text = f"{self.text(dividend, PRODUCT)}/{self.text(divisor, ATOM)}"
+            return (text, PRODUCT) if even else (rf"\lfloor {text} \rfloor", ATOM)
+        text = rf"\frac{{{self.text(dividend)}}}{{{self.text(divisor)}}}"
+        return (text, POWER) if even else (rf"\left\lfloor {text} \right\rfloor", ATOM)
+
+    def _call(self, function: str, arguments: tuple[Expr, ...]) -> tuple[str, int]:
+        if function == "sqrt":
+            return rf"\sqrt{{{self.text(arguments[0])}}}", ATOM
+        if function == "abs":
+            return rf"\left| {self.text(arguments[0])} \right|", ATOM
+        return f"{FUNCTION[function]}{bracket(', '.join(map(self.text, arguments)))}", POWER
+
+    def _reduce(self, reduce: Reduce) -> tuple[str, int]:
+        sign, printer, body = self.sign_and_body(reduce)
+        place = POWER if reduce.operation in ("max", "min") else PRODUCT
+        return f"{sign} {printer.text(body, place)}", PRODUCT
+
+    def sign_and_body(self, reduce: Reduce) -> tuple[str, Printer, Expr]:
+        r"""The signs of a reduction, the printer of what stands behind them, and that.
+
+        A guard moves under the sign: `sum[i](where(c, v, 0))` is `\sum` over the i at which c holds.
+        """
+        guards: tuple[Expr, ...] = ()
+        body, printer = reduce.body, self
+        while reduce.operation in ("sum", "mean") and isinstance(body, Where) and body.other == ZERO:
+            guards += conjuncts(body.condition)
+            body = body.then
+        printer = self.under(guards)
+        conditions = tuple(spell_conditions(printer.inside_script(), guards))
+        return self._signs(reduce, conditions), printer, body
+
+    def under(self, guards: tuple[Expr, ...]) -> Printer:
+        """The printer where the guards hold: a quotient that they make even prints as a fraction."""
+        divided = [c.left for c in guards if isinstance(c, Compare) and c.operation == "==" and c.right == ZERO]
+        even = tuple((e.dividend, e.divisor) for e in divided if isinstance(e, Mod))
+        return replace(self, exact=(*self.exact, *even))
+
+    def _signs(self, reduce: Reduce, conditions: tuple[str, ...]) -> str:
+        indices = reduce.indices
+        match reduce.operation:
+            case "max" | "min":
+                return rf"\{reduce.operation}_{self._limits(indices, conditions)}"
+            case "mean":
+                count = self.text(power(mul(*(i.extent for i in indices)), number(-1)))
+                return rf"{count} \, {self._sums('sum', indices, conditions)}"
+            case operation:
+                return self._sums(operation, indices, conditions)
+
+    def _sums(self, operation: str, indices: tuple[Index, ...], conditions: tuple[str, ...]) -> str:
+        sign = "\\" + operation
+        if self.spelling.compact:
+            return sign + "_" + stacked((",".join(map(self.spelling.index, indices)), *conditions))
+        signs = []
+        for index in indices:
+            below = (f"{self.spelling.index(index)}=0", *(conditions if index is indices[-1] else ()))
+            above = tight(self.inside_script().text(add(index.extent, number(-1))))
+            signs.append(f"{sign}_{stacked(below)}^{{{above}}}")
+        return " ".join(signs)
+
+    def _limits(self, indices: tuple[Index, ...], conditions: tuple[str, ...]) -> str:
+        inner = self.inside_script()
+        names = [inner.text(i) for i in indices]
+        ranges = [",".join(names)] if self.spelling.compact else [
+            rf"0 \le {name} < {inner.text(i.extent)}" for name, i in zip(names, indices, strict=True)
+        ]  # fmt: skip
+        return stacked((*ranges, *conditions))
+
+    def _where(self, condition: Expr, then: Expr, other: Expr) -> tuple[str, int]:
+        """A guard is a bracket that is 1 or 0; anything else is a choice between cases."""
+        guards = conjuncts(condition)
+        if other == ZERO:
+            bracketed = r",\; ".join(spell_conditions(self, guards))
+            return rf"\left[ {bracketed} \right] {self.under(guards).text(then, PRODUCT)}", PRODUCT
+        holds = r" \text{ and } ".join(spell_conditions(self, guards))
+        rows = rf"{self.under(guards).text(then)} & \text{{if }} {holds} \\ {self.text(other)} & \text{{otherwise}}"
+        return rf"\begin{{cases}} {rows} \end{{cases}}", SUM
+
+    def _partial(self, value: Expr, variable: Read) -> tuple[str, int]:
+        below = self._differential(variable)
+        if isinstance(value, Read):
+            return rf"\frac{{{self._differential(value)}}}{{{below}}}", POWER
+        return rf"\frac{{\partial}}{{{below}}} \left[ {self.text(value)} \right]", POWER
+
+
+def stacked(lines: tuple[str, ...]) -> str:
+    """What stands under a sign: one line, or several above each other."""
+    rows = r" \\ ".join(lines)
+    return f"{{{rows}}}" if len(lines) == 1 else rf"{{\substack{{{rows}}}}}"
+
+
+def tight(text: str) -> str:
+    """`N - 1` as a limit: `N-1`."""
+    return text.replace(" - ", "-").replace(" + ", "+")
+
+
+def spell_number(value: Fraction) -> tuple[str, int]:
+    """An integer, a short fraction, or a decimal; 1/100000 is a power of ten."""
+    if value < 0:
+        return f"-{spell_number(-value)[0]}", SUM
+    if value.denominator == 1:
+        return str(value.numerator), ATOM
+    if value.denominator <= 32:
+        return rf"\frac{{{value.numerator}}}{{{value.denominator}}}", POWER
+    digits = _decimal(value)
+    if digits is None:
+        return rf"\frac{{{value.numerator}}}{{{value.denominator}}}", POWER
+    mantissa, places = digits
+    if places <= len(mantissa) + 2:
+        whole = mantissa.rjust(places + 1, "0")
+        return f"{whole[:-places]}.{whole[-places:]}", ATOM
+    shift = places - len(mantissa) + 1
+    ten = f"10^{{-{shift}}}"
+    if mantissa == "1":
+        return ten, POWER
+    return rf"{mantissa[0]}{'.' + mantissa[1:] if mantissa[1:] else ''} \cdot {ten}", PRODUCT
+
+
+def _decimal(value: Fraction) -> tuple[str, int] | None:
+    """Digits and the number of them behind the point, for a decimal that ends; else None."""
+    rest, places = value.denominator, 0
+    for prime in (2, 5):
+        count = 0
+        while rest % prime == 0:
+            rest, count = rest // prime, count + 1
+        places = max(places, count)
+    return (str(value * 10**places), places) if rest == 1 else None
+
+
+__all__ = ["Printer", "bracket", "escape", "juxtapose", "latex"]
