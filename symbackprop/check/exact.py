@@ -52,7 +52,7 @@ def _clipped(value: ExactMeaning, low: ExactMeaning, high: ExactMeaning) -> Exac
 def _of_one(expr: Expr, a: ExactMeaning) -> ExactMeaning:
     match expr:
         case Call("abs"):
-            return lambda places: abs(a(places))
+            return lambda places: value if (value := a(places)) >= 0 else -value
         case Call("sign"):
             return lambda places: int(a(places) > 0) - int(a(places) < 0)
         case _:

@@ -356,4 +356,3 @@ class Interpreter:
         }
         test = decide[operation]
         return lambda places: test(a(places), b(places))
-

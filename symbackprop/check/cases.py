@@ -1,0 +1,175 @@
+"""Cases: sizes and integer parameters that a layer accepts, found by drawing, and the work that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from symbackprop.check.arithmetic import Float64
+from symbackprop.check.interpret import holds
+from symbackprop.check.point import Elements, OutsideBox, Point
+from symbackprop.errors import CheckFailed, UserError
+from symbackprop.notation.layer import Layer
+from symbackprop.notation.nodes import Arg, Expr, Index, Partial, Read, Reduce, parts, walk
+
+TRIES = 4000
+PROFILES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # name -> (sizes, integer parameters) to draw from
+    "ones": ((1, 1, 1, 1, 1, 2), (0, 1, 1, 2)),
+    "equal": ((2, 3), (0, 1, 2)),
+    "small": ((1, 2, 2, 3, 3), (0, 1, 1, 2, 2, 3)),
+    "larger": ((1, 2, 3, 4, 5, 7), (0, 1, 2, 3)),
+    "wide": ((3, 4, 5, 6, 8, 9), (0, 1, 2, 3)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Sizes of the axes that inputs bind, and the integer parameters; both in declared order."""
+
+    sizes: tuple[tuple[str, int], ...]
+    parameters: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        named = [", ".join(f"{name} = {value}" for name, value in pairs) for pairs in (self.sizes, self.parameters)]
+        return "; ".join(text for text in named if text) or "no sizes"
+
+
+def draw_case(
+    layer: Layer,
+    rng: np.random.Generator,
+    profile: str = "small",
+    most_work: int = 20_000,
+    conditions: tuple[Expr, ...] = (),
+) -> Case:
+    """A case that satisfies the layer's requirements and `conditions`, with no empty axis, of bounded work.
+
+    Profiles: `ones` (nearly all sizes 1), `equal` (all sizes alike: a kernel as large as the image), `small`,
+    `larger` (odd sizes, strides that do not divide), `wide`. Raises CheckFailed if none is found.
+    """
+    sizes, integers = PROFILES[profile]
+    for attempt in range(TRIES):
+        case = _drawn(layer, rng, profile, sizes, integers, attempt)
+        if fits(layer, case, most_work, conditions):
+            return case
+    raise CheckFailed(f"layer {layer.name}: no sizes and parameters that fit were found in {TRIES} draws ({profile})")
+
+
+def _drawn(
+    layer: Layer,
+    rng: np.random.Generator,
+    profile: str,
+    sizes: tuple[int, ...],
+    integers: tuple[int, ...],
+    attempt: int,
+) -> Case:
+    names = free_sizes(layer)
+    values = [int(v) for v in rng.choice(sizes, len(names))]
+    if profile == "equal" and attempt < TRIES // 4:
+        values = [values[0]] * len(names) if names else []
+    if profile == "ones" and attempt < 40:
+        values = [1] * len(names)
+    given = [p for p in layer.parameters if p.integer]
+    chosen = [int(p.default) if rng.random() < 0.3 else int(rng.choice(integers)) for p in given]
+    signed = [v if p.default >= 0 or rng.random() < 0.5 else -v for p, v in zip(given, chosen, strict=True)]
+    return Case(tuple(zip(names, values, strict=True)), tuple(zip([p.name for p in given], signed, strict=True)))
+
+
+def free_sizes(layer: Layer) -> tuple[str, ...]:
+    """The axis sizes that arrays bind, in the order in which they first stand."""
+    derived = {d.name for d in layer.sizes}
+    names = dict.fromkeys(axis.name for tensor in layer.inputs for axis in tensor.axes)
+    return tuple(name for name in names if name not in derived)
+
+
+def fits(layer: Layer, case: Case, most_work: int, conditions: tuple[Expr, ...] = ()) -> bool:
+    """Whether the layer accepts the case: requirements, no empty axis or range, no read that must not be."""
+    try:
+        point = point_at(layer, case)
+        if not all(holds(c, point) for c in (*(r.condition for r in layer.requirements), *conditions)):
+            return False
+        for extent in (*(a for t in layer.inputs for a in t.axes), *(r.extent for r in layer.ranges)):
+            point.extent(extent)
+        return forward_work(point) <= most_work and _reads_fit(layer, case)
+    except (UserError, ZeroDivisionError):
+        return False
+
+
+def point_at(layer: Layer, case: Case) -> Point:
+    """The case as a point without elements: sizes and parameters (real ones at their defaults)."""
+    parameters = {p.name: p.default for p in layer.parameters} | {n: Fraction(v) for n, v in case.parameters}
+    exact = {name: int(v) if v.denominator == 1 else v for name, v in parameters.items()}
+    return Point(layer, Float64(), dict(case.sizes), exact)
+
+
+# ------------------------------------------------------------------------------------------------- work
+
+
+def forward_work(point: Point) -> int:
+    """About how many operations the forward pass takes at the point."""
+    total = 0
+    for d in point.layer.definitions:
+        total += work(d.body, point) * _volume((i.extent for i in d.indices), point)
+    return total
+
+
+def work(expr: Expr, point: Point) -> int:
+    """About how many operations the expression takes, for one value of its free indices."""
+    if isinstance(expr, Reduce | Arg):
+        return 1 + _volume((i.extent for i in expr.indices), point) * work(expr.body, point)
+    if isinstance(expr, Read | Partial):  # a row of partial derivatives is computed once
+        return 1
+    return 1 + sum(work(part, point) for part in parts(expr))
+
+
+def _volume(extents: Iterator[Expr], point: Point) -> int:
+    volume = 1
+    for extent in extents:
+        volume *= point.extent(extent)
+    return volume
+
+
+# ---------------------------------------------------------------------------------------- integer tensors
+
+
+def draw_integers(point: Point, rng: np.random.Generator) -> dict[str, Elements]:
+    """Elements for the integer tensors that keep every read in its box."""
+    bounds = _integer_bounds(point)
+    return {name: {key: int(rng.integers(0, bound)) for key in point.box(name)} for name, bound in bounds.items()}
+
+
+def _integer_bounds(point: Point) -> dict[str, int]:
+    """One above the largest value of each integer tensor: the smallest axis along which it is used as a position."""
+    bounds = {t.name: 0 for t in point.layer.inputs if t.kind == "integer"}
+    for read in _reads(point.layer):
+        for axis, index in enumerate(read.indices):
+            for inner in walk(index):
+                if isinstance(inner, Read) and inner.tensor in bounds:
+                    n = point.shape(read.tensor)[axis]
+                    bounds[inner.tensor] = min(bounds[inner.tensor] or n, n)
+    return {name: bound or 3 for name, bound in bounds.items()}
+
+
+def _reads(layer: Layer) -> Iterator[Read]:
+    return (e for d in layer.definitions for e in walk(d.body) if isinstance(e, Read))
+
+
+def _reads_fit(layer: Layer, case: Case) -> bool:
+    """Whether the forward pass stays inside the boxes; only looked at where an index is more than an index."""
+    checked = [t for t in layer.inputs if t.outside is None] + list(layer.definitions)
+    named = {t.name for t in checked}
+    if not any(r.tensor in named and not all(isinstance(i, Index) for i in r.indices) for r in _reads(layer)):
+        return True
+    point = point_at(layer, case)
+    rng = np.random.default_rng(0)
+    point.elements.update(draw_integers(point, rng))
+    for tensor in layer.real_inputs:
+        point.elements[tensor.name] = {key: rng.uniform(0.5, 2.0) for key in point.box(tensor.name)}
+    try:
+        for definition in layer.definitions:
+            point.all_of(definition.name)
+    except OutsideBox:
+        return False
+    return True
