@@ -1,8 +1,8 @@
 """Forward equations of a layer in; a checked derivation of its gradients and fast kernels out.
 
-    >>> import symbackprop
-    >>> layer = symbackprop.load("batchnorm2d")             # doctest: +SKIP
-    >>> derivation = symbackprop.derive(layer)              # doctest: +SKIP
+    layer = symbackprop.load("batchnorm2d")     # or read(text), read_file(path)
+    derivation = symbackprop.derive(layer)
+    symbackprop.generate([layer], out=Path("kernels"))
 
 This module imports nothing until a name is asked for: `import symbackprop.generated.numpy.conv2d` costs
 NumPy and the module itself. The names are listed in `_WHERE`, each with the module that it comes from.
@@ -41,7 +41,7 @@ _WHERE = {
     "to_text": "symbackprop.notation.printer",
 }
 
-__all__ = [  # noqa: RUF022 - in the order of `_WHERE`
+__all__ = [
     "CannotDerive",
     "CheckFailed",
     "Derivation",

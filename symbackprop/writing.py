@@ -53,7 +53,7 @@ def stale(folder: Path, parts: Sequence[str], texts: Mapping[PurePosixPath, str]
         Difference(path, "stale")
         for part in parts
         for path in sorted((folder / part).glob("*.py"))
-        if path not in expected and MARK in path.read_bytes()[:4000].decode("utf-8", "replace")
+        if path not in expected and MARK in path.read_bytes().decode("utf-8", "replace")
     )
 
 
