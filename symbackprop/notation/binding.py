@@ -8,6 +8,7 @@ ones that look inside a binder.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from symbackprop.notation.nodes import Arg, Expr, Index, Reduce, parts, rebuild
 
@@ -39,7 +40,7 @@ def fresh(index: Index, taken: Iterable[Index]) -> Index:
     return Index(index.name, index.extent, copy)
 
 
-def substitute(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
+def substitute(expr: Expr, mapping: Mapping[Any, Expr]) -> Expr:
     """Replace free indices (and other leaves: sizes, parameters) by expressions, without capture.
 
     Needs: keys that are leaves. Keeps: the meaning of every binder. Gives: the same object if nothing changed.
@@ -53,7 +54,7 @@ def substitute(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     return rebuild(expr, tuple(substitute(part, mapping) for part in parts(expr)))
 
 
-def _under_binder(expr: Reduce | Arg, mapping: Mapping[Expr, Expr]) -> Expr:
+def _under_binder(expr: Reduce | Arg, mapping: Mapping[Any, Expr]) -> Expr:
     inside = {i for i in free_indices(expr.body)}
     live = {k: v for k, v in mapping.items() if k not in expr.indices and (not isinstance(k, Index) or k in inside)}
     if not live:

@@ -1,0 +1,58 @@
+"""Which names a layer may use, and how they are spelled in Python.
+
+The words of the notation and of Python are refused, since neither an equation nor a call could say them. Every other
+name is the user's: where a generated module needs `np` or `saved` for itself, `python_names` gives way, not the user.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+from symbackprop.notation.nodes import FUNCTIONS, REDUCTIONS
+
+STATEMENTS = ("layer", "input", "integer", "param", "size", "range", "require", "output")
+WORDS = (*STATEMENTS, "outside", "inf", "where", "clip", "pow", "and", "or", "not")
+RESERVED: Mapping[str, str] = {
+    **{name: "a word of Python" for name in keyword.kwlist},
+    **{name: "a function of the notation" for name in (*FUNCTIONS, "pow")},
+    **{name: "a reduction of the notation" for name in REDUCTIONS},
+    **{name: "a word of the notation" for name in WORDS if name != "pow"},
+}
+MODULE_NAMES = frozenset(
+    "abs bool dict divmod enumerate float int isinstance len list max min np numba pow print range round self set str "
+    "sum tuple type zip forward backward saved wrt out grads dy Saved Gradients Outputs NamedTuple math".split()
+)
+
+
+def complaint(name: str) -> tuple[str, str] | None:
+    """Why `name` cannot be used, and what to write instead; None where it can."""
+    if name in RESERVED:
+        return f"{name} is {RESERVED[name]} and cannot be a name", f"Write another name, such as {name}_ or {name}1."
+    if not name[:1].isalpha():
+        return f"{name} does not start with a letter", f"Write {name.strip('_') or 'a'} instead."
+    if name.endswith("'"):
+        return f"{name} has a prime, which only a copy of an index has", f"Write {name.rstrip(chr(39))}1 instead."
+    return None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`Did you mean gamma?`, or nothing where no known name is close."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def python_names(names: Iterable[str], taken: Iterable[str] = MODULE_NAMES) -> dict[str, str]:
+    """Each name with the identifier that stands for it in a generated module: `np` becomes `np_`, most stay as they are."""
+    wanted = list(dict.fromkeys(names))
+    used = {*keyword.kwlist, *taken}
+    kept = {name: name for name in wanted if name not in used}
+    used.update(kept)
+    for name in wanted:
+        if name not in kept:
+            kept[name] = name + "_"
+            while kept[name] in used:
+                kept[name] += "_"
+            used.add(kept[name])
+    return {name: kept[name] for name in wanted}
