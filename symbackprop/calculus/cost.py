@@ -26,10 +26,10 @@ def _cost(expr: Expr, seen: set[Expr]) -> int:
         return 0
     seen.add(key)
     free = set(free_indices(expr))
-    own = AXIS ** len(free)
+    own = int(AXIS ** len(free))
     inner = sum(_cost(p, seen) for p in parts(expr)) if not isinstance(expr, Read) else 0
     if isinstance(expr, Reduce | Arg):
-        return inner + own * AXIS ** len(expr.indices)
+        return inner + own * int(AXIS ** len(expr.indices))
     if isinstance(expr, Read):
         return own
     if isinstance(expr, Call):

@@ -32,9 +32,7 @@ from symbackprop.notation.nodes import (
     floor_divide,
     modulo,
     mul,
-    number,
     parts,
-    power,
     rebuild,
 )
 
@@ -188,8 +186,8 @@ def _divide_monomial(m: Monomial, by: Monomial) -> Monomial | None:
     return frozenset(powers.items())
 
 
-def _put(poly: Polynomial, m: Monomial, c: Fraction) -> None:
-    value = poly.get(m, Fraction(0)) + c
+def _put(poly: Polynomial, m: Monomial, c: Fraction | int) -> None:
+    value = poly.get(m, Fraction(0)) + Fraction(c)
     if value:
         poly[m] = value
     else:
@@ -236,14 +234,14 @@ def as_expr(poly: Polynomial) -> Expr:
 
 
 def _powers(m: Monomial) -> list[Expr]:
-    return [power(atom, number(p)) for atom, p in sorted(m, key=lambda item: _rank(item[0]))]
+    return [atom for atom, p in sorted(m, key=lambda item: _rank(item[0])) for _ in range(p)]
 
 
 def _rank(atom: Expr) -> tuple[int, str]:
     """Factors of an index expression: parameters, then sizes, then indices, then the rest; by name within a kind."""
     for at, kind in enumerate((Parameter, Size, Index)):
         if isinstance(atom, kind):
-            return at, f"{atom.name}{getattr(atom, 'copy', '')}"
+            return at, f"{getattr(atom, 'name', '')}{getattr(atom, 'copy', '')}"
     return 3, repr(atom)
 
 

@@ -102,7 +102,7 @@ def stage(
     incoming: tuple[Expr, ...] = (Read(gradient_name(tensor), indices),) if tensor in layer.outputs else ()
     copies = [_apart(d, indices) for d in consumers]
     contributions = [c for d in copies for c in _contributions(layer, d, tensor, extrema)]
-    steps = _chain_rule(layer, tensor, target, incoming, copies, contributions)
+    steps = _chain_rule(layer, tensor, target, indices, incoming, copies, contributions)
     axes = layer.axes(tensor)
     scatters = tuple(_scatter(c, name, axes, indices, facts) for c in contributions)
     if incoming:
@@ -201,6 +201,7 @@ def _chain_rule(
     layer: Layer,
     tensor: str,
     target: Read,
+    indices: tuple[Index, ...],
     incoming: tuple[Expr, ...],
     copies: Sequence[Definition],
     contributions: Sequence[Contribution],
@@ -217,7 +218,7 @@ def _chain_rule(
     by_name = add(*incoming, *(chained(d, d.element) for d in copies))
     by_formula = add(*incoming, *(chained(d, d.body) for d in copies))
     readers = " and ".join(d.name for d in copies)
-    differentiated = add(*incoming, *(_delta_sum(c, target.indices) for c in contributions))
+    differentiated = add(*incoming, *(_delta_sum(c, indices) for c in contributions))
     return [
         _step(target, target, by_name, "chain rule", f"{tensor} acts through every element of {readers}"),
         _step(target, by_name, by_formula, "substitution", f"the forward formula of {readers}"),
@@ -258,7 +259,7 @@ def _gather(
 def _solved(
     c: Contribution, guards: list[Expr], equalities: list[Expr], indices: tuple[Index, ...], facts: Facts
 ) -> tuple[Solution, list[Expr]]:
-    """The deltas solved together with the guards that are equations; without them if together they have no exact inverse."""
+    """The deltas solved together with the guards that are equations, or without them where that has no inverse."""
     deltas = list(zip(c.positions, indices, strict=True))
     also = [(g.left, g.right) for g in equalities if isinstance(g, Compare)]
     try:
