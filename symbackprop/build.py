@@ -113,7 +113,7 @@ def generate(
     Without layers: all built-in ones, and modules that nothing makes any more are removed. Without `out`:
     `generated_folder()`, with its package files. With `check` nothing is written or removed.
     """
-    folder = out or generated_folder()
+    folder = out or _own_folder(layers or (), check)
     made = texts(layers if layers is not None else built_in(), backends, done)
     if folder.resolve() == generated_folder().resolve():
         made = {**_package_files(backends), **made}
@@ -124,6 +124,15 @@ def generate(
         for old in gone:
             old.path.unlink()
     return (*changed, *gone)
+
+
+def _own_folder(layers: Sequence[Layer], check: bool) -> Path:
+    if not check and generated_folder().parent == Path(__file__).parent:
+        raise UserError("this is an installed package, whose modules stay as they are; say where to write: --out DIR")
+    stranger = next((a for a in layers if a.name not in equations.names() or a != equations.load(a.name)), None)
+    if stranger is not None:
+        raise UserError(f"{stranger.name} is not a built-in layer, and generated/ holds nothing else; say where: --out DIR")
+    return generated_folder()
 
 
 def built_in() -> tuple[Layer, ...]:

@@ -1,0 +1,41 @@
+"""What several commands ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from symbackprop.notation.layer import Layer
+
+backend_option = click.option(
+    "--backend", "backends", metavar="NAMES", help="numpy, numba, or several with commas between them.  [default: all]"
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The seed of all random draws."
+)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names in `a, b`, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def chosen_backends(text: str | None) -> tuple[str, ...]:
+    """The backends of `--backend`; all of them where it is not given."""
+    from symbackprop.build import BACKENDS
+
+    names = tuple(BACKENDS) if text is None else names_in(text)
+    unknown = next((name for name in names if name not in BACKENDS), None)
+    if unknown is not None or not names:
+        found = f"there is no backend {unknown}" if unknown else "no backend is named"
+        raise click.UsageError(f"{found}; choose from {', '.join(BACKENDS)}")
+    return names
+
+
+def chosen_layers(names: tuple[str, ...]) -> tuple[Layer, ...]:
+    """The layers of names and files, each once; all built-in ones where none is given."""
+    from symbackprop.build import built_in, load
+
+    return tuple(load(name) for name in dict.fromkeys(names)) if names else built_in()
