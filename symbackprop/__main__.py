@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 from symbackprop import __version__
+from symbackprop.commands.examine import check
 from symbackprop.commands.inspect import derive, explain, list_layers, show
 from symbackprop.commands.measure import bench
-from symbackprop.commands.produce import check, generate
+from symbackprop.commands.produce import generate
 from symbackprop.errors import CheckFailed, UserError
 
 FINE, WRONG, CANNOT, INTERRUPTED = 0, 1, 2, 130

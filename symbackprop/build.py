@@ -27,14 +27,13 @@ from symbackprop.loops.lower import lower
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.reader import read_file
 from symbackprop.program.plan import plan
-from symbackprop.program.statements import Program
 from symbackprop.writing import Difference, compare, stale, write
 
 __all__ = ["BACKENDS", "check", "derive", "generate", "generated_folder", "load", "module", "texts"]
 
-BACKENDS: dict[str, Callable[[Program], str]] = {
-    "numpy": numpy_module,
-    "numba": lambda program: numba_module(lower(program)),
+BACKENDS: dict[str, Callable[[Derivation], str]] = {
+    "numpy": lambda derivation: numpy_module(plan(derivation)),
+    "numba": lambda derivation: numba_module(lower(plan(derivation, scatter_strided=False, inline=True))),
 }
 
 _PACKAGE_TEXT = '"""{what}, written by `symbackprop generate`; do not edit."""\n'
@@ -62,7 +61,7 @@ def load(source: str | Path) -> Layer:
 
 def module(derivation: Derivation, backend: str) -> str:
     """The text of the layer's module for one of `BACKENDS`."""
-    text = BACKENDS[backend](plan(derivation))
+    text = BACKENDS[backend](derivation)
     try:
         ast.parse(text)
     except SyntaxError as error:

@@ -1,0 +1,109 @@
+"""The README's blocks run: what it shows is what comes out.
+
+In a `console` block each line after `$ ` is run in a shell, and what follows it has to be its output; a line `...` stands
+for any lines. `$ cat FILE` of a file that does not exist yet states the file. A `python` block is run as it is, after the
+blocks before it. Blocks of other kinds are not run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """The kind and the text of each fenced block."""
+    for found in BLOCK.finditer(text):
+        yield found.group(1), found.group(2)
+
+
+def commands(block: str) -> Iterator[tuple[str, str]]:
+    """Each command of a console block with the output that is shown for it."""
+    for piece in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, shown = piece.partition("\n")
+        yield command, shown
+
+
+def run_shown(command: str, shown: str, folder: Path) -> None:
+    """Run one command; its output has to be what is shown."""
+    words = shlex.split(command)
+    if words[0] == "cat" and not (folder / words[1]).exists():
+        (folder / words[1]).write_text(shown, encoding="utf-8")
+        return
+    bin_folder = folder / "bin"
+    if not bin_folder.exists():
+        bin_folder.mkdir()
+        for name, line in (("symbackprop", f'"{sys.executable}" -m symbackprop "$@"'), ("python", f'"{sys.executable}" "$@"')):
+            (bin_folder / name).write_text(f"#!/bin/sh\nexec {line}\n")
+            (bin_folder / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "110"}
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    actual = done.stdout + done.stderr
+
+    assert matches(shown, actual), f"{command} prints\n{actual}\nand the README shows\n{shown}"
+
+
+def matches(shown: str, actual: str) -> bool:
+    """Whether the lines are the same, `...` standing for any lines and trailing blanks for nothing."""
+    lines = [line.rstrip() for line in shown.strip("\n").split("\n")]
+    pattern = "\n".join("(?:.*\n?)*?" if line == "..." else re.escape(line) for line in lines)
+    pattern = pattern.replace("(?:.*\n?)*?\n", "(?:.*\n)*?")
+    plain = "\n".join(line.rstrip() for line in actual.strip("\n").split("\n"))
+    return re.fullmatch(pattern, plain) is not None
+
+
+@pytest.mark.parametrize(
+    ("shown", "actual", "expected"),
+    [
+        ("a\nb\n", "a\nb\n", True),
+        ("a\n...\nd", "a\nb\nc\nd", True),
+        ("a\n...", "a\nb\nc", True),
+        ("...\nc", "a\nb\nc", True),
+        ("a\n...\nd", "a\nb\nc\ne", False),
+        ("a\nb", "a\nb\nc", False),
+    ],
+)
+def test_dots_stand_for_any_lines_and_nothing_else_does(shown: str, actual: str, expected: bool) -> None:
+    assert matches(shown, actual) is expected
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    first = next(blocks(README.read_text(encoding="utf-8")))[1]
+
+    assert [line.split("#")[0].strip() for line in first.strip().split("\n")][:2] == ["make demo", "make test"]
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    rules = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"^make (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE))
+
+    assert named <= rules
+
+
+def test_every_file_that_the_readme_links_to_exists() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
+    for kind, text in blocks(README.read_text(encoding="utf-8")):
+        if kind == "console":
+            for command, shown in commands(text):
+                run_shown(command, shown, tmp_path)
+        if kind == "python":
+            environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+            command = [sys.executable, "-c", text]
+            done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{text}\n{done.stderr}"
