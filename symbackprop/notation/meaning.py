@@ -16,13 +16,14 @@ from symbackprop.notation import nodes as n
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.names import RESERVED, did_you_mean
 from symbackprop.notation.nodes import FUNCTIONS, REDUCTIONS, Expr, Index
-from symbackprop.notation.scope import Scope, base, element_like
+from symbackprop.notation.scope import KINDS, Scope, base, element_like
 from symbackprop.notation.syntax import MAX_DIGITS, MAX_NESTING, Node, Statement
 
 MAX_CONDITIONS = 100
 _MAX_BITS = 8_000
 _LARGEST = Fraction(10) ** 300
 _LARGEST_INTEGER = 2**31 - 1
+_NUMBERS = f"Numbers have at most {MAX_DIGITS} digits and lie between 1e-300 and 1e300."
 _WHAT = {
     "value": "a value",
     "index": "an index, which is built from integers, indices, integer parameters and sizes",
@@ -65,10 +66,10 @@ class Meaning:
         """The expression that a piece of syntax means."""
         self._depth += 1
         if self._depth > MAX_NESTING:
-            raise self.error(node, f"the expression is nested more than {MAX_NESTING} deep", "Define a part of it first.")
+            raise self.error(node, f"the expression is nested over {MAX_NESTING} deep", "Define a part of it first.")
         rule = _RULES.get(node.kind)
         if rule is None:
-            raise self.error(node, "a condition stands here, where a value is expected", "Write where(condition, a, b).")
+            raise self.error(node, "a condition stands where a value is expected", "Write where(condition, a, b).")
         expr = self._bounded(node, rule(self, node, context), context)
         self._depth -= 1
         return expr
@@ -77,7 +78,7 @@ class Meaning:
         for part in (expr, *n.parts(expr)):
             if isinstance(part, n.Number):
                 if _bits(part) > _MAX_BITS or (part.value and not 1 / _LARGEST <= abs(part.value) <= _LARGEST):
-                    raise self.error(node, "the number is too large or too small", "Numbers lie between 1e-300 and 1e300.")
+                    raise self.error(node, "the number is too large or too small", _NUMBERS)
                 if context.mode in ("index", "size"):
                     self._check_integer(node, part.value)
         return expr
@@ -94,9 +95,7 @@ class Meaning:
         """A decimal, read exactly."""
         digits, _, exponent = node.text.lower().partition("e")
         if len(digits) > MAX_DIGITS or abs(int(exponent[:6] or 0)) > 300 or len(exponent) > 5:
-            raise self.error(
-                node, "the number is too long", f"Numbers have at most {MAX_DIGITS} digits and lie between 1e-300 and 1e300."
-            )
+            raise self.error(node, "the number is too long", _NUMBERS)
         return n.Number(Fraction(node.text))
 
     def name(self, node: Node, context: Context) -> Expr:
@@ -291,7 +290,7 @@ class Meaning:
             return self.error(node, f"{name} needs the indices that it runs over", f"Write {name}[i](...).")
         if name in self.scope.kinds:
             what = _KIND[self.scope.kinds[name]]
-            return self.error(node, f"{name} is {what}, not a function", "Elements are written with [ ], products with *.")
+            return self.error(node, f"{name} is {what}, not a function", "Elements take [ ], products take *.")
         known = ", ".join(_ARGUMENTS)
         return self.error(node, f"{name} is not a function", did_you_mean(name, _ARGUMENTS) or f"There are {known}.")
 
@@ -315,7 +314,7 @@ class Meaning:
             raise self.error(node, f"a reduction stands in {_WHAT[context.mode]}", "Define its value first.")
         names, bodies = node.parts
         if len(bodies.parts) != 1 or not names.parts:
-            raise self.error(node, f"{node.text} takes one or more indices and one expression", f"Write {node.text}[i](...).")
+            raise self.error(node, f"{node.text} takes indices and one expression", f"Write {node.text}[i](...).")
         bound = self._bound(node, names.parts, context)
         body = self.read(bodies.parts[0], replace(context, indices=(*context.indices, *(p.text for p in names.parts))))
         used = free_indices(body)
@@ -329,7 +328,7 @@ class Meaning:
         taken, bound = list(context.indices), []
         for place in names:
             if place.kind != "name":
-                raise self.error(place, f"{node.text} takes plain indices in its brackets", f"Write {node.text}[i](...).")
+                raise self.error(place, f"{node.text} takes plain indices in [ ]", f"Write {node.text}[i](...).")
             if place.text in taken:
                 message = f"index {place.text} of {node.text} already has a value here"
                 raise self.error(place, message, "Choose another index; each may be bound once.")
@@ -347,7 +346,7 @@ class Meaning:
             raise self.error(node, "a value stands where a condition is expected", "Compare it: `a > 0`.")
         self._depth += 1
         if self._depth > MAX_NESTING or len(node.parts) > MAX_CONDITIONS:
-            raise self.error(node, f"more than {MAX_CONDITIONS} conditions are joined or nested", "Use fewer conditions.")
+            raise self.error(node, f"over {MAX_CONDITIONS} conditions are joined or nested", "Use fewer conditions.")
         conditions = tuple(self.condition(part, context) for part in node.parts)
         self._depth -= 1
         if node.kind == "conjunction":
@@ -370,7 +369,7 @@ def _bits(expr: Expr) -> int:
     return expr.value.numerator.bit_length() + expr.value.denominator.bit_length()
 
 
-_KIND = {"size": "a size", "parameter": "a parameter", "index": "an index", "tensor": "a tensor", "definition": "a tensor"}
+_KIND = {**KINDS, "size": "a size", "definition": "a tensor"}
 _ARGUMENTS: dict[str, int] = {**FUNCTIONS, "pow": 2, "where": 3, "clip": 3}
 _RULES: dict[str, Callable[[Meaning, Node, Context], Expr]] = {
     "number": Meaning.number,

@@ -13,16 +13,18 @@ from difflib import get_close_matches
 from symbackprop.notation.nodes import FUNCTIONS, REDUCTIONS
 
 STATEMENTS = ("layer", "input", "integer", "param", "size", "range", "require", "output")
-WORDS = (*STATEMENTS, "outside", "inf", "where", "clip", "pow", "and", "or", "not")
+WORDS = (*STATEMENTS, "outside", "inf", "where", "clip", "and", "or", "not")
 RESERVED: Mapping[str, str] = {
-    **{name: "a word of Python" for name in keyword.kwlist},
-    **{name: "a function of the notation" for name in (*FUNCTIONS, "pow")},
-    **{name: "a reduction of the notation" for name in REDUCTIONS},
-    **{name: "a word of the notation" for name in WORDS if name != "pow"},
+    **dict.fromkeys(keyword.kwlist, "a word of Python"),
+    **dict.fromkeys((*FUNCTIONS, "pow"), "a function of the notation"),
+    **dict.fromkeys(REDUCTIONS, "a reduction of the notation"),
+    **dict.fromkeys(WORDS, "a word of the notation"),
+    "pi": "the constant pi",
 }
-MODULE_NAMES = frozenset(
-    "abs bool dict divmod enumerate float int isinstance len list max min np numba pow print range round self set str "
-    "sum tuple type zip forward backward saved wrt out grads dy Saved Gradients Outputs NamedTuple math".split()
+MODULE_NAMES = (
+    *("abs", "bool", "dict", "divmod", "enumerate", "float", "int", "isinstance", "len", "list", "max", "min", "pow"),
+    *("print", "range", "round", "self", "set", "str", "sum", "super", "tuple", "type", "zip", "np", "numba", "math"),
+    *("forward", "backward", "saved", "wrt", "out", "grads", "dy", "Saved", "Gradients", "Outputs", "NamedTuple"),
 )
 
 
@@ -44,7 +46,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def python_names(names: Iterable[str], taken: Iterable[str] = MODULE_NAMES) -> dict[str, str]:
-    """Each name with the identifier that stands for it in a generated module: `np` becomes `np_`, most stay as they are."""
+    """Each name with the identifier that stands for it in a generated module: `np` becomes `np_`, most stay."""
     wanted = list(dict.fromkeys(names))
     used = {*keyword.kwlist, *taken}
     kept = {name: name for name in wanted if name not in used}

@@ -147,7 +147,8 @@ def _breaks(line: str, width: int, depth: int = 0) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for at, char in enumerate(line[: width - 1]):
         depth += (char in "([") - (char in ")]")
-        if depth > 0 and at > 20 and (char == "*" or line[at - 1 : at + 2] in (" + ", " - ") or line[at : at + 2] == ", "):
+        after = char == "*" or line[at - 1 : at + 2] in (" + ", " - ") or line[at : at + 2] == ", "
+        if after and depth > 0 and at > 20:
             found.append((at + 1, depth))
     return found
 

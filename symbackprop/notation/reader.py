@@ -107,8 +107,10 @@ class _Reading:
     def _name(self) -> str:
         if not self.all or self.all[0].kind != "layer":
             place = self.all[0].place() if self.all else None
-            message = "the text does not begin with `layer NAME`" if place else f"{self.source.file}: the text states no layer"
-            raise NotationError(message, place, "Begin with `layer NAME`.")
+            message = "the text does not begin with `layer NAME`"
+            raise NotationError(
+                message if place else f"{self.source.file}: {message}", place, "Begin with `layer NAME`."
+            )
         for statement, node in list(self.of("layer"))[1:]:
             raise statement.error("a second layer begins", node, "Put each layer into its own file.")
         node = self.all[0].parts[0]
@@ -124,10 +126,11 @@ class _Reading:
         for kind, what in (("param", "parameter"), ("size", "size"), ("range", "index")):
             seen: set[str] = set()
             for statement, node in self.of(kind):
-                if node.text.split()[0] in seen:
-                    raise statement.error(f"{node.text.split()[0]} is declared a second time", node, "Remove one of them.")
-                seen.add(node.text.split()[0])
-                self.scope.declare(node.text.split()[0], what, statement, node)
+                name = node.text.split()[0]
+                if name in seen:
+                    raise statement.error(f"{name} is declared a second time", node, "Remove one of them.")
+                seen.add(name)
+                self.scope.declare(name, what, statement, node)
         if len(definitions) > MAX_DEFINITIONS:
             raise definitions[MAX_DEFINITIONS].error(
                 f"the layer has more than {MAX_DEFINITIONS} definitions", advice="Split it into several layers."
@@ -185,7 +188,7 @@ class _Reading:
                 advice = f"Write {left.text}[i, ...] = ... and move the rest to the right side."
                 raise statement.error("the left side takes plain indices in its brackets", place, advice)
             if place.text in names:
-                raise statement.error(f"index {place.text} stands twice on the left", place, "Use two different indices.")
+                raise statement.error(f"index {place.text} stands twice on the left", place, "Use two indices.")
             names.append(place.text)
             self._declare_index(statement, place)
         self.scope.defined[left.text] = tuple(names)
@@ -222,11 +225,11 @@ class _Reading:
             found[node.text] = (DerivedSize(node.text, value, statement.place(node)), statement, node)
         ordered: dict[str, DerivedSize] = {}
         while len(ordered) < len(found):
-            ready = [name for name in found if name not in ordered and _waits_for(found[name][0], found) <= set(ordered)]
+            waiting = [name for name in found if name not in ordered]
+            ready = [name for name in waiting if _waits_for(found[name][0], found) <= set(ordered)]
             if not ready:
-                name = next(name for name in found if name not in ordered)
-                size, statement, node = found[name]
-                raise statement.error(f"size {name} depends on itself", node, "Give one of the sizes by an input's axis.")
+                _, statement, node = found[waiting[0]]
+                raise statement.error(f"size {node.text} depends on itself", node, "Give a size by an input's axis.")
             ordered.update({name: found[name][0] for name in ready})
         self.scope.sizes = ordered
         return tuple(ordered.values())
@@ -248,7 +251,8 @@ class _Reading:
         extents += [(f"range {r.index}", r.extent, r.place) for r in ranges]
         for what, extent, place in extents:
             if signs.positive(n.subtract(n.ONE, extent)):
-                raise NotationError(f"{what} is {expression(extent)}, which is never 1 or more", place, "Make it larger.")
+                message = f"{what} is {expression(extent)}, which is never 1 or more"
+                raise NotationError(message, place, "An index needs at least one value.")
 
     # equations
 
@@ -266,7 +270,7 @@ class _Reading:
         meaning = Meaning(self.scope, statement, left.text, before)
         names = self.scope.defined[left.text]
         places = left.parts[0].parts if left.parts else ()
-        indices = tuple(self.scope.index(name) or meaning.runs_nowhere(at) for name, at in zip(names, places, strict=True))
+        indices = tuple(self.scope.index(place.text) or meaning.runs_nowhere(place) for place in places)
         body = meaning.read(right, Context("value", names))
         self._check_accesses(meaning, signs)
         return Definition(left.text, indices, body, statement.place(left))
@@ -303,7 +307,8 @@ class _Reading:
                 raise statement.error("an output is named without indices", node, f"Write `output {node.text or 'y'}`.")
             if node.text not in self.scope.defined:
                 what = "an input" if node.text in self.scope.tensors else "not defined"
-                advice = did_you_mean(node.text, self.scope.defined) or f"Outputs are definitions: {', '.join(self.scope.defined)}."
+                known = ", ".join(self.scope.defined)
+                advice = did_you_mean(node.text, self.scope.defined) or f"Outputs are definitions: {known}."
                 raise statement.error(f"output {node.text} is {what}", node, advice)
             if node.text in outputs:
                 raise statement.error(f"output {node.text} is named twice", node, "Name it once.")

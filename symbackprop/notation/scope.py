@@ -64,10 +64,10 @@ class Scope:
         line = earlier.line + at.line - 1
         if known == kind:
             return statement.error(
-                f"{name} is declared a second time; it is already {KINDS[kind]} (line {line})", node, "Choose another name."
+                f"{name} is declared a second time; it is {KINDS[kind]} (line {line})", node, "Choose another name."
             )
         message = f"{name} means two things: {KINDS[kind]} here, and {KINDS[known]} in line {line}"
-        return statement.error(message, node, "Rename one of them; case counts, so an index c can stand beside a size C.")
+        return statement.error(message, node, "Rename one; case counts, so an index c can stand beside a size C.")
 
     def axes(self, tensor: str) -> tuple[str, ...]:
         """The axes of a tensor as they are written: sizes of an input, indices of a definition."""
@@ -139,7 +139,7 @@ def _check_alone(scope: Scope, found: Alone) -> None:
         return
     of, name = f"{found.tensor}, which has the axes [{', '.join(scope.axes(found.tensor))}]", found.index
     if not isinstance(runs, Size):
-        message = f"{found.owner} uses index {name} on {of}, but {name} stands alone at an axis of another length as well"
+        message = f"{found.owner} uses index {name} on {of}, but {name} runs over another length elsewhere"
         raise found.statement.error(message, found.node, f"Use another index, or give {name} a range.")
     fitting = [i for i in scope.extents if scope.extents[i] == extent]
     advice = f"Give {found.tensor} the axis {runs.name}, or write `range {base(name)} = ...`."

@@ -28,7 +28,10 @@ _SHOWN = 160
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A piece of syntax: `kind` is the grammar rule, `text` its name, number or operators; line counts from its statement."""
+    """A piece of syntax: `kind` is the rule of the grammar, `text` its name, number or operators.
+
+    Lines count from the statement that it belongs to.
+    """
 
     kind: str
     text: str
@@ -112,11 +115,11 @@ def _follow_brackets(source: Source, number: int, code: str, opened: list[tuple[
             opened.append((bracket, number, column))
             if len(opened) > MAX_NESTING:
                 raise NotationError(
-                    f"brackets are nested more than {MAX_NESTING} deep", source.place(number, column), "Name a part of it."
+                    f"brackets are nested over {MAX_NESTING} deep", source.place(number, column), "Name a part of it."
                 )
         elif not opened or opened.pop()[0] != {")": "(", "]": "["}[bracket]:
             raise NotationError(
-                f"`{bracket}` closes no bracket", source.place(number, column), f"Remove it, or open it before."
+                f"`{bracket}` closes no bracket", source.place(number, column), "Remove it, or open it before."
             )
 
 
@@ -185,7 +188,8 @@ def _expected(terminals: set[str]) -> str:
         return "a name"
     if "PLUS" in terminals:
         return "an operator or the end of the statement"
-    return " or ".join(sorted(f"`{_SPELLED.get(t, t.lower())}`" for t in terminals if t != "$END")) or "the end of the line"
+    names = sorted(f"`{_SPELLED.get(terminal, terminal.lower())}`" for terminal in terminals if terminal != "$END")
+    return " or ".join(names) or "the end of the line"
 
 
 _SPELLED = {"EQUAL": "=", "LSQB": "[", "RSQB": "]", "LPAR": "(", "RPAR": ")", "COMMA": ",", "CIRCUMFLEX": "^"}
