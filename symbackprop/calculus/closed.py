@@ -1,4 +1,4 @@
-"""The closed form: the staged gradients put into one formula, and the identities that make it short."""
+"""The closed form: gradients of the stages put into one formula, and the identities that make it short."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from symbackprop.calculus.cost import cost
 from symbackprop.calculus.derivation import Gradient, Stage, Step
-from symbackprop.calculus.identities import common_factor, definitions_put_back, tidy, vanishing_sums
+from symbackprop.calculus.identities import common_factor, definitions_put_back, factors_out, tidy, vanishing_sums
 from symbackprop.calculus.integer import Facts
 from symbackprop.calculus.reverse import inlined
 from symbackprop.notation.layer import Definition, Layer
@@ -15,56 +15,87 @@ from symbackprop.notation.nodes import Expr, Read, walk
 LARGEST = 600  # nodes; a formula beyond this is no closed form that anyone would read
 
 
-def closed_form(layer: Layer, final: Stage, before: Sequence[Stage], facts: Facts) -> Stage | None:
-    """The closed form of one input's gradient, or None where it would not be cheaper than the stages.
+def closed_forms(layer: Layer, staged: Sequence[Stage], facts: Facts) -> tuple[Stage, ...]:
+    """The stages whose gradient is cheaper in closed form than through the stages that it reads, in computing order.
 
-    Needs: the stage of the input and the stages of the intermediates. Keeps: the value. Gives: one formula in the
-    tensors of the forward pass and the gradients of the outputs.
+    Needs: the stages in computing order, those of the inputs last. Keeps: every value. Gives: one formula for each
+    input where that is cheaper; and for each intermediate whose gradient is still read, likewise.
     """
-    start = final.gradient.gather
-    used = _used(start, before) if start else []
+    gathers = {s.gradient.name: s.gradient.gather for s in staged if s.gradient.gather is not None}
+    closed: dict[str, Stage] = {}
+    needed: set[str] = set()
+    for stage in reversed(staged):
+        tensor, name = stage.gradient.tensor, stage.gradient.name
+        if layer.tensor(tensor) is None and name not in needed:
+            continue
+        before = {n: g for n, g in gathers.items() if n != name}
+        shorter_stage = _closed(layer, stage, before, _shared(staged, stage), facts)
+        if shorter_stage is not None:
+            closed[name] = shorter_stage
+        needed |= _read_by(shorter_stage or stage)
+    return tuple(closed[s.gradient.name] for s in staged if s.gradient.name in closed)
+
+
+def _read_by(stage: Stage) -> set[str]:
+    gather = stage.gradient.gather
+    bodies = [gather.body] if gather is not None else [s.value for s in stage.gradient.scatters]
+    return {name for body in bodies for name in _reads(body)}
+
+
+def _shared(staged: Sequence[Stage], stage: Stage) -> set[str]:
+    """The gradients that other stages than this one read too."""
+    others = [s.gradient.gather for s in staged if s is not stage and s.gradient.gather is not None]
+    scattered = [v.value for s in staged if s.gradient.gather is None for v in s.gradient.scatters]
+    return {name for body in (*(g.body for g in others), *scattered) for name in _reads(body)}
+
+
+def _closed(layer: Layer, stage: Stage, known: dict[str, Definition], shared: set[str], facts: Facts) -> Stage | None:
+    """All stages put in if that is cheaper; else only those that nothing else reads, while that is cheaper."""
+    start = stage.gradient.gather
+    used = _used(start.body, known) if start is not None else []
     if start is None or not used:
         return None
-    target = start.element
-    steps: list[Step] = []
-    gathers = {s.gradient.name: s.gradient.gather for s in used if s.gradient.gather is not None}
+    private = [d for d in used if d.name not in shared]
+    for chosen in (used, private) if private and len(private) < len(used) else (used,):
+        steps: list[Step] = []
+        expr = _put_in(start, chosen, steps)
+        if expr is None:
+            continue
+        expr = shorter(layer, start.element, expr, steps, facts)
+        if cost(expr) < cost(start.body, *(d.body for d in chosen)):
+            gradient = Gradient(stage.gradient.tensor, start.indices, Definition(start.name, start.indices, expr), ())
+            return Stage(gradient, tuple(steps))
+    return None
+
+
+def _put_in(start: Definition, chosen: Sequence[Definition], steps: list[Step]) -> Expr | None:
     expr = start.body
-    for definition in gathers.values():
-        expr = _record(
-            steps,
-            target,
-            expr,
-            inlined(expr, {definition.name: definition}, start.indices),
-            "substitution",
-            f"the gradient of {_tensor(definition.name, used)} put in",
-        )
+    for definition in chosen:
+        put = inlined(expr, {definition.name: definition}, start.indices)
+        tensor = definition.name.removeprefix("grad_")
+        expr = _record(steps, start.element, expr, put, "substitution", f"the gradient of {tensor} put in")
         if _nodes(expr) > LARGEST:
             return None
-    expr = shorter(layer, target, expr, steps, facts)
-    if cost(expr) >= cost(start.body, *(g.body for g in gathers.values())):
-        return None
-    return Stage(
-        Gradient(final.gradient.tensor, start.indices, Definition(start.name, start.indices, expr), ()), tuple(steps)
-    )
+    return expr
+
+
+def _used(body: Expr, known: dict[str, Definition]) -> list[Definition]:
+    """The gradients that a formula reads, directly or through others, the latest computed first."""
+    used: list[Definition] = []
+    names = _reads(body)
+    for name in reversed(known):
+        if name in names:
+            used.append(known[name])
+            names |= _reads(known[name].body)
+    return used
+
+
+def _reads(body: Expr) -> set[str]:
+    return {e.tensor for e in walk(body) if isinstance(e, Read)}
 
 
 def _nodes(expr: Expr) -> int:
     return sum(1 for _ in walk(expr))
-
-
-def _tensor(name: str, used: Sequence[Stage]) -> str:
-    return next(s.gradient.tensor for s in used if s.gradient.name == name)
-
-
-def _used(start: Definition, before: Sequence[Stage]) -> list[Stage]:
-    """The stages that a formula reads, directly or through others, those nearest to the input first."""
-    used: list[Stage] = []
-    names = {e.tensor for e in walk(start.body) if isinstance(e, Read)}
-    for stage in reversed(before):
-        if stage.gradient.name in names and stage.gradient.gather is not None:
-            used.append(stage)
-            names |= {e.tensor for e in walk(stage.gradient.gather.body) if isinstance(e, Read)}
-    return used
 
 
 def _record(steps: list[Step], target: Read, before: Expr, after: Expr, rule: str, reason: str) -> Expr:
@@ -75,23 +106,17 @@ def _record(steps: list[Step], target: Read, before: Expr, after: Expr, rule: st
 
 def shorter(layer: Layer, target: Read, expr: Expr, steps: list[Step], facts: Facts) -> Expr:
     """Apply the identities while they make the expression cheaper; each that applies is a step."""
-    expr = _record(
-        steps, target, expr, tidy(expr, facts), "constants out of the sum", "like powers and like terms gathered"
-    )
-    expr = _record(
-        steps,
-        target,
-        expr,
-        vanishing_sums(expr, layer, facts),
-        "vanishing sum",
-        "the deviations from a mean sum to zero",
-    )
+    gathered = factors_out(tidy(expr, facts), facts)
+    expr = _record(steps, target, expr, gathered, "constants out of the sum", "like powers and like terms gathered")
+    gone = vanishing_sums(expr, layer, facts)
+    expr = _record(steps, target, expr, gone, "vanishing sum", "the deviations from a mean sum to zero")
     while True:
         best, name = expr, ""
         for definition in layer.definitions:
             for candidate in definitions_put_back(expr, definition, facts):
-                if cost(candidate) < cost(best):
-                    best, name = candidate, definition.name
+                put = factors_out(candidate, facts)
+                if cost(put) < cost(best):
+                    best, name = put, definition.name
         if best is expr:
             break
         expr = _record(steps, target, expr, best, "definition recognised", f"the definition of {name} put back")

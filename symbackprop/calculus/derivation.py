@@ -76,7 +76,7 @@ class Derivation:
     """The backward equations of a layer with the steps that lead to them.
 
     `staged` goes backward through the definitions, then to the inputs; each stage may read the gradients of the
-    stages before it. `closed` has one stage an input where substituting the stages leads to a shorter form.
+    stages before it. `closed` has a second stage for a tensor where substituting others leads to a shorter form.
     `auxiliary` are integer tensors of the forward pass that gradients read: where a `max` or `min` was attained.
     `conditions` hold for every call (a stride of at least 1). `assumptions` says in words what is assumed.
     """
@@ -105,7 +105,7 @@ class Derivation:
         needed = {name for gradient in final for name in _reads(gradient)}
         kept: list[Gradient] = []
         for stage in reversed(self.staged):
-            gradient = stage.gradient
+            gradient = self.stage(stage.gradient.tensor).gradient
             if gradient.tensor not in inputs and gradient.name in needed:
                 kept.append(gradient)
                 needed |= _reads(gradient)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.calculus.closed import closed_form
+from symbackprop.calculus.closed import closed_forms
 from symbackprop.calculus.derivation import Derivation, Stage
 from symbackprop.calculus.integer import Facts
 from symbackprop.calculus.reverse import extrema, stage
@@ -41,10 +41,8 @@ def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
             alive.add(definition.name)
             if consumers and definition.name in wanted:
                 staged.append(_stage(layer, definition.name, consumers, positions, facts, conditions))
-    intermediate = len(staged)
     staged += [_stage(layer, name, _consumers(layer, name, alive), positions, facts, conditions) for name in chosen]
-    closed = [closed_form(layer, s, staged[:intermediate], facts) for s in staged[intermediate:]]
-    shortened = tuple(c for c in closed if c is not None)
+    shortened = closed_forms(layer, staged, facts)
     return Derivation(
         layer,
         tuple(staged),

@@ -52,6 +52,7 @@ from symbackprop.notation.nodes import (
     parts,
     rebuild,
     subtract,
+    walk,
 )
 from symbackprop.notation.printer import expression
 
@@ -83,14 +84,20 @@ def tidy(expr: Expr, facts: Facts) -> Expr:
     """Every integer subexpression (an index of a read, a side of an integer comparison) in normal form."""
     match expr:
         case Read(tensor, indices):
-            new = tuple(simplified(i, facts) for i in indices)
+            new = tuple(_shorter(i, facts) for i in indices)
             return expr if new == indices else Read(tensor, new)
         case Delta(a, b):
-            return Delta(simplified(tidy(a, facts), facts), simplified(tidy(b, facts), facts))
+            return Delta(_shorter(tidy(a, facts), facts), _shorter(tidy(b, facts), facts))
         case FloorDiv() | Mod() | Clip():
             return simplified(expr, facts)
         case _:
             return rebuild(expr, tuple(tidy(p, facts) for p in parts(expr)))
+
+
+def _shorter(index: Expr, facts: Facts) -> Expr:
+    """The normal form where it is no longer than the expression as it stands: `d*(R - 1 - r)` is not expanded."""
+    short = simplified(index, facts)
+    return index if sum(1 for _ in walk(short)) > sum(1 for _ in walk(index)) else short
 
 
 class _System:

@@ -279,7 +279,13 @@ def definitions_put_back(expr: Expr, definition: Definition, facts: Facts) -> li
             continue
         rest = Product(product.coefficient, tuple((b, e) for b, e in product.powers if b != base))
         solved = power(divide(definition.element, rest.expr()), Number(exponent))
-        put = replace_matches(expr, base, definition.indices, lambda found, s=solved: substitute(s, found))  # type: ignore[misc]
+        put = replace_matches(
+            expr,
+            base,
+            definition.indices,
+            lambda found, s=solved: substitute(s, found),  # type: ignore[misc]
+            [b for b, _ in rest.powers if isinstance(b, Reduce)],
+        )
         put = put if put is expr else tidy(put, facts)
         if put != expr:
             candidates.append(put)
@@ -309,6 +315,15 @@ def common_factor(expr: Expr) -> Expr:
     outside = Product(coefficient, tuple(shared)).expr()
     inside = [_without(p, coefficient, shared) for p in products]
     return mul(outside, add(*(p.expr() for p in sorted(inside, key=_reading_order))))
+
+
+def factors_out(expr: Expr, facts: Facts) -> Expr:
+    """`c (a b + a d) = a c (b + d)` inside products, so that what is common can cancel with what stands outside."""
+    expr = rebuild(expr, tuple(factors_out(p, facts) for p in parts(expr)))
+    if not isinstance(expr, Mul) or not any(isinstance(f, Add) for f in expr.factors):
+        return expr
+    factored = tidy(mul(*(common_factor(f) for f in expr.factors)), facts)
+    return factored if sum(1 for _ in walk(factored)) < sum(1 for _ in walk(expr)) else expr
 
 
 def _reading_order(product: Product) -> tuple[bool, bool, int]:

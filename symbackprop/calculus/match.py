@@ -95,11 +95,22 @@ def _binder(
 
 
 def replace_matches(
-    expr: Expr, pattern: Expr, variables: Sequence[Index], replacement: Callable[[Binding], Expr]
+    expr: Expr,
+    pattern: Expr,
+    variables: Sequence[Index],
+    replacement: Callable[[Binding], Expr],
+    keep: Sequence[Expr] = (),
 ) -> Expr:
-    """`expr` with every outermost match of the pattern replaced."""
+    """`expr` with every outermost match of the pattern replaced; what matches one of `keep` is left as it stands."""
+    if any(isinstance(expr, type(k)) and match(k, expr, _standing_in(k, variables)) is not None for k in keep):
+        return expr
     if isinstance(expr, type(pattern)):
         found = match(pattern, expr, variables)
         if found is not None:
             return replacement(found)
-    return rebuild(expr, tuple(replace_matches(p, pattern, variables, replacement) for p in parts(expr)))
+    return rebuild(expr, tuple(replace_matches(p, pattern, variables, replacement, keep) for p in parts(expr)))
+
+
+def _standing_in(pattern: Expr, variables: Sequence[Index]) -> list[Index]:
+    free = free_indices(pattern)
+    return [v for v in variables if v in free]
