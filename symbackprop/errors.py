@@ -32,8 +32,9 @@ class Place:
     text: str
 
     def pointed(self) -> str:
-        """The line with a caret under the column."""
-        return f"    {self.text}\n    {' ' * (self.column - 1)}^"
+        """The line with a caret under the column; of a very long line the part around it."""
+        start = max(0, self.column - 100) if len(self.text) > 160 else 0
+        return f"    {self.text[start : start + 160]}\n    {' ' * (self.column - 1 - start)}^"
 
 
 class NotationError(UserError):

@@ -100,8 +100,8 @@ class Meaning:
 
     def name(self, node: Node, context: Context) -> Expr:
         """An index, a size, a parameter, pi, or a tensor without axes."""
-        name, kind = node.text, self.scope.kinds.get(base(node.text))
-        if kind == "index":
+        name, kind = node.text, self.scope.kinds.get(node.text)
+        if self.scope.kinds.get(base(name)) == "index":
             return self._index(node, context)
         if name == "pi" and context.mode == "value":
             return n.Constant("pi")
@@ -111,7 +111,7 @@ class Meaning:
             return self._parameter(node, context)
         if kind in ("tensor", "definition"):
             return self._element(node, (), context)
-        if kind is None or name != base(name):
+        if kind is None:
             raise self._unknown(node)
         raise self.error(node, f"{name} stands where a number is expected", "Write a number.")
 

@@ -23,7 +23,6 @@ MAX_TEXT = 100_000
 MAX_STATEMENT = 10_000
 MAX_NESTING = 100
 MAX_DIGITS = 60
-_SHOWN = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,9 @@ class Source:
     lines: tuple[str, ...]
 
     def place(self, line: int, column: int) -> Place:
-        """The place, with its line made printable and cut off after the caret where it is very long."""
-        text = "".join(c if c.isprintable() else " " for c in self.lines[line - 1][: max(_SHOWN, column + 20)])
-        return Place(self.file, line, column, text if column <= 2 * _SHOWN else "")
+        """The place, with its line made printable."""
+        text = self.lines[line - 1][:MAX_STATEMENT]
+        return Place(self.file, line, column, "".join(c if c.isprintable() else " " for c in text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def test_any_text_gives_a_layer_or_a_notation_error(text: str) -> None:
         read(text)
 
 
-HEAD = "layer a\ninput x[N]\ny[n] = "
+HEAD = "layer a\ninput x[N]\nrange n = N\ny[n] = "
 BODIES = {
     "10 MB of brackets": "(" * 10_000_000,
     "brackets on many lines": "(\n" * 5_000,
