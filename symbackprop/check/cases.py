@@ -13,13 +13,16 @@ from symbackprop.check.interpret import holds
 from symbackprop.check.point import Elements, OutsideBox, Point
 from symbackprop.errors import CheckFailed, UserError
 from symbackprop.notation.layer import Layer
-from symbackprop.notation.nodes import Arg, Expr, Index, Partial, Read, Reduce, parts, walk
+from symbackprop.notation.nodes import Arg, Expr, Index, Partial, Read, Reduce, Size, parts, walk
 
 TRIES = 4000
+CANDIDATES = 6  # cases from which an uneven one is chosen
+ENTANGLED = (1, 2, 3, 4, 5, 6)  # for sizes that stand in index arithmetic, in an uneven case
 PROFILES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # name -> (sizes, integer parameters) to draw from
     "ones": ((1, 1, 1, 1, 1, 2), (0, 1, 1, 2)),
     "equal": ((2, 3), (0, 1, 2)),
     "small": ((1, 2, 2, 3, 3), (0, 1, 1, 2, 2, 3)),
+    "uneven": ((1, 2, 2), (1, 1, 2, 2, 3)),
     "larger": ((1, 2, 3, 4, 5, 7), (0, 1, 2, 3)),
     "wide": ((3, 4, 5, 6, 8, 9), (0, 1, 2, 3)),
 }
@@ -47,13 +50,19 @@ def draw_case(
     """A case that satisfies the layer's requirements and `conditions`, with no empty axis, of bounded work.
 
     Profiles: `ones` (nearly all sizes 1), `equal` (all sizes alike: a kernel as large as the image), `small`,
-    `larger` (odd sizes, strides that do not divide), `wide`. Raises CheckFailed if none is found.
+    `uneven` (the most telling of several: integer parameters above 1, few axes of size 1), `larger` (odd sizes,
+    strides that do not divide), `wide`. Raises CheckFailed if none is found.
     """
     sizes, integers = PROFILES[profile]
+    found: list[Case] = []
     for attempt in range(TRIES):
         case = _drawn(layer, rng, profile, sizes, integers, attempt)
         if fits(layer, case, most_work, conditions):
-            return case
+            found.append(case)
+            if profile != "uneven" or len(found) == CANDIDATES:
+                break
+    if found:
+        return max(found, key=lambda case: _telling(layer, case))
     raise CheckFailed(f"layer {layer.name}: no sizes and parameters that fit were found in {TRIES} draws ({profile})")
 
 
@@ -71,10 +80,40 @@ def _drawn(
         values = [values[0]] * len(names) if names else []
     if profile == "ones" and attempt < 40:
         values = [1] * len(names)
+    if profile == "uneven":
+        entangled = entangled_sizes(layer)
+        values = [int(rng.choice(ENTANGLED)) if n in entangled else v for n, v in zip(names, values, strict=True)]
     given = [p for p in layer.parameters if p.integer]
     chosen = [int(p.default) if rng.random() < 0.3 else int(rng.choice(integers)) for p in given]
     signed = [v if p.default >= 0 or rng.random() < 0.5 else -v for p, v in zip(given, chosen, strict=True)]
     return Case(tuple(zip(names, values, strict=True)), tuple(zip([p.name for p in given], signed, strict=True)))
+
+
+def _telling(layer: Layer, case: Case) -> int:
+    """How much can go wrong unnoticed is the less, the more axes are longer than 1 and parameters above 1."""
+    point = point_at(layer, case)
+    names = [*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)]
+    lengths = [n for name in names for n in point.shape(name)]
+    return sum(n > 1 for n in lengths) + 2 * sum(abs(value) > 1 for _, value in case.parameters)
+
+
+def entangled_sizes(layer: Layer) -> frozenset[str]:
+    """The sizes of axes that are read at more than a plain index, and of the indices that stand in such a place.
+
+    These decide which reads fall where; the other sizes only repeat the same thing. All sizes, if there are none.
+    """
+    entangled: list[Expr] = [*(d.value for d in layer.sizes), *(r.extent for r in layer.ranges)]
+    for read in _reads(layer):
+        for axis, index in zip(layer.axes(read.tensor), read.indices, strict=True):
+            if not isinstance(index, Index):
+                entangled += [axis, *(e.extent for e in walk(index) if isinstance(e, Index))]
+    names = {e.name for expr in entangled for e in walk(expr) if isinstance(e, Size)}
+    return frozenset(names & set(free_sizes(layer))) if has_index_arithmetic(layer) else frozenset(free_sizes(layer))
+
+
+def has_index_arithmetic(layer: Layer) -> bool:
+    """Whether some tensor is read at more than a plain index."""
+    return any(not isinstance(index, Index) for read in _reads(layer) for index in read.indices)
 
 
 def free_sizes(layer: Layer) -> tuple[str, ...]:

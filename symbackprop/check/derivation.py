@@ -16,14 +16,14 @@ import numpy as np
 
 from symbackprop.calculus.derivation import Derivation, Gradient, Stage, Step
 from symbackprop.check.arithmetic import Redraw
-from symbackprop.check.cases import Case, draw_case, point_at, work
+from symbackprop.check.cases import Case, draw_case, has_index_arithmetic, point_at, work
 from symbackprop.check.modular import PRIME, Modular
 from symbackprop.check.opinion import Mismatch, World, float_world, modular_world
 from symbackprop.check.point import Elements
 from symbackprop.errors import CheckFailed, UserError
 from symbackprop.notation.nodes import Read
 
-PROFILE_OF_DRAW = ("ones", "small", "equal", "larger", "small", "larger")
+PROFILE_OF_DRAW = ("ones", "uneven", "equal", "uneven", "small", "uneven")
 MOST_WORK = 400_000  # operations a draw, all steps together
 ATTEMPTS = 300  # points tried for one case: each root of an intermediate halves the chance that a point will do
 CASES = 12  # cases tried for one draw
@@ -59,13 +59,14 @@ class _Tally:
     unknowns: bool = False
 
 
-def verify(derivation: Derivation, seed: int = 0, draws: int = 8) -> DerivationReport:
-    """Every step and every gradient of the derivation, at `draws` random cases.
+def verify(derivation: Derivation, seed: int = 0, draws: int | None = None) -> DerivationReport:
+    """Every step and every gradient of the derivation, at `draws` random cases (8, or 16 where indices are computed).
 
     Raises CheckFailed naming the layer, the step, its rule, the element, the sizes, the seed and both numbers.
     """
     started = time.perf_counter()
     tally = _Tally()
+    draws = draws or (16 if has_index_arithmetic(derivation.layer) else 8)
     for draw in range(draws):
         _verify_draw(derivation, seed, draw, tally)
     untouched = [claim for claim, count in tally.touched.items() if not count]

@@ -1,0 +1,50 @@
+"""All that is checked of a layer, as a list of pieces of work in the order in which a person wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from symbackprop.calculus.derivation import Derivation
+from symbackprop.check import modules as of_modules
+from symbackprop.check.derivation import verify
+from symbackprop.check.report import Check, Outcome
+from symbackprop.check.subjects import Subject
+from symbackprop.notation.layer import Layer
+
+MODULE_CHECKS: tuple[tuple[str, Callable[[Subject, int], Outcome]], ...] = (
+    ("forward = equations", of_modules.values_agree),
+    ("gradients = dual numbers", of_modules.gradients_agree),
+    ("gradients = differences", of_modules.differences_agree),
+    ("layouts of arrays", of_modules.layouts_agree),
+    ("subsets (wrt)", of_modules.subsets_agree),
+    ("gradients left out", of_modules.outputs_agree),
+    ("repeated calls", of_modules.repeats_agree),
+    ("NaN passes through", of_modules.nan_passes_through),
+    ("float32 = float64", of_modules.single_agrees),
+)
+
+
+def checks(
+    layer: Layer, derivation: Derivation | None = None, modules: Mapping[str, Any] | None = None, seed: int = 0
+) -> tuple[Check, ...]:
+    """The checks of a layer: its derivation, the module of each backend, the backends against each other.
+
+    `modules` maps the name of a backend to the imported module. Run them with `report.run_all`.
+    """
+    work: list[Check] = []
+    if derivation is not None:
+        work.append(Check(layer.name, "derivation", "", partial(_derivation, derivation, seed)))
+    subjects = tuple(Subject(layer, backend, module) for backend, module in (modules or {}).items())
+    for subject in subjects:
+        work += [Check(layer.name, what, subject.backend, partial(run, subject, seed)) for what, run in MODULE_CHECKS]
+    if len(subjects) > 1:
+        together = " = ".join(subject.backend for subject in subjects)
+        work.append(Check(layer.name, "backends", together, partial(of_modules.backends_agree, subjects, seed)))
+    return tuple(work)
+
+
+def _derivation(derivation: Derivation, seed: int) -> Outcome:
+    report = verify(derivation, seed)
+    return Outcome(report.points, 0.0, "; ".join((*report.proved, *(f"sampled: {claim}" for claim in report.sampled))))
