@@ -6,6 +6,7 @@ Nothing but click is imported before a command runs, so that `--help` answers at
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from typing import Any
@@ -62,9 +63,11 @@ def explained(error: BaseException) -> int:
             raise error
         case Exception():
             text = " ".join(str(error).split())
-            command = " ".join(["symbackprop", *sys.argv[1:]])
+            command = shlex.join(["symbackprop", *sys.argv[1:]])
             fault = f"a fault of symbackprop {__version__}, not of yours: {type(error).__name__}: {text}"
-            return _say(f"{fault}\nplease report it with the command `{command}` (SYMBACKPROP_DEBUG=1 shows where)", CANNOT)
+            return _say(
+                f"{fault}\nplease report it with the command `{command}` (SYMBACKPROP_DEBUG=1 shows where)", CANNOT
+            )
         case _:
             raise error
 

@@ -48,7 +48,8 @@ def load(source: str | Path) -> Layer:
         return equations.load(str(source))
     path = Path(source)
     if path.is_dir():
-        raise UserError(f"{source} is a folder; give the path of an .eq file, or one of: {', '.join(equations.names())}")
+        known = ", ".join(equations.names())
+        raise UserError(f"{source} is a folder; give the path of an .eq file, or one of: {known}")
     if path.is_file():
         return read_file(path)
     if path.suffix or len(path.parts) > 1:
@@ -90,7 +91,8 @@ def _refuse_bad_names(layers: Sequence[Layer]) -> None:
             raise UserError(f"a module cannot be called {layer.name}: Python keeps this name; rename the layer")
         other = first.setdefault(layer.name.lower(), layer)
         if other is not layer:
-            raise UserError(f"two layers would share one file: {other.name} ({other.file}), {layer.name} ({layer.file})")
+            both = f"{other.name} ({other.file}), {layer.name} ({layer.file})"
+            raise UserError(f"two layers would share one file: {both}; rename one of them")
 
 
 def generated_folder() -> Path:
@@ -130,7 +132,8 @@ def _own_folder(layers: Sequence[Layer], check: bool) -> Path:
         raise UserError("this is an installed package, whose modules stay as they are; say where to write: --out DIR")
     stranger = next((a for a in layers if a.name not in equations.names() or a != equations.load(a.name)), None)
     if stranger is not None:
-        raise UserError(f"{stranger.name} is not a built-in layer, and generated/ holds nothing else; say where: --out DIR")
+        only = "generated/ holds the built-in layers and nothing else"
+        raise UserError(f"{stranger.name} is not built in, and {only}; say where to write: --out DIR")
     return generated_folder()
 
 

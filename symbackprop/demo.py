@@ -74,8 +74,10 @@ def digits() -> int:
     given = inputs(load_digits())
     click.echo(f"x {list(given['x'].shape)}, weight {list(given['weight'].shape)}, stride 1, pad 1, float64")
     for backend in BACKENDS:
-        network = Network(import_module(f"symbackprop.generated.{backend}.conv2d"),
-                          import_module(f"symbackprop.generated.{backend}.batchnorm2d"))
+        network = Network(
+            import_module(f"symbackprop.generated.{backend}.conv2d"),
+            import_module(f"symbackprop.generated.{backend}.batchnorm2d"),
+        )
         confirm(network, given, backend)
     return 0
 
@@ -144,7 +146,9 @@ def confirm(network: Network, given: Mapping[str, Array], backend: str) -> None:
         error = abs(slope - product) / scale
         click.echo(f"  {name:<7} gradient . direction {product:+.9e}   by differences {slope:+.9e}   error {error:.1e}")
         if not error < TOLERANCE:
-            raise CheckFailed(f"{backend}: the gradient of {name} gives {product!r}, differences {slope!r} (seed {SEED})")
+            raise CheckFailed(
+                f"{backend}: the gradient of {name} gives {product!r}, differences {slope!r} (seed {SEED})"
+            )
 
 
 def difference(network: Network, given: Mapping[str, Array], name: str, direction: Array, grad_y: Array) -> float:

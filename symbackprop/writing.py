@@ -14,7 +14,7 @@ MARK = "symbackprop generate"  # stands in the docstring of every generated modu
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A file that is not as it should be: `missing`, `different` (from `line` on) or `stale` (nothing makes it any more)."""
+    """A file that is not as it should be: `missing`, `different` (from `line` on), or `stale`: nothing makes it now."""
 
     path: Path
     kind: str

@@ -48,7 +48,9 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert program.run(["--help"]) == 0
     text = capsys.readouterr().out
 
-    assert [name for name in ("bench", "check", "derive", "explain", "generate", "list", "show") if name not in text] == []
+    assert [
+        name for name in ("bench", "check", "derive", "explain", "generate", "list", "show") if name not in text
+    ] == []
 
 
 def test_help_does_not_wait_for_the_package() -> None:
@@ -171,7 +173,9 @@ def test_generated_of_the_checkout_holds_built_in_layers_only(scale: Path, capsy
     assert "--out DIR" in capsys.readouterr().err
 
 
-def test_a_layer_called_like_a_keyword_is_refused(scale: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_layer_called_like_a_keyword_is_refused(
+    scale: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     scale.write_text(LAYER.replace("layer scale", "layer lambda"), encoding="utf-8")
 
     assert program.run(["generate", str(scale), "--out", str(tmp_path / "kernels")]) == 2
@@ -292,7 +296,9 @@ def test_every_failure_has_one_message_and_a_status(
     assert "Traceback" not in text
 
 
-def test_the_traceback_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_traceback_is_there_for_who_asks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("SYMBACKPROP_DEBUG", "1")
 
     assert program.run(["show", "no_such_layer"]) == 2

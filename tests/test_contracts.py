@@ -110,7 +110,8 @@ def test_generated_modules_import_arrays_and_nothing_of_ours() -> None:
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in sources("generated")
         for line, name in imports(path)
-        if name.split(".")[0] not in GENERATED_MAY_IMPORT or (name.split(".")[0] == "numba" and path.parent.name != "numba")
+        if name.split(".")[0] not in GENERATED_MAY_IMPORT
+        or (name.split(".")[0] == "numba" and path.parent.name != "numba")
     }
 
     assert found == set()
@@ -140,7 +141,12 @@ def test_a_template_that_reads_another_field_stops_the_generation(tmp_path: Path
 
 
 def test_no_text_names_a_place_on_a_machine_or_something_left_to_do() -> None:
-    names = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("templates/**/*.jinja"), ROOT / "pyproject.toml"]
+    names = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("templates/**/*.jinja"),
+        ROOT / "pyproject.toml",
+    ]
     names += sources("symbackprop", "generated", "tests")
     unwanted = re.compile(r"/(?:home|root|Users|work)/|\b(?:TO[D]O|FIX[M]E|XX[X])\b")
     found = [

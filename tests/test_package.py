@@ -43,7 +43,9 @@ def test_the_listed_packages_are_the_folders_that_hold_code() -> None:
 
 def test_every_data_file_of_the_package_is_installed() -> None:
     data = CONFIGURATION["tool"]["setuptools"]["package-data"]
-    kept = {path for package, patterns in data.items() for pattern in patterns for path in folder(package).glob(pattern)}
+    kept = {
+        path for package, patterns in data.items() for pattern in patterns for path in folder(package).glob(pattern)
+    }
     found = {
         path
         for place in ("symbackprop", "templates", "generated")
@@ -143,7 +145,9 @@ def test_a_wheel_holds_the_generated_modules(wheel: Path, tmp_path: Path) -> Non
 
 
 def test_a_wheel_generates_what_the_checkout_generates(wheel: Path, tmp_path: Path) -> None:
-    python("from symbackprop.__main__ import run; assert run(['generate', 'conv2d', '--out', 'out']) == 0", tmp_path, wheel)
+    python(
+        "from symbackprop.__main__ import run; assert run(['generate', 'conv2d', '--out', 'out']) == 0", tmp_path, wheel
+    )
 
     for backend in ("numpy", "numba"):
         made = (tmp_path / "out" / backend / "conv2d.py").read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """The README's blocks run: what it shows is what comes out.
 
-In a `console` block each line after `$ ` is run in a shell, and what follows it has to be its output; a line `...` stands
-for any lines. `$ cat FILE` of a file that does not exist yet states the file. A `python` block is run as it is, after the
-blocks before it. Blocks of other kinds are not run.
+In a `console` block each line after `$ ` is run in a shell, and what follows it has to be its output; a line `...`
+stands for any lines. `$ cat FILE` of a file that does not exist yet states the file. A `python` block is run as it is,
+after the blocks before it. Blocks of other kinds are not run.
 """
 
 from __future__ import annotations
@@ -44,10 +44,15 @@ def run_shown(command: str, shown: str, folder: Path) -> None:
     bin_folder = folder / "bin"
     if not bin_folder.exists():
         bin_folder.mkdir()
-        for name, line in (("symbackprop", f'"{sys.executable}" -m symbackprop "$@"'), ("python", f'"{sys.executable}" "$@"')):
-            (bin_folder / name).write_text(f"#!/bin/sh\nexec {line}\n")
+        for name, line in (("symbackprop", '-m symbackprop "$@"'), ("python", '"$@"')):
+            (bin_folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {line}\n')
             (bin_folder / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "110"}
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "110",
+    }
     done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     actual = done.stdout + done.stderr
 

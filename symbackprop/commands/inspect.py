@@ -35,9 +35,28 @@ def show(layer: str) -> None:
 
 @click.command()
 @click.argument("layer", metavar="LAYER|FILE")
-@click.option("--wrt", metavar="NAME", multiple=True, help="The inputs to differentiate by: a name, or several with commas. [default: all]")
-@click.option("--format", "form", type=click.Choice(["text", "latex", "html"]), default="text", show_default=True, help="How to write it.")
-@click.option("--form", "gathered", type=click.Choice(["gather", "scatter"]), default="gather", show_default=True, help="Gradients element by element, or as contributions spread over the input.")
+@click.option(
+    "--wrt",
+    metavar="NAME",
+    multiple=True,
+    help="The inputs to differentiate by: a name, or several with commas. [default: all]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "latex", "html"]),
+    default="text",
+    show_default=True,
+    help="How to write it.",
+)
+@click.option(
+    "--form",
+    "gathered",
+    type=click.Choice(["gather", "scatter"]),
+    default="gather",
+    show_default=True,
+    help="Gradients element by element, or as contributions spread over the input.",
+)
 @click.option("--standalone", is_flag=True, help="A document that compiles by itself (latex, html).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead of the terminal.")
 def derive(layer: str, wrt: tuple[str, ...], form: str, gathered: str, standalone: bool, out: Path | None) -> None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Fewer repetitions and smaller arrays.")
-@click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures to FILE too.")
+@click.option(
+    "--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures to FILE too."
+)
 def bench(quick: bool, json_file: Path | None) -> int:
     """Measure times and memory; exit status 1 if a bound is not kept."""
     from itertools import chain
