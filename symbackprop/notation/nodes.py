@@ -237,7 +237,10 @@ def mul(*factors: Expr) -> Expr:
 
 
 def power(base: Expr, exponent: Expr) -> Expr:
-    """`base ^ exponent`; integer powers of numbers are folded, `x^1` is x and `x^0` is 1."""
+    """`base ^ exponent`; integer powers of numbers are folded, `x^1` is x and `x^0` is 1.
+
+    A denominator is taken apart, so that a quotient has one form: `1/(a*b) = a^(-1)*b^(-1)`, `1/x^p = x^(-p)`.
+    """
     if exponent == ONE or (base == ONE):
         return base
     if exponent == ZERO:
@@ -247,6 +250,10 @@ def power(base: Expr, exponent: Expr) -> Expr:
             return Number(base.value ** int(exponent.value))
         if base == ZERO and exponent.value > 0:
             return ZERO
+    if exponent == MINUS_ONE and isinstance(base, Mul):
+        return mul(*(power(f, MINUS_ONE) for f in base.factors))
+    if exponent == MINUS_ONE and isinstance(base, Pow) and isinstance(base.exponent, Number):
+        return power(base.base, Number(-base.exponent.value))
     return Pow(base, exponent)
 
 

@@ -37,6 +37,8 @@ from symbackprop.notation.nodes import (
     Size,
     Where,
     mul,
+    parts,
+    power,
     walk,
 )
 
@@ -246,13 +248,21 @@ def _print_product(expr: Mul) -> Printed:
         # x/3 for the factor 1/3
         head = mul(Number(Fraction(first.value.numerator)), *others)
         return f"{_at_least(head, _PRODUCT)}/{first.value.denominator}", _PRODUCT
-    text = "1" if _inverted(first) else _at_least(first, _factor_binding(first))
-    for factor in expr.factors if _inverted(first) else others:
-        if isinstance(factor, Pow) and _inverted(factor):
-            text += f"/{_at_least(factor.base, _POWER)}"
+    text = ""
+    for inverted, run in groupby(expr.factors, key=_inverted):
+        factors = list(run)
+        if inverted:
+            text = f"{text or '1'}/{_denominator(factors)}"
         else:
-            text += f"*{_at_least(factor, _factor_binding(factor))}"
+            text = "*".join([*([text] if text else []), *(_at_least(f, _factor_binding(f)) for f in factors)])
     return text, _PRODUCT
+
+
+def _denominator(factors: list[Expr]) -> str:
+    """What stands under the stroke: `(N*sqrt(var[c] + eps))`."""
+    upright = [power(b, Number(-e.value)) for b, e in map(parts, factors) if isinstance(e, Number)]
+    text = "*".join(_at_least(f, _POWER) for f in upright)
+    return text if len(upright) == 1 else f"({text})"
 
 
 def _factor_binding(factor: Expr) -> int:
@@ -261,12 +271,14 @@ def _factor_binding(factor: Expr) -> int:
 
 
 def _inverted(expr: Expr) -> bool:
-    return isinstance(expr, Pow) and expr.exponent == MINUS_ONE
+    return isinstance(expr, Pow) and isinstance(expr.exponent, Number) and expr.exponent.value < 0
 
 
 def _print_power(expr: Pow) -> Printed:
     if _inverted(expr):
-        return f"1/{_at_least(expr.base, _POWER)}", _PRODUCT
+        return f"1/{_denominator([expr])}", _PRODUCT
+    if expr.exponent == Number(Fraction(1, 2)):
+        return f"sqrt({expression(expr.base)})", _ATOM
     return f"{_at_least(expr.base, _ATOM)}^{_at_least(expr.exponent, _POWER)}", _POWER
 
 

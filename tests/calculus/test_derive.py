@@ -92,7 +92,7 @@ def test_batch_norm_comes_out_in_the_closed_form_of_the_textbooks() -> None:
 
     assert gather is not None
     assert expression(gather.body) == (
-        "gamma[d]/(N*(var[d] + eps)^(1/2))"
+        "gamma[d]/(N*sqrt(var[d] + eps))"
         "*(N*grad_y[n,d] - sum[n'](grad_y[n',d]) - xhat[n,d]*sum[n'](grad_y[n',d]*xhat[n',d]))"
     )
 
