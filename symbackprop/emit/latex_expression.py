@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from symbackprop.emit.latex_conditions import conjuncts, spell_conditions
-from symbackprop.emit.latex_names import SPELLING, Spelling, escape
+from symbackprop.emit.latex_names import SPELLING, Spelling
 from symbackprop.emit.latex_products import arrange, split_sign
 from symbackprop.errors import InternalError
 from symbackprop.notation.nodes import (
@@ -44,6 +44,7 @@ from symbackprop.notation.nodes import (
     mul,
     number,
     power,
+    walk,
 )
 
 SUM, PRODUCT, POWER, ATOM = range(4)  # how tightly a piece binds; it is bracketed in a tighter place
@@ -111,8 +112,10 @@ class Printer:
                 return self._read(expr)
             case Add(terms):
                 return self._sum(terms), SUM
-            case Mul():
-                return self._signed_product(expr)
+            case Mul() | Reduce() | Where() if split_sign(expr)[0]:
+                return f"-{self.text(split_sign(expr)[1], PRODUCT)}", SUM
+            case Mul(factors):
+                return juxtapose(self.product_parts(factors)), PRODUCT
             case Pow(base, exponent):
                 return self._power(base, exponent)
             case FloorDiv(dividend, divisor):
@@ -133,8 +136,7 @@ class Printer:
             case Where(condition, then, other):
                 return self._where(condition, then, other)
             case Delta(left, right):
-                inner = self.inside_script()
-                return rf"\delta_{{{inner.text(left)},\,{inner.text(right)}}}", ATOM
+                return self._delta(left, right), ATOM
             case Partial(value, variable):
                 return self._partial(value, variable)
             case _:
@@ -158,25 +160,30 @@ class Printer:
         comma = "," if all(isinstance(i, Index | Number) for i in read.indices) else r",\,"
         return f"{symbol}_{{{comma.join(spelled)}}}" if spelled else symbol
 
+    def _delta(self, left: Expr, right: Expr) -> str:
+        """Kronecker's delta; a bracket that is 1 or 0 where a tensor would be a script in a script."""
+        if any(isinstance(e, Read) for side in (left, right) for e in walk(side)):
+            return rf"\left[ {self.text(left)} = {self.text(right)} \right]"
+        inner = self.inside_script()
+        comma = "," if isinstance(left, Index | Number) and isinstance(right, Index | Number) else r",\,"
+        return rf"\delta_{{{inner.text(left)}{comma}{inner.text(right)}}}"
+
     def _sum(self, terms: tuple[Expr, ...]) -> str:
-        first = next((at for at, t in enumerate(terms) if not split_sign(t)[0]), 0)
-        ordered = (terms[first], *terms[:first], *terms[first + 1 :])
+        ordered = self.in_order(terms)
         text = self.text(ordered[0], SUM if split_sign(ordered[0])[0] else PRODUCT)
         for term in ordered[1:]:
             text += " " + self.signed(term)
         return text
 
+    def in_order(self, terms: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        """The terms as given, but a positive one first where there is any."""
+        first = next((at for at, t in enumerate(terms) if not split_sign(t)[0]), 0)
+        return (terms[first], *terms[:first], *terms[first + 1 :])
+
     def signed(self, term: Expr) -> str:
         """A later term of a sum, with its sign."""
         negative, size = split_sign(term)
         return f"{'-' if negative else '+'} {self.text(size, PRODUCT)}"
-
-    def _signed_product(self, product: Mul) -> tuple[str, int]:
-        negative, size = split_sign(product)
-        if negative:
-            return f"-{self.text(size, PRODUCT)}", SUM
-        text = juxtapose(self.product_parts(product.factors))
-        return text, PRODUCT
 
     def product_parts(self, factors: tuple[Expr, ...]) -> list[str]:
         """The factors as they stand side by side: fractions put together, sums last."""
@@ -297,10 +304,13 @@ class Printer:
         return rf"\begin{{cases}} {rows} \end{{cases}}", SUM
 
     def _partial(self, value: Expr, variable: Read) -> tuple[str, int]:
-        below = self._differential(variable)
         if isinstance(value, Read):
-            return rf"\frac{{{self._differential(value)}}}{{{below}}}", POWER
-        return rf"\frac{{\partial}}{{{below}}} \left[ {self.text(value)} \right]", POWER
+            return rf"\frac{{{self._differential(value)}}}{{{self._differential(variable)}}}", POWER
+        return rf"{self.operator(variable)} \left[ {self.text(value)} \right]", POWER
+
+    def operator(self, variable: Read) -> str:
+        """The sign of a partial derivative, without what it is applied to."""
+        return rf"\frac{{\partial}}{{{self._differential(variable)}}}"
 
 
 def stacked(lines: tuple[str, ...]) -> str:
@@ -345,6 +355,3 @@ def _decimal(value: Fraction) -> tuple[str, int] | None:
             rest, count = rest // prime, count + 1
         places = max(places, count)
     return (str(value * 10**places), places) if rest == 1 else None
-
-
-__all__ = ["Printer", "bracket", "escape", "juxtapose", "latex"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symbackprop.notation.nodes import (
+    ZERO,
     Arg,
     Constant,
     Expr,
@@ -33,8 +34,14 @@ class Group:
 
 
 def split_sign(expr: Expr) -> tuple[bool, Expr]:
-    """Whether a term carries a minus, and the term without it."""
+    """Whether a term carries a minus, and the term without it. A minus inside a sum or a guard counts as its own."""
     match expr:
+        case Reduce("sum" | "mean" as operation, indices, body):
+            negative, size = split_sign(body)
+            return negative, Reduce(operation, indices, size) if negative else expr
+        case Where(condition, then, other) if other == ZERO:
+            negative, size = split_sign(then)
+            return negative, Where(condition, size, other) if negative else expr
         case Number(value) if value < 0:
             return True, Number(-value)
         case Mul((Number(value), *rest)) if value < 0:
@@ -83,7 +90,7 @@ def _leaf_rank(expr: Expr) -> int:
 
 
 def _is_plain(factor: Expr) -> bool:
-    return not any(
+    return _inverse(factor) is not None or not any(
         isinstance(e, Reduce | Where | Arg | Partial) or (isinstance(e, Read) and e.tensor.startswith("grad_"))
         for e in walk(factor)
     )
@@ -100,18 +107,27 @@ def _fraction(run: list[Expr]) -> tuple[Group, ...]:
             above.append(factor)
         else:
             below.extend(inverse.factors if isinstance(inverse, Mul) else (inverse,))
-    if below and isinstance(above[0] if above else None, Number):
-        coefficient = above.pop(0)
-        assert isinstance(coefficient, Number)
-        _split_number(coefficient.value, above, below)
-    return (Group(tuple(above), tuple(below)),)
+    if not below:
+        return (Group(tuple(above)),)
+    numbers = [f.value for f in above if isinstance(f, Number)]
+    coefficient = numbers[0] if numbers else Fraction(1)
+    rest = [f for f in above if not isinstance(f, Number)]
+    over = [f for f in rest if _half_power(f) is None]
+    under = [*below, *(h for f in rest if (h := _half_power(f)) is not None)]
+    return (Group(_with(coefficient.numerator, over), _with(coefficient.denominator, under)),)
 
 
-def _split_number(value: Fraction, above: list[Expr], below: list[Expr]) -> None:
-    if value.numerator != 1:
-        above.insert(0, Number(Fraction(value.numerator)))
-    if value.denominator != 1:
-        below.insert(0, Number(Fraction(value.denominator)))
+def _with(value: int, factors: list[Expr]) -> tuple[Expr, ...]:
+    return (Number(Fraction(value)), *factors) if value != 1 else tuple(factors)
+
+
+def _half_power(factor: Expr) -> Expr | None:
+    """`b^(3/2)` for `b^(-3/2)`: it goes below a line that is there already, but draws none of its own."""
+    match factor:
+        case Pow(base, Number(value)) if value < 0:
+            return power(base, Number(-value))
+        case _:
+            return None
 
 
 def _inverse(factor: Expr) -> Expr | None:
