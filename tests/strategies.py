@@ -200,7 +200,7 @@ class _Maker:
             argument = self.at_least_one(free, depth)
         if self.benign and name == "exp":
             argument = n.Call("tanh", (argument,))
-        return n.Call(name, (argument,))
+        return n.call(name, argument)
 
     def two(self, free: tuple[Index, ...], depth: int) -> Expr:
         return n.Call(str(self.pick("max", "min")), (self.value(free, depth - 1), self.value(free, depth - 1)))

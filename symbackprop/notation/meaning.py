@@ -282,9 +282,7 @@ class Meaning:
         if name == "where":
             return self._where(arguments, context)
         values = [self.read(a, context) for a in arguments]
-        if name == "sqrt":
-            return n.power(*values, n.number("0.5"))
-        return self._power(node, *values) if name == "pow" else n.Call(name, tuple(values))
+        return self._power(node, *values) if name == "pow" else n.call(name, *values)
 
     def _not_a_function(self, node: Node) -> NotationError:
         name = node.text

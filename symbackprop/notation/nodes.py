@@ -272,6 +272,13 @@ def divide(left: Expr, right: Expr) -> Expr:
     return mul(left, power(right, MINUS_ONE))
 
 
+def call(function: str, *arguments: Expr) -> Expr:
+    """A function of its arguments; a root is a power, and `pow(a, b)` is one: each has one form."""
+    if function == "sqrt":
+        return power(arguments[0], Number(Fraction(1, 2)))
+    return power(*arguments) if function == "pow" else Call(function, arguments)
+
+
 def floor_divide(dividend: Expr, divisor: Expr) -> Expr:
     """`dividend // divisor` of integers."""
     if divisor == ONE:
@@ -360,7 +367,7 @@ def rebuild(expr: Expr, new: tuple[Expr, ...]) -> Expr:
         case Where():
             return where(*new)
         case Call(function, _):
-            return Call(function, new)
+            return call(function, *new)
         case Logic("and", _):
             return both(*new)
         case Logic(operation, _):
