@@ -6,7 +6,7 @@
 | differentiate | `derive` | `Layer` | `Derivation` |
 | plan, lower, emit | `module` | `Derivation`, backend | the text of a module |
 | write | `generate` | layers, backends, folder | files, or what differs on disk |
-| check | `check` | layers, backends, seed | verdicts, one an examination |
+| check | `check` | layers, backends, seed | a row for each check: what, how far off, verdict |
 """
 
 from __future__ import annotations
@@ -14,15 +14,23 @@ from __future__ import annotations
 import ast
 import difflib
 import keyword
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from types import ModuleType
 
 from symbackprop import equations
 from symbackprop.calculus.derivation import Derivation
 from symbackprop.calculus.derive import derive
+from symbackprop.check import suite
+from symbackprop.check.report import Check, Outcome, Row, run_all
 from symbackprop.emit.numba_module import numba_module
 from symbackprop.emit.numpy_module import numpy_module
-from symbackprop.errors import InternalError, UserError
+from symbackprop.errors import CheckFailed, InternalError, UserError
 from symbackprop.loops.lower import lower
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.reader import read_file
@@ -130,11 +138,15 @@ def generate(
 def _own_folder(layers: Sequence[Layer], check: bool) -> Path:
     if not check and generated_folder().parent == Path(__file__).parent:
         raise UserError("this is an installed package, whose modules stay as they are; say where to write: --out DIR")
-    stranger = next((a for a in layers if a.name not in equations.names() or a != equations.load(a.name)), None)
+    stranger = next((layer for layer in layers if not _is_built_in(layer)), None)
     if stranger is not None:
         only = "generated/ holds the built-in layers and nothing else"
         raise UserError(f"{stranger.name} is not built in, and {only}; say where to write: --out DIR")
     return generated_folder()
+
+
+def _is_built_in(layer: Layer) -> bool:
+    return layer.name in equations.names() and layer == equations.load(layer.name)
 
 
 def built_in() -> tuple[Layer, ...]:
@@ -148,3 +160,46 @@ def _package_files(backends: Iterable[str]) -> dict[PurePosixPath, str]:
     return whole | {
         PurePosixPath(b, "__init__.py"): _PACKAGE_TEXT.format(what=f"The layers' modules for {b}") for b in backends
     }
+
+
+def check(
+    layers: Sequence[Layer],
+    backends: Sequence[str] = tuple(BACKENDS),
+    seed: int = 0,
+    watch: Callable[[Sequence[Check]], Iterable[Check]] = iter,
+) -> tuple[Row, ...]:
+    """All checks of the layers, in order: a row for each. `watch` passes the checks on, one before each is run."""
+    with TemporaryDirectory(prefix="symbackprop-") as folder:
+        work = [one for layer in layers for one in _checks(layer, backends, seed, Path(folder))]
+        return run_all(watch(work))
+
+
+def _checks(layer: Layer, backends: Sequence[str], seed: int, folder: Path) -> Iterator[Check]:
+    derivation = derive(layer)
+    made = {backend: module(derivation, backend) for backend in backends}
+    if _is_built_in(layer):
+        for backend in backends:
+            path = PurePosixPath(backend, f"{layer.name}.py")
+            yield Check(layer.name, "module on disk", backend, partial(_on_disk, path, made[backend]))
+    modules = {backend: imported(layer.name, backend, text, folder) for backend, text in made.items()}
+    yield from suite.checks(layer, derivation, modules, seed)
+
+
+def _on_disk(path: PurePosixPath, text: str) -> Outcome:
+    for difference in compare(generated_folder(), {path: text}):
+        raise CheckFailed(f"{difference}, and `symbackprop generate` writes it anew")
+    return Outcome(1)
+
+
+def imported(name: str, backend: str, text: str, folder: Path) -> ModuleType:
+    """The module of this text: the one that is installed if that is the same, else one written into `folder`."""
+    path = PurePosixPath(backend, f"{name}.py")
+    if not compare(generated_folder(), {path: text}):
+        return import_module(f"symbackprop.generated.{backend}.{name}")
+    write(folder, {path: text})
+    spec = spec_from_file_location(f"symbackprop_checked_{backend}_{name}", folder / path)
+    if spec is None or spec.loader is None:
+        raise InternalError(f"the module {folder / path} cannot be imported")
+    made = sys.modules[spec.name] = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made

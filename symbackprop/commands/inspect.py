@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
 
 import click
 
-if TYPE_CHECKING:
-    from symbackprop.calculus.derivation import Derivation
+from symbackprop.commands.options import names_in
 
 
 @click.command("list")
@@ -35,33 +33,33 @@ def show(layer: str) -> None:
 
 @click.command()
 @click.argument("layer", metavar="LAYER|FILE")
-@click.option(
-    "--wrt",
-    metavar="NAME",
-    multiple=True,
-    help="The inputs to differentiate by: a name, or several with commas. [default: all]",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "latex", "html"]),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+@click.option("--wrt", metavar="NAMES", help="Inputs, with commas between them.  [default: all]")
+@click.option("--format", "view", type=click.Choice(["text", "latex", "html"]), default="text", show_default=True)
 @click.option(
     "--form",
-    "gathered",
     type=click.Choice(["gather", "scatter"]),
     default="gather",
     show_default=True,
-    help="Gradients element by element, or as contributions spread over the input.",
+    help="Each element of a gradient as a sum, or each term sent to its element.",
 )
-@click.option("--standalone", is_flag=True, help="A document that compiles by itself (latex, html).")
-@click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead of the terminal.")
-def derive(layer: str, wrt: tuple[str, ...], form: str, gathered: str, standalone: bool, out: Path | None) -> None:
-    """Print how the gradients of a layer come about, step by step."""
-    raise NotImplementedError
+@click.option("--standalone", is_flag=True, help="A complete document, for latex and html.")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: the terminal]")
+def derive(layer: str, wrt: str | None, view: str, form: str, standalone: bool, out: Path | None) -> None:
+    """Print how the gradients of a layer come about, step by step, each step checked."""
+    from symbackprop.build import derivation_text, load
+    from symbackprop.writing import write
+
+    if standalone and view == "text":
+        raise click.UsageError("--standalone is for --format latex and html; text is complete as it is")
+    names = None if wrt is None else names_in(wrt)
+    if names == ():
+        raise click.UsageError("--wrt names no input")
+    text = derivation_text(load(layer), names, view, form, standalone).rstrip("\n") + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    write(out.parent, {PurePosixPath(out.name): text})
+    click.echo(f"wrote {out}")
 
 
 @click.command()
