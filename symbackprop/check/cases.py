@@ -9,11 +9,12 @@ from fractions import Fraction
 import numpy as np
 
 from symbackprop.check.arithmetic import Float64
-from symbackprop.check.interpret import holds
+from symbackprop.check.interpret import evaluate_exact, holds
 from symbackprop.check.point import Elements, OutsideBox, Point
 from symbackprop.errors import CheckFailed, UserError
+from symbackprop.notation.binding import free_indices
 from symbackprop.notation.layer import Layer
-from symbackprop.notation.nodes import Arg, Expr, Index, Partial, Read, Reduce, Size, parts, walk
+from symbackprop.notation.nodes import Arg, Expr, FloorDiv, Index, Mod, Partial, Read, Reduce, Size, parts, walk
 
 TRIES = 4000
 CANDIDATES = 6  # cases from which an uneven one is chosen
@@ -131,9 +132,21 @@ def fits(layer: Layer, case: Case, most_work: int, conditions: tuple[Expr, ...] 
             return False
         for extent in (*(a for t in layer.inputs for a in t.axes), *(r.extent for r in layer.ranges)):
             point.extent(extent)
+        if not all(_divides(divisor, point) for divisor in _divisors(layer)):
+            return False
         return forward_work(point) <= most_work and _reads_fit(layer, case)
     except (UserError, ZeroDivisionError):
         return False
+
+
+def _divisors(layer: Layer) -> Iterator[Expr]:
+    """What is divided by in an index, where it is the same everywhere."""
+    nodes = (e for d in layer.definitions for e in walk(d.body))
+    return (e.divisor for e in nodes if isinstance(e, FloorDiv | Mod) and not free_indices(e.divisor))
+
+
+def _divides(divisor: Expr, point: Point) -> bool:
+    return any(isinstance(e, Read) for e in walk(divisor)) or evaluate_exact(divisor, point) != 0
 
 
 def point_at(layer: Layer, case: Case) -> Point:

@@ -108,7 +108,7 @@ def _verify_draw(derivation: Derivation, seed: int, draw: int, tally: _Tally) ->
         for attempt in range(ATTEMPTS):
             point_seed = (seed * 1000 + draw) * 1000 + attempt
             try:
-                world = modular_world(derivation.layer, case, point_seed)
+                world = modular_world(derivation, case, point_seed)
                 counted = _verify_at(derivation, world, case, point_seed, tally)
             except Redraw as redraw:
                 reason = str(redraw)
@@ -226,7 +226,7 @@ class _At:
     def _float_worlds(self) -> list[World]:
         """Points in float64 at which the layer has finite values."""
         if self._floats is None:
-            worlds = [float_world(self.derivation.layer, self.case, self.seed + k) for k in range(8)]
+            worlds = [float_world(self.derivation, self.case, self.seed + k) for k in range(8)]
             self._floats = [w for w in worlds if _finite(w)][:4]
         return self._floats
 

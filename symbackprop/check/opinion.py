@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from symbackprop.calculus.derivation import Scatter, gradient_name
+from symbackprop.calculus.derivation import Derivation, Scatter, gradient_name
 from symbackprop.check.arithmetic import Arithmetic, Float64, Value
 from symbackprop.check.cases import Case, draw_integers, point_at
 from symbackprop.check.exact import Exact
@@ -22,7 +22,6 @@ from symbackprop.check.interpret import Interpreter, Key
 from symbackprop.check.modular import Modular
 from symbackprop.check.point import Elements, Point, SeededPoint
 from symbackprop.notation.binding import free_indices
-from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Expr, Index, Read
 
 SMOOTH = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 18, 20, 21, 22, 24, 25, 26, 27, 28, 30, 32, 34, 35, 36)
@@ -46,7 +45,8 @@ class Mismatch:
 class World:
     """A point of a layer with the true gradients of all its tensors."""
 
-    def __init__(self, layer: Layer, case: Case, arithmetic: Arithmetic, draw: Draw, seed: int) -> None:
+    def __init__(self, derivation: Derivation, case: Case, arithmetic: Arithmetic, draw: Draw, seed: int) -> None:
+        layer = derivation.layer
         rng = np.random.default_rng([seed, 1])
         bare = point_at(layer, case)
         reals = {p.name: _drawn_parameter(p.default, rng) for p in layer.parameters if not p.integer}
@@ -54,7 +54,9 @@ class World:
         for tensor in layer.real_inputs:
             elements[tensor.name] = {key: draw(tensor.name, key) for key in bare.box(tensor.name)}
         self.layer, self.arithmetic = layer, arithmetic
-        self.point = Point(layer, arithmetic, dict(case.sizes), bare.parameters | reals, elements)
+        self.point = Point(
+            layer, arithmetic, dict(case.sizes), bare.parameters | reals, elements, None, derivation.auxiliary
+        )
         incoming = {y: {key: draw(gradient_name(y), key) for key in bare.box(y)} for y in layer.outputs}
         self.truth = self._gradients(incoming)
         for name, gradient in self.truth.items():
@@ -117,7 +119,7 @@ class World:
         return None if worst is None else Mismatch(worst, left[worst], right[worst])
 
 
-def modular_world(layer: Layer, case: Case, seed: int) -> World:
+def modular_world(derivation: Derivation, case: Case, seed: int) -> World:
     """A random point modulo p; every second seed draws squares, so that roots of inputs exist."""
     arithmetic = Modular(seed)
 
@@ -125,17 +127,17 @@ def modular_world(layer: Layer, case: Case, seed: int) -> World:
         value = arithmetic.random(seed, tensor, key)
         return arithmetic.multiply(value, value) if seed % 2 else value
 
-    return World(layer, case, arithmetic, draw, seed)
+    return World(derivation, case, arithmetic, draw, seed)
 
 
-def float_world(layer: Layer, case: Case, seed: int) -> World:
+def float_world(derivation: Derivation, case: Case, seed: int) -> World:
     """A random point in float64; every second seed draws positive numbers."""
     rng = np.random.default_rng([seed, 2])
 
     def draw(tensor: str, key: Key) -> Value:
         return float(rng.uniform(0.5, 2.0)) if seed % 2 else float(rng.normal())
 
-    return World(layer, case, Float64(), draw, seed)
+    return World(derivation, case, Float64(), draw, seed)
 
 
 def _drawn_parameter(default: Fraction, rng: np.random.Generator) -> Exact:

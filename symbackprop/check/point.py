@@ -28,7 +28,8 @@ class Point:
 
     `sizes` are the concrete axis sizes (derived ones are added), `parameters` exact numbers, `elements` the inputs by
     name (in the point's arithmetic; integer tensors as ints). Definitions are computed on demand and kept;
-    `given` holds further tensors, gradients for instance, as they are.
+    `given` holds further tensors, gradients for instance, as they are; `auxiliary` are further definitions,
+    of integers.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class Point:
         parameters: Mapping[str, Exact],
         elements: Mapping[str, Elements] | None = None,
         given: Mapping[str, Elements] | None = None,
+        auxiliary: tuple[Definition, ...] = (),
     ) -> None:
         self.layer, self.arithmetic = layer, arithmetic
         self.sizes, self.parameters = dict(sizes), dict(parameters)
         self.elements, self.given = dict(elements or {}), dict(given or {})
-        self._integers = {t.name for t in layer.inputs if t.kind == "integer"}
+        self.auxiliary = {d.name: d for d in auxiliary}
+        self._integers = {t.name for t in layer.inputs if t.kind == "integer"} | set(self.auxiliary)
         self._definitions = {d.name: d for d in layer.definitions}
         self._readers: dict[str, Reader] = {}
         self._shapes: dict[str, Key] = {}
@@ -79,8 +82,13 @@ class Point:
     def shape(self, tensor: str) -> Key:
         """The sizes of the axes of an input or a definition."""
         if tensor not in self._shapes:
-            self._shapes[tensor] = tuple(self.extent(axis, f"an axis of {tensor}") for axis in self.layer.axes(tensor))
+            self._shapes[tensor] = tuple(self.extent(axis, f"an axis of {tensor}") for axis in self._axes(tensor))
         return self._shapes[tensor]
+
+    def _axes(self, tensor: str) -> tuple[Expr, ...]:
+        if tensor in self.auxiliary:
+            return tuple(i.extent for i in self.auxiliary[tensor].indices)
+        return self.layer.axes(tensor)
 
     def box(self, tensor: str) -> Iterator[Key]:
         """All positions of a tensor, in row-major order."""
@@ -108,6 +116,8 @@ class Point:
             return self._stored(tensor, self.given[tensor])
         if tensor in self._definitions:
             return self._defined(self._definitions[tensor])
+        if tensor in self.auxiliary:
+            return self._defined(self.auxiliary[tensor])
         if tensor in self.elements:
             return self._stored(tensor, self.elements[tensor])
         raise UserError(f"layer {self.layer.name}: nothing here is called {tensor}")
@@ -131,7 +141,7 @@ class Point:
 
     def _refuse(self, tensor: str, key: Key) -> Value:
         named = tensor.removeprefix("grad_").removesuffix("_total") if tensor in self.given else tensor
-        axes = [getattr(axis, "name", "its extent") for axis in self.layer.axes(named)]
+        axes = [getattr(axis, "name", "its extent") for axis in self._axes(named)]
         for at, (index, n) in enumerate(zip(key, self.shape(named), strict=True)):
             if not 0 <= index < n:
                 raise OutsideBox(
@@ -141,7 +151,7 @@ class Point:
         raise InternalError(f"layer {self.layer.name}: {tensor} has no value at {key}")
 
     def _defined(self, definition: Definition) -> Reader:
-        body = body_reader(self, definition)
+        body = body_reader(self, definition, definition.name in self._integers)
         known: Elements = {}
         shape = self.shape(definition.name)
 
@@ -210,7 +220,8 @@ class _LocalPoint(Point):
     """A point in dual numbers in which the elements of one tensor vary and all else is held fixed."""
 
     def __init__(self, point: Point, variable: str) -> None:
-        super().__init__(point.layer, DualNumbers(point.arithmetic), point.sizes, point.parameters)
+        auxiliary = tuple(point.auxiliary.values())
+        super().__init__(point.layer, DualNumbers(point.arithmetic), point.sizes, point.parameters, auxiliary=auxiliary)
         self._outer, self._variable, self._one = point, variable, point.arithmetic.number(1)
 
     def _new_reader(self, tensor: str) -> Reader:
@@ -223,10 +234,10 @@ class _LocalPoint(Point):
         return lambda key: (read(key), {key: one} if _inside(key, shape) else NONE)
 
 
-def body_reader(point: Point, definition: Definition) -> Reader:
+def body_reader(point: Point, definition: Definition, integer: bool = False) -> Reader:
     """The definition's body as a function of its indices, read at the point."""
     interpreter = Interpreter(point, definition.indices)
-    body = interpreter.real(definition.body)
+    body = interpreter.exact(definition.body) if integer else interpreter.real(definition.body)
     return lambda key: body(interpreter.places(key))
 
 
