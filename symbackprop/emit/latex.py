@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from symbackprop.calculus.derivation import Derivation, Scatter, gradient_name
+from symbackprop.calculus.derivation import Derivation, Scatter
 from symbackprop.emit.abbreviations import Abbreviation, named_extents, with_named_extents
 from symbackprop.emit.latex_conditions import conjuncts, spell_conditions
 from symbackprop.emit.latex_expression import Printer, latex, spell_number
@@ -111,6 +111,7 @@ class LatexView:
             tensors = [self._tensor(t) for t in declared.inputs if t.kind == kind]
             if tensors:
                 yield title, ", ".join(tensors)
+        yield "Defined", ", ".join(f"${self._shape(d.name, declared.axes(d.name))}$" for d in declared.definitions)
         if declared.parameters:
             yield "Parameters", ", ".join(
                 f"${self._spelling.symbol(p.name)} = {spell_number(p.default)[0]}${' (integer)' if p.integer else ''}"
@@ -118,7 +119,8 @@ class LatexView:
             )
         sizes = [(Size(s.name), s.value) for s in declared.sizes] + list(self._extents)
         if sizes:
-            yield "Sizes", ", ".join(f"${self.math(size)} = {latex(value, self._spelling)}$" for size, value in sizes)
+            inline = Printer(self._spelling, script=True)
+            yield "Sizes", ", ".join(f"${self.math(size)} = {inline.text(value)}$" for size, value in sizes)
         yield "Indices", ", ".join(f"$0 \\le {self.math(i)} < {self.math(i.extent)}$" for i in ranges(declared))
         if declared.requirements:
             yield "Required", ", ".join(f"${self._condition(r.condition)}$" for r in declared.requirements)
@@ -135,15 +137,8 @@ class LatexView:
         return r",\; ".join(spell_conditions(Printer(self._spelling), conjuncts(condition)))
 
     def equations(self, definitions: tuple[Definition, ...]) -> str:
-        """The definitions as aligned rows, each with the shape of what it defines."""
-        integer = {d.name for d in definitions} - {d.name for d in self._layer.definitions}
-        rows: list[str] = []
-        for d in definitions:
-            axes = tuple(i.extent for i in d.indices)
-            shape = self._shape(d.name, axes, "Z" if d.name in integer else "R")
-            made = self.rows(self.math(d.element), d.body, reserved=width(shape) + 4.0)
-            rows += [*made[:-1], f"{made[-1]} && {shape}"]
-        return " \\\\\n".join(rows)
+        """The definitions as aligned rows."""
+        return " \\\\\n".join(row for d in definitions for row in self.rows(self.math(d.element), d.body))
 
     def rows(self, left: str, value: Expr, reserved: float = 0.0, shown: bool = True) -> list[str]:
         """`left = value` as aligned rows that fit the page; the left side may be left out, but takes its room."""
@@ -165,8 +160,10 @@ class LatexView:
         """The gradient of a tensor as its element at its own indices."""
         known = self._layer.tensor(tensor)
         if known is None:
-            return self.math(Read(gradient_name(tensor), self._layer.definition(tensor).indices))
-        return rf"\partial {self._spelling.loss} / \partial {self._spelling.symbol(tensor)}"
+            tensor = self.math(self._layer.definition(tensor).element)
+        else:
+            tensor = self._spelling.symbol(tensor)
+        return rf"\partial {self._spelling.loss} / \partial {tensor}"
 
     def section(self, section: Section) -> dict[str, object]:
         """A heading, the chain of steps, and the result in its frame where there is one."""
@@ -194,7 +191,7 @@ class LatexView:
     def reason(self, line: Line) -> str:
         """`2. Substitution: the forward formula of y.`"""
         if line.number is None:
-            return ""
+            return "From above:"
         needs = ", ".join(f"${self._condition(c)}$" for c in line.conditions)
         what = f"{line.number}. {escape(line.rule[:1].upper() + line.rule[1:])}: {self.prose(line.reason)}"
         return f"{what} (where {needs})." if needs else f"{what}."

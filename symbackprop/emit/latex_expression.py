@@ -52,6 +52,7 @@ FUNCTION = {
     **{name: f"\\{name}" for name in ("exp", "log", "tanh", "sin", "cos", "max", "min")},
     **{name: rf"\operatorname{{{name}}}" for name in ("sign", "sigmoid", "relu", "softplus", "erf")},
 }
+SPACED = (r"\mathrm", r"\frac", r"\operatorname", r"\sqrt", r"\sum")  # a factor with one of these stands off a little
 TALL = (r"\frac", r"\sum", r"\prod", r"\left", r"\begin", r"\substack")
 
 
@@ -75,7 +76,7 @@ def juxtapose(parts: Sequence[str]) -> str:
     """Factors side by side; a thin space where letters would run together, a dot before a digit."""
     text = parts[0]
     for before, part in pairwise(parts):
-        wide = any(mark in before + part for mark in (r"\mathrm", r"\frac", r"\operatorname", r"\sqrt", r"\sum"))
+        wide = before[-1] == ")" or any(mark in before + part for mark in SPACED)
         joint = r" \cdot " if part[0].isdigit() else r" \, " if wide else " "
         text += joint + part
     return text

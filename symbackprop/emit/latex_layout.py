@@ -6,6 +6,8 @@ lines is of a fixed size, since `\left` and `\right` cannot.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from symbackprop.emit.latex_expression import PRODUCT, Printer, juxtapose
 from symbackprop.emit.latex_names import Spelling
 from symbackprop.emit.latex_products import arrange, split_sign
@@ -14,7 +16,7 @@ from symbackprop.notation.nodes import Add, Expr, Mul, Partial, Read, Reduce
 
 ROUND, SQUARE = (r"\Bigl(", r"\Bigr)"), (r"\Bigl[", r"\Bigr]")
 INDENT = 3.0
-CROWDED = 0.55  # of the room: what stands before a long factor gets a line of its own above this
+LITTLE, MUCH = 0.25, 0.6  # of the room: what stands before a long factor may have a line of its own, or has to
 
 
 def lines(expr: Expr, spelling: Spelling, used: float = 0.0) -> tuple[str, ...]:
@@ -44,14 +46,17 @@ def _lines(expr: Expr, printer: Printer, room: float) -> list[str]:
 
 
 def _before(sign: str, rest: list[str]) -> list[str]:
-    return [f"{sign} {rest[0]}", *rest[1:]]
+    return [f"{sign} {rest[0]}".strip(), *rest[1:]]
 
 
 def _bracketed(sign: str, body: Expr, printer: Printer, room: float, brackets: tuple[str, str]) -> list[str]:
-    inside = _lines(body, printer, room - width(sign) - INDENT)
     left, right = brackets
+    whole = printer.text(body)
+    if width(whole) <= room - width(sign) - INDENT:
+        return [rf"{sign} \left{left[-1]} {whole} \right{right[-1]}".strip()]
+    inside = _lines(body, printer, room - width(sign) - INDENT)
     inside[-1] += f" {right}"
-    return [f"{sign} {left} {inside[0]}", *inside[1:]]
+    return [f"{sign} {left} {inside[0]}".strip(), *inside[1:]]
 
 
 def _sum(expr: Add, printer: Printer, room: float) -> list[str]:
@@ -73,31 +78,58 @@ def _sum(expr: Add, printer: Printer, room: float) -> list[str]:
 
 def _reduction(expr: Reduce, printer: Printer, room: float) -> list[str]:
     sign, inner, body = printer.sign_and_body(expr)
-    if isinstance(body, Add) or split_sign(body)[0]:
+    if split_sign(body)[0]:
         return _bracketed(sign, body, inner, room, ROUND)
-    return _beside(sign, body, inner, room)
+    parts, tail = _parts(body, inner)
+    return _beside([sign, *parts], tail, inner, room)
 
 
 def _product(factors: tuple[Expr, ...], printer: Printer, room: float) -> list[str]:
-    """The last factor is broken, if it can be; what stands before it stays on one line."""
-    groups = arrange(factors)
-    last = groups[-1]
+    parts, tail = _parts(Mul(factors), printer)
+    return _beside(parts, tail, printer, room)
+
+
+def _parts(expr: Expr, printer: Printer) -> tuple[list[str], Expr | None]:
+    """The factors of a product, and behind them the one that can be broken; None where the last factor cannot."""
+    if not isinstance(expr, Mul):
+        return [], expr
+    parts, last = printer.product_parts(expr.factors), arrange(expr.factors)[-1]
     tail = last.above[-1] if last.above and not last.below else None
-    parts = printer.product_parts(factors)
-    if tail is None or len(parts) < 2:
-        return [juxtapose(parts)]
-    sign = juxtapose(parts[:-1])
+    if isinstance(tail, Add | Reduce | Partial):
+        return parts[:-1], tail
+    return parts, None
+
+
+def _beside(parts: list[str], tail: Expr | None, printer: Printer, room: float) -> list[str]:
+    """The factors, and the tail broken where it stands, or on the next line where the factors take much of this one."""
+    if tail is None:
+        return _filled(parts, room)
+    head = juxtapose(parts)
+    taken, whole = width(head), printer.text(tail, PRODUCT)
+    if taken + width(whole) <= room:
+        return [juxtapose([head, whole])]
+    if taken > MUCH * room or (taken > LITTLE * room and width(whole) <= room - INDENT):
+        return [*_filled(parts, room), *_dotted(_tail("", tail, printer, room - INDENT))]
+    return _tail(head, tail, printer, room)
+
+
+def _tail(head: str, tail: Expr, printer: Printer, room: float) -> list[str]:
     if isinstance(tail, Add):
-        return _bracketed(sign, tail, printer, room, ROUND)
-    return _beside(sign, tail, printer, room)
+        return _bracketed(head, tail, printer, room, ROUND)
+    return _before(head, _lines(tail, printer, room - width(head)))
 
 
-def _beside(sign: str, body: Expr, printer: Printer, room: float) -> list[str]:
-    """`sign body`, or the body on the next line where the sign takes most of this one."""
-    taken = width(sign)
-    if taken <= CROWDED * room:
-        return _before(sign, _lines(body, printer, room - taken))
-    beside = printer.text(body, PRODUCT)
-    if taken + width(beside) <= room:
-        return [f"{sign} {beside}"]
-    return [sign, *_lines(body, printer, room - INDENT)]
+def _dotted(rest: list[str]) -> list[str]:
+    return _before(r"\cdot", rest)
+
+
+def _filled(parts: list[str], room: float) -> list[str]:
+    """As many factors on a line as fit."""
+    made = [parts[0]]
+    for before, part in pairwise(parts):
+        joined = made[-1] + juxtapose([before, part])[len(before) :]
+        if width(joined) <= room - INDENT:
+            made[-1] = joined
+        else:
+            made.append(rf"\cdot {part}")
+    return made

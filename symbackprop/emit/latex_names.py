@@ -36,7 +36,7 @@ class Spelling:
     names: tuple[tuple[str, str], ...] = ()
     loss: str = "L"
     compact: bool = False
-    page: int = 74
+    page: int = 68
 
     def symbol(self, name: str) -> str:
         """The LaTeX of a name."""

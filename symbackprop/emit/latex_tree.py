@@ -237,7 +237,7 @@ def _width(node: Node) -> float:
         case "space":
             return SPACES[node.text]
         case "big":
-            return 2.6
+            return 2.9
         case "fraction" | "stack":
             return max(map(_width, node.parts), default=0.0) + 0.5
         case "table":
