@@ -100,8 +100,9 @@ class Derivation:
 
         Closed forms where there are any; of the stages, those that something after them still reads.
         """
-        final = [self.stage(t.name).gradient for t in self.layer.real_inputs]
-        inputs = {t.name for t in self.layer.real_inputs}
+        derived = {s.gradient.tensor for s in self.staged}
+        inputs = [t.name for t in self.layer.real_inputs if t.name in derived]
+        final = [self.stage(name).gradient for name in inputs]
         needed = {name for gradient in final for name in _reads(gradient)}
         kept: list[Gradient] = []
         for stage in reversed(self.staged):
