@@ -22,7 +22,7 @@ from symbackprop.errors import CheckFailed
 PROFILES = ("ones", "uneven", "equal", "small", "uneven", "larger", "uneven", "wide")
 VALUES = 1e-10  # float64 values and gradients, against the largest number of their tensor
 SLOPES = 1e-6  # differences against gradients, relative
-SINGLE = 1e-4  # float32 against float64, against the largest number; more where the layer itself amplifies rounding
+SINGLE = 2e-5  # float32 against float64, against the largest number; more where the layer itself amplifies rounding
 REFUSED = 1e-7  # a difference that is less sure of itself than this is refused
 DIRECTIONS = 8  # directions tried for one gradient until one is not degenerate
 
@@ -183,7 +183,10 @@ def repeats_agree(subject: Subject, seed: int, draws: int = 3) -> Outcome:
 
 
 def nan_passes_through(subject: Subject, seed: int, draws: int = 3) -> Outcome:
-    """One NaN in an input: the calls end, and the outputs are NaN exactly where the equations say so."""
+    """One NaN in an input: the calls end; the outputs are NaN where the equations say so, and nowhere else.
+
+    An output that does not depend on the element, as where it meets a padding of zeros alone, may be either.
+    """
     return within_time_limit(f"{subject}: a pass with NaN", lambda: _pass_nan(subject, seed, draws))
 
 
@@ -192,16 +195,23 @@ def _pass_nan(subject: Subject, seed: int, draws: int) -> Outcome:
     for number, (sample, where) in enumerate(samples(subject, seed + 5, draws)):
         rng = np.random.default_rng([seed, number, 6])
         for tensor in subject.layer.real_inputs:
-            array = sample.arrays[tensor.name].copy()
-            array.flat[int(rng.integers(array.size))] = np.nan
-            arrays = {**sample.arrays, tensor.name: array}
+            place = int(rng.integers(sample.arrays[tensor.name].size))
+            arrays, moved = (_with_element(sample.arrays, tensor.name, place, value) for value in (np.nan, 0.75))
             outputs, saved = subject.forward(arrays, sample.parameters)
-            expected = forward(subject.layer, arrays, sample.parameters)
+            expected, other = (forward(subject.layer, a, sample.parameters) for a in (arrays, moved))
             for name in subject.layer.outputs:
-                got, truth = np.isnan(outputs[name]), np.isnan(expected[name])
+                either = np.isnan(expected[name]) & (other[name] == sample.outputs[name])
+                got, truth = np.isnan(outputs[name]) & ~either, np.isnan(expected[name]) & ~either
                 seen.same_places(name, got, truth, f"NaN in {tensor.name}, {where}")
             subject.backward(saved, sample.cotangents)
     return seen.outcome()
+
+
+def _with_element(arrays: Arrays, name: str, place: int, value: float) -> dict[str, Array]:
+    """The arrays with one element of one of them replaced."""
+    changed = arrays[name].copy()
+    changed.flat[place] = value
+    return {**arrays, name: changed}
 
 
 def single_agrees(subject: Subject, seed: int, draws: int = 6) -> Outcome:
