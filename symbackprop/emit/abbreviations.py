@@ -68,7 +68,7 @@ def _renamed(expr: Expr, names: dict[Expr, Size]) -> Expr:
         return names[expr]
     match expr:
         case Index(name, extent, copy):
-            return Index(name, names.get(extent, extent), copy)
+            return Index(name, names[extent], copy) if extent in names else expr
         case Reduce(operation, indices, body):
             return Reduce(operation, _indices(indices, names), _renamed(body, names))
         case Arg(operation, indices, body):
@@ -78,7 +78,7 @@ def _renamed(expr: Expr, names: dict[Expr, Size]) -> Expr:
 
 
 def _indices(indices: tuple[Index, ...], names: dict[Expr, Size]) -> tuple[Index, ...]:
-    return tuple(Index(i.name, names.get(i.extent, i.extent), i.copy) for i in indices)
+    return tuple(Index(i.name, names[i.extent], i.copy) if i.extent in names else i for i in indices)
 
 
 def abbreviate(expr: Expr, target: Read, layer: Layer) -> tuple[Expr, tuple[Abbreviation, ...]]:
@@ -95,7 +95,7 @@ def abbreviate(expr: Expr, target: Read, layer: Layer) -> tuple[Expr, tuple[Abbr
     for read in (e for e in walk(expr) if isinstance(e, Read)):
         for position, index in zip(read.indices, _axes(read.tensor, layer), strict=False):
             if position in spoken and position not in letters and _is_long(position):
-                letters[position] = fresh(index, (*taken, *letters.values()))
+                letters[position] = fresh(Index(index.name, position), (*taken, *letters.values()))
     even: dict[Mod, Expr] = {Mod(e.dividend, e.divisor): e for e in letters if isinstance(e, FloorDiv)}
     found = tuple(Abbreviation(letter, _value(position, guards)) for position, letter in letters.items())
     return _shortened(expr, letters, even), found

@@ -120,7 +120,7 @@ class LatexView:
         sizes = [(Size(s.name), s.value) for s in declared.sizes] + list(self._extents)
         if sizes:
             inline = Printer(self._spelling, script=True)
-            yield "Sizes", ", ".join(f"${self.math(size)} = {inline.text(value)}$" for size, value in sizes)
+            yield "Sizes", ", ".join(f"${{{self.math(size)} = {inline.text(value)}}}$" for size, value in sizes)
         yield "Indices", ", ".join(f"$0 \\le {self.math(i)} < {self.math(i.extent)}$" for i in ranges(declared))
         if declared.requirements:
             yield "Required", ", ".join(f"${self._condition(r.condition)}$" for r in declared.requirements)

@@ -36,7 +36,7 @@ class Spelling:
     names: tuple[tuple[str, str], ...] = ()
     loss: str = "L"
     compact: bool = False
-    page: int = 68
+    page: int = 70
 
     def symbol(self, name: str) -> str:
         """The LaTeX of a name."""

@@ -229,11 +229,11 @@ def _width(node: Node) -> float:
         case "number":
             return 0.9 * len(node.text)
         case "letter":
-            return 1.0
+            return 1.3 if node.text.isupper() else 1.0
         case "sign":
             return 2.3 if node.text in WIDE_SIGNS else 0.6 * len(node.text)
         case "word":
-            return 0.9 * len(node.text)
+            return 0.82 * len(node.text)
         case "space":
             return SPACES[node.text]
         case "big":
