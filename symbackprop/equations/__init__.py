@@ -5,6 +5,7 @@ A file states its layer as `LAYER`; it is imported only when the layer is asked 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -31,4 +32,4 @@ def load(name: str) -> Layer:
     layer = import_module(f"{__name__}.{name}").LAYER
     if not isinstance(layer, Layer) or layer.name != name:
         raise InternalError(f"equations/{name}.py does not state a layer of that name as LAYER")
-    return layer
+    return replace(layer, file=f"equations/{name}.py")

@@ -1,16 +1,17 @@
-"""Batch normalisation over the batch."""
+"""Batch normalisation, training: normalise each feature over the batch.
 
-from symbackprop.notation.reader import read
+Source: Ioffe & Szegedy 2015, Algorithm 1 (arXiv 1502.03167).
+"""
 
-LAYER = read("""
-# Batch normalisation over the batch, with the statistics of the batch (training).
-layer batchnorm1d
-input x[N, D], gamma[D], beta[D]
-param eps = 1e-5
+from symbackprop.notation.model import define, indices, layer, mean, parameter, sqrt, tensor
 
-mu[d] = mean[n](x[n,d])
-var[d] = mean[n]((x[n,d] - mu[d])^2)
-xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
-y[n,d] = gamma[d]*xhat[n,d] + beta[d]
-output y
-""", "batchnorm1d.eq")
+n, d = indices("n d", sizes="N D")
+x, gamma, beta = tensor("x", n, d), tensor("gamma", d), tensor("beta", d)
+eps = parameter("eps", default=1e-5)
+
+mu = define("mu", [d], mean(x[n, d], over=n))
+var = define("var", [d], mean((x[n, d] - mu[d]) ** 2, over=n))
+xhat = define("xhat", [n, d], (x[n, d] - mu[d]) / sqrt(var[d] + eps))
+y = define("y", [n, d], gamma[d] * xhat[n, d] + beta[d])
+
+LAYER = layer("batchnorm1d", inputs=[x, gamma, beta], definitions=[mu, var, xhat, y], outputs=[y], doc=__doc__)
