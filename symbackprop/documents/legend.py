@@ -1,0 +1,300 @@
+r"""What the names of a document mean: which layer it speaks of, and what each symbol is there.
+
+A legend is TOML:
+
+    layer = "batchnorm1d"            # a built-in layer or an .eq file; or the equations themselves as `equations`
+    loss = ["J"]                     # what is differentiated
+    labels = ["l", "l-1", "B"]       # scripts that belong to a name and are neither index nor power
+    silent = ["k"]                   # indices that the document leaves out where it pleases
+    odd = ["N", "M"]                 # sizes that are odd
+    absent = ["bias"]                # tensors of the layer that the document does not have: zero
+    [names]                          # a symbol with its indices = what that is in the layer
+    "x_i" = "x[i-1, d]"              # indices from 1; d is not printed in the document
+    "\\sigma^2" = "var[d]"
+    "\\delta(k, i, j)" = "grad y[0, k, i-(N-1)/2, j-(M-1)/2]"
+    m = "N"                          # a size, a parameter, or an expression of them
+    [fix]                            # sizes and integer parameters of the layer that have one value here
+    N = 1
+    [assumed]                        # names whose meaning is an assumption: the verdict becomes `holds if`
+    k = "the filter has 2k+1 rows"
+    [[part]]                         # the same again for some lines of the document
+    lines = "60-105"
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from symbackprop.documents.reader import Vocabulary, read_expression
+from symbackprop.documents.tokens import NotRead
+from symbackprop.documents.tree import Name, Num, Tree, latex, walk
+from symbackprop.errors import UserError
+from symbackprop.notation.layer import Layer
+from symbackprop.notation.reader import read as read_equations
+
+DEFAULT_LABELS = ("l", "l-1", "l+1", "(l)", "(l-1)")
+LINES = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+))?\s*")
+LISTS = ("loss", "labels", "silent", "odd", "absent")
+TABLES = ("names", "fix", "assumed")
+KEYS = ("layer", "equations", "lines", "part", *LISTS, *TABLES)
+
+
+class LegendError(UserError):
+    """A legend that cannot be used: says which entry, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a symbol with its formal indices is: an element of a tensor, or of its gradient.
+
+    `slots` are the positions on the tensor's axes, as expressions of the formals, of silent letters and of sizes.
+    """
+
+    base: str
+    power: str
+    formals: tuple[str, ...]
+    tensor: str
+    gradient: bool
+    slots: tuple[Tree, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The legend of some lines of a document (of all, where `lines` is empty)."""
+
+    layer: Layer
+    loss: tuple[str, ...]
+    labels: frozenset[str]
+    silent: tuple[str, ...]
+    odd: tuple[str, ...]
+    absent: tuple[str, ...]
+    symbols: tuple[Meant, ...]
+    constants: Mapping[str, Tree]
+    fixed: Mapping[str, int]
+    assumed: Mapping[str, str]
+    lines: tuple[tuple[int, int], ...] = ()
+
+    def vocabulary(self) -> Vocabulary:
+        """The names that the reader has to know of to take a text apart."""
+        words = {*self.loss, *(s.base for s in self.symbols), *(f for s in self.symbols for f in s.formals)}
+        for key in self.constants:
+            words |= set(re.findall(r"[A-Za-z_]+", key)) | {re.split(r"[_^\[(]", key)[0]}
+        plain = {w.rstrip("'") for w in words if w.rstrip("'").replace("_", "").isalnum()}
+        basic = Vocabulary()
+        return Vocabulary(
+            basic.words | frozenset(w for w in plain if len(w) > 1),
+            basic.heads | frozenset(s.base for s in self.symbols if s.formals and not s.base.startswith("\\hat")),
+            frozenset(w for w in plain if len(w) == 1) | frozenset("ijkmnpqrsl"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """The parts of a legend; the last one whose lines hold a formula speaks of it."""
+
+    parts: tuple[Part, ...]
+
+    def part(self, line: int) -> Part:
+        """The part that speaks of a line."""
+        fitting = [p for p in self.parts if not p.lines or any(low <= line <= high for low, high in p.lines)]
+        if not fitting:
+            raise LegendError(f"the legend has no part for line {line}; give one without `lines`, or with this line")
+        return fitting[-1]
+
+
+def load_legend(path: Path, load: Callable[[str], Layer], layer: str | None = None) -> Legend:
+    """The legend of a TOML file. `load` gives a layer by its name or file; `layer` goes before the legend's own."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise LegendError(f"{path}: this is not TOML: {error}") from error
+    return legend_of(data, load, str(path), layer)
+
+
+def legend_of(data: Mapping[str, Any], load: Callable[[str], Layer], file: str = "legend", layer: str | None = None) -> Legend:
+    """The legend of a table."""
+    base = {k: v for k, v in data.items() if k != "part"}
+    if layer is not None:
+        base = {**{k: v for k, v in base.items() if k != "equations"}, "layer": layer}
+    raw = data.get("part", [])
+    if not isinstance(raw, list) or not all(isinstance(r, dict) for r in raw):
+        raise LegendError(f"{file}: `part` is a list of tables: [[part]]")
+    parts = [_part(_merged(base, one), load, file) for one in raw]
+    if "layer" in base or "equations" in base:
+        parts.insert(0, _part(base, load, file))
+    if not parts:
+        raise LegendError(f"{file}: no layer is named; write `layer = \"NAME\"`, or give --layer")
+    return Legend(tuple(parts))
+
+
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's entries over the common ones; a part with a layer of its own takes only the loss and the labels."""
+    shared = base if not ("layer" in own or "equations" in own) else {k: base[k] for k in ("loss", "labels") if k in base}
+    merged = {**shared, **own}
+    for table in TABLES:
+        if table in shared and table in own:
+            merged[table] = {**shared[table], **own[table]}
+    return merged
+
+
+def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> Part:
+    for key in data:
+        if key not in KEYS:
+            raise LegendError(f"{file}: there is no entry `{key}` in a legend; there are {', '.join(KEYS)}")
+    layer = read_equations(data["equations"], file) if "equations" in data else _layer(data, load, file)
+    lists = {key: _strings(data, key, file) for key in LISTS}
+    tables = {key: _table(data, key, file) for key in TABLES}
+    symbols, constants = _names(tables["names"], layer, file)
+    _check_fixed(tables["fix"], layer, file)
+    for name in lists["absent"]:
+        if layer.tensor(name) is None:
+            raise LegendError(f"{file}: absent `{name}`: the layer {layer.name} has no such input")
+    return Part(
+        layer,
+        lists["loss"] or ("L", "J", "Loss", "loss", "l", "E"),
+        frozenset((*DEFAULT_LABELS, *lists["labels"])),
+        lists["silent"],
+        lists["odd"],
+        lists["absent"],
+        symbols,
+        constants,
+        {k: int(v) for k, v in tables["fix"].items()},
+        {k: str(v) for k, v in tables["assumed"].items()},
+        _lines(data.get("lines", ""), file),
+    )
+
+
+def _layer(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> Layer:
+    if not isinstance(data.get("layer"), str):
+        raise LegendError(f"{file}: no layer is named; write `layer = \"NAME\"`")
+    return load(data["layer"])
+
+
+def _strings(data: Mapping[str, Any], key: str, file: str) -> tuple[str, ...]:
+    value = data.get(key, [])
+    value = [value] if isinstance(value, str) else value
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise LegendError(f"{file}: `{key}` is a list of texts")
+    return tuple(value)
+
+
+def _table(data: Mapping[str, Any], key: str, file: str) -> dict[str, Any]:
+    value = data.get(key, {})
+    if not isinstance(value, dict):
+        raise LegendError(f"{file}: `{key}` is a table: [{key}]")
+    return value
+
+
+def _lines(text: str, file: str) -> tuple[tuple[int, int], ...]:
+    found = []
+    for piece in str(text).split(",") if str(text).strip() else []:
+        match = LINES.fullmatch(piece)
+        if match is None:
+            raise LegendError(f'{file}: lines = "{text}": lines are written as "60-105, 120"')
+        found.append((int(match[1]), int(match[2] or match[1])))
+    return tuple(found)
+
+
+def _check_fixed(fixed: Mapping[str, Any], layer: Layer, file: str) -> None:
+    known = {a.name for t in layer.inputs for a in t.axes} | {p.name for p in layer.parameters if p.integer}
+    for name, value in fixed.items():
+        if name not in known:
+            raise LegendError(f"{file}: fix `{name}`: the layer {layer.name} has no such size; it has {', '.join(sorted(known))}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise LegendError(f"{file}: fix `{name}`: a whole number was expected, and {value!r} came")
+
+
+# --------------------------------------------------------------------------------------------------- names
+
+
+def _names(table: Mapping[str, Any], layer: Layer, file: str) -> tuple[tuple[Meant, ...], dict[str, Tree]]:
+    tensors = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
+    words = Vocabulary(
+        frozenset(w for key in table for w in re.findall(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", " ", key))),
+        frozenset(re.split(r"[_^(\[]", key)[0] for key in table),
+    )
+    symbols: list[Meant] = []
+    constants: dict[str, Tree] = {}
+    for key, value in table.items():
+        if not isinstance(value, str):
+            raise LegendError(f"{file}: names `{key}`: a text was expected, and {value!r} came")
+        left = _key(key, words, file)
+        meant = re.fullmatch(r"\s*(grad\s+)?([A-Za-z_]\w*)\s*(?:\[(.*)\])?\s*", value)
+        if meant and (meant[2] in tensors or meant[3] is not None):
+            symbols.append(_symbol(left, meant, layer, words, f"{file}: names `{key}`"))
+        else:
+            constants[key_text(left)] = _constant(value, layer, f"{file}: names `{key}`")
+    return tuple(symbols), constants
+
+
+def _key(key: str, words: Vocabulary, file: str) -> Name:
+    try:
+        tree = read_expression(key, words)
+    except NotRead as error:
+        raise LegendError(f"{file}: names `{key}`: {error}") from error
+    if not isinstance(tree, Name):
+        raise LegendError(f"{file}: names `{key}`: a single symbol was expected")
+    return tree
+
+
+def _symbol(left: Name, meant: re.Match[str], layer: Layer, words: Vocabulary, where: str) -> Meant:
+    tensor = meant[2]
+    if layer.tensor(tensor) is None and tensor not in {d.name for d in layer.definitions}:
+        known = ", ".join([*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)])
+        raise LegendError(f"{where}: the layer {layer.name} has no tensor {tensor}; it has {known}")
+    slots = tuple(_slot(s, words, where) for s in _commas(meant[3] or ""))
+    axes = layer.axes(tensor)
+    if len(slots) != len(axes):
+        raise LegendError(f"{where}: {tensor} has {len(axes)} axes, and {len(slots)} positions are given")
+    formals = [*left.sub, *left.args]
+    if not all(isinstance(f, Name) and not f.sub and not f.args for f in formals):
+        raise LegendError(f"{where}: the indices of the symbol are single letters")
+    power = latex(left.sup) if left.sup is not None else ""
+    return Meant(left.base, power, tuple(f.base for f in formals if isinstance(f, Name)), tensor, bool(meant[1]), slots)
+
+
+def _commas(text: str) -> list[str]:
+    pieces, depth, start = [], 0, 0
+    for at, character in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            pieces.append(text[start:at])
+            start = at + 1
+    return [*pieces, text[start:]] if text.strip() else []
+
+
+def _slot(text: str, words: Vocabulary, where: str) -> Tree:
+    try:
+        return read_expression(text.strip(), words)
+    except NotRead as error:
+        raise LegendError(f"{where}: position `{text.strip()}`: {error}") from error
+
+
+def _constant(value: str, layer: Layer, where: str) -> Tree:
+    known = [*layer_names(layer)]
+    try:
+        tree = read_expression(value, Vocabulary(frozenset(known), frozenset(), frozenset(k for k in known if len(k) == 1)))
+    except NotRead as error:
+        raise LegendError(f"{where}: `{value}`: {error}") from error
+    for part in walk(tree):
+        if isinstance(part, Name) and part.base not in known:
+            raise LegendError(f"{where}: the layer {layer.name} has no size or parameter {part.base}; it has {', '.join(known)}")
+        if not isinstance(part, Name) and isinstance(part, Num) and part.value.denominator == 0:
+            raise LegendError(f"{where}: a division by zero")
+    return tree
+
+
+def layer_names(layer: Layer) -> tuple[str, ...]:
+    """The sizes and parameters of a layer, by name."""
+    sizes = [a.name for t in layer.inputs for a in t.axes] + [s.name for s in layer.sizes]
+    return tuple(dict.fromkeys([*sizes, *(p.name for p in layer.parameters)]))
+
+
+def key_text(name: Name) -> str:
+    """The one spelling of a symbol with its scripts by which it is looked up."""
+    return latex(replace(name, span=(0, 0))).replace(" ", "")
