@@ -26,7 +26,7 @@ NAMES = ("exp", "log", "tanh", "sin", "cos")
 SPACES: dict[str, float] = {",": 0.3, ";": 0.5, "quad": 2.0, "qquad": 4.0, " ": 0.5}
 FENCES: dict[str, str] = {"lfloor": "⌊", "rfloor": "⌋"}
 ACCENTS: dict[str, str] = {"hat": "^", "bar": "¯", "tilde": "~"}
-WORDS = ("mathrm", "mathcal", "mathbb", "text", "operatorname", "operatorname*")
+WORDS = ("mathrel", "mathrm", "mathcal", "mathbb", "text", "operatorname", "operatorname*")
 
 
 @dataclass(frozen=True, slots=True)

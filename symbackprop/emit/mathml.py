@@ -12,27 +12,14 @@ SCRIPTED = {"L": "ℒ"}
 FENCE_SIGNS = frozenset("()[]|⌊⌋")
 
 
-def mathml(latex: str, block: bool = True) -> str:
-    """The `<math>` element of a formula, on its own line (`block`) or within one."""
-    display = ' display="block"' if block else ""
-    return f"<math{display}>{inner(parse(latex))}</math>"
-
-
-def aligned(rows: list[tuple[str, str]]) -> str:
-    """Rows of a left and a right side, the left ones flush right, as one `<math>` element."""
-    cells = "".join(
-        f'<mtr><mtd class="left">{_display(left)}</mtd><mtd class="right">{_display(right)}</mtd></mtr>'
-        for left, right in rows
-    )
-    return f'<math display="block"><mtable displaystyle="true" class="aligned">{cells}</mtable></math>'
-
-
-def _display(latex: str) -> str:
-    return f'<mstyle displaystyle="true">{inner(parse(latex))}</mstyle>'
+def mathml(latex: str, large: bool = True) -> str:
+    """The `<math>` element of a formula; `large` sets it as in a display, limits above and below their signs."""
+    style = ' displaystyle="true"' if large else ""
+    return f"<math{style}>{inner(parse(latex))}</math>"
 
 
 def inner(node: Node) -> str:
-    """The MathML of a tree."""
+    """The MathML of a tree: always one element."""
     match node.kind:
         case "row":
             return f"<mrow>{''.join(map(inner, node.parts))}</mrow>"
@@ -50,7 +37,7 @@ def inner(node: Node) -> str:
         case "space":
             return f'<mspace width="{SPACE_WIDTHS[node.text]}"/>'
         case "fraction":
-            return f"<mfrac>{''.join(_one(part) for part in node.parts)}</mfrac>"
+            return f"<mfrac>{''.join(map(inner, node.parts))}</mfrac>"
         case "sqrt":
             return f"<msqrt>{inner(node.parts[0])}</msqrt>"
         case "boxed":
@@ -59,7 +46,7 @@ def inner(node: Node) -> str:
             left, right = (f'<mo stretchy="true">{escape(side)}</mo>' for side in node.text)
             return f"<mrow>{left}{inner(node.parts[0])}{right}</mrow>"
         case "accent":
-            return f'<mover accent="true">{_one(node.parts[0])}<mo stretchy="false">{node.text}</mo></mover>'
+            return f'<mover accent="true">{inner(node.parts[0])}<mo stretchy="false">{node.text}</mo></mover>'
         case "scripts":
             return _scripts(*node.parts)
         case "stack":
@@ -71,10 +58,6 @@ def inner(node: Node) -> str:
 
 def _limits(text: str) -> str:
     return ' movablelimits="true"' if text.isalpha() else ""
-
-
-def _one(node: Node) -> str:
-    return inner(node) if node.kind == "row" else f"<mrow>{inner(node)}</mrow>"
 
 
 def _word(text: str, style: str) -> str:
@@ -95,7 +78,7 @@ def _scripts(base: Node, below: Node, above: Node) -> str:
     names = ("munderover", "munder", "mover") if under else ("msubsup", "msub", "msup")
     tag = names[0] if has_below and has_above else names[1] if has_below else names[2]
     pieces = [base, *([below] if has_below else []), *([above] if has_above else [])]
-    return f"<{tag}>{''.join(_one(piece) for piece in pieces)}</{tag}>"
+    return f"<{tag}>{''.join(map(inner, pieces))}</{tag}>"
 
 
 def _table(node: Node) -> str:

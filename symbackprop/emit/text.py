@@ -1,0 +1,245 @@
+"""A layer and a derivation as plain text, in the spelling of the equation notation; a gradient is `dL/dx[n,c]`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from fractions import Fraction
+
+from symbackprop.calculus.derivation import Derivation, Scatter
+from symbackprop.emit.abbreviations import Abbreviation, named_extents, with_named_extents
+from symbackprop.emit.latex_products import Group, arrange, split_sign
+from symbackprop.emit.story import Line, Section, Story, ranges, story
+from symbackprop.emit.templating import render
+from symbackprop.notation.layer import Definition, Layer, Tensor
+from symbackprop.notation.nodes import (
+    MINUS_ONE,
+    Call,
+    Constant,
+    Expr,
+    Index,
+    Mul,
+    Number,
+    Parameter,
+    Partial,
+    Pow,
+    Read,
+    Reduce,
+    Size,
+    Where,
+    mul,
+    parts,
+    rebuild,
+)
+from symbackprop.notation.printer import expression
+
+__all__ = ["derivation", "formula", "layer"]
+
+WIDTH = 110
+INDENT = "    "
+COST = {"(": 2, ")": -2, "[": 9, "]": -9}
+
+
+def derivation(
+    derivation: Derivation,
+    wrt: tuple[str, ...] | None = None,
+    evidence: tuple[str, ...] = (),
+    form: str = "gather",
+) -> str:
+    """The whole derivation: the layer, a section for each gradient that `wrt` needs, and what all of it rests on.
+
+    Raises UserError for a name in `wrt` that was not derived.
+    """
+    told = story(derivation, wrt, evidence, form)
+    fields = {
+        **_layer_fields(told.layer, told.auxiliary),
+        "given": ", ".join(formula(Read(f"grad_{name}", _indices(told.layer, name))) for name in told.layer.outputs),
+        "sections": [_section(s) for s in told.sections],
+        "rests": [wrapped_prose(sentence, WIDTH - 2) for sentence in _rests(told)],
+    }
+    return render("derivation.txt.jinja", fields)
+
+
+def layer(layer: Layer) -> str:
+    """The forward equations with their shapes and ranges."""
+    return render("layer.txt.jinja", _layer_fields(layer, ()))
+
+
+def formula(expr: Expr) -> str:
+    """One expression, as the notation prints it, with gradients as `dL/dx` and roots as `sqrt`."""
+    return re.sub(r"(\w+'*) % 1 == 0", r"\1 whole", expression(_spelled(expr)))
+
+
+def _spelled(expr: Expr) -> Expr:
+    """The expression with gradients, roots, partial derivatives and signs as a reader writes them."""
+    match expr:
+        case Pow(base, Number(value)) if abs(value) == Fraction(1, 2):
+            root = Call("sqrt", (_spelled(base),))
+            return root if value > 0 else Pow(root, MINUS_ONE)
+        case Read(tensor, indices) if tensor.startswith("grad_"):
+            return Read(f"dL/d{tensor.removeprefix('grad_')}", tuple(map(_spelled, indices)))
+        case Partial(Read() as value, variable):
+            return Constant(f"d{formula(value)}/d{formula(variable)}")
+        case Partial(value, variable):
+            return Constant(f"d/d{formula(variable)}({formula(value)})")
+        case Mul() | Reduce() | Where() if split_sign(expr)[0]:
+            return mul(MINUS_ONE, _spelled(split_sign(expr)[1]))
+        case Mul(factors):
+            return mul(*(f for group in arrange(factors) for f in _side_by_side(group)))
+        case _:
+            # an index that must be whole is not folded away: only what has changed is rebuilt
+            return rebuild(expr, tuple(map(_spelled, parts(expr))))
+
+
+def _side_by_side(group: Group) -> list[Expr]:
+    above = [_spelled(f) for f in group.above]
+    return [*above, Pow(mul(*map(_spelled, group.below)), MINUS_ONE)] if group.below else above
+
+
+def wrapped(line: str, width: int = WIDTH, indent: int = 4) -> list[str]:
+    """A long line broken at a sign or behind an operator, as far outside of brackets as possible."""
+    if len(line) <= width:
+        return [line]
+    places = _places(line, width)
+    if not places:
+        return [line]
+    at = min(places, key=lambda found: (found[1], -found[0]))[0]
+    return [line[:at].rstrip(), *wrapped(" " * indent + line[at:].lstrip(), width, indent)]
+
+
+def _places(line: str, width: int) -> list[tuple[int, int]]:
+    """Where the line may be broken, and how bad it is there: worse in brackets, worst in an index; not too early."""
+    found: list[tuple[int, int]] = []
+    depth = 0
+    for at, char in enumerate(line[:width]):
+        depth += COST.get(char, 0)
+        if at <= width // 3:
+            continue
+        if line[at : at + 3] in (" + ", " - "):
+            found.append((at, depth))
+        elif line[at - 1] == "*" or line[at - 2 : at] == ", ":
+            found.append((at, depth + 1))
+    return found
+
+
+def wrapped_prose(text: str, width: int = WIDTH) -> list[str]:
+    """A sentence on lines of at most `width`."""
+    made = [""]
+    for word in text.split():
+        if len(made[-1]) + len(word) >= width:
+            made.append("")
+        made[-1] += f" {word}" if made[-1] else word
+    return made
+
+
+# the layer
+
+
+def _layer_fields(layer: Layer, auxiliary: tuple[Definition, ...]) -> dict[str, object]:
+    return {
+        "name": layer.name,
+        "doc": layer.doc.strip(),
+        "declarations": [_declaration(*both) for both in _declarations(layer)],
+        "equations": _equations(layer, layer.definitions),
+        "auxiliary": _equations(layer, auxiliary),
+    }
+
+
+def _declaration(what: str, members: Iterable[str]) -> list[str]:
+    made = [f"{what:<12}"]
+    for at, member in enumerate(members):
+        if at and len(made[-1]) + len(member) + 2 > WIDTH:
+            made.append(" " * 12)
+        made[-1] += f", {member}" if made[-1].strip() and at and made[-1] != " " * 12 else member
+    return made
+
+
+def _declarations(layer: Layer) -> Iterable[tuple[str, list[str]]]:
+    for kind, title in (("real", "inputs"), ("integer", "integer")):
+        tensors = [_tensor(t) for t in layer.inputs if t.kind == kind]
+        if tensors:
+            yield title, tensors
+    extents = named_extents(layer)
+    yield "defined", [_shape(d.name, tuple(i.extent for i in d.indices), extents) for d in layer.definitions]
+    if layer.parameters:
+        yield "parameters", [
+            f"{expression(Parameter(p.name))} = {expression(Number(p.default))}{' (integer)' if p.integer else ''}"
+            for p in layer.parameters
+        ]
+    sizes = [(Size(s.name), s.value) for s in layer.sizes] + list(extents)
+    if sizes:
+        yield "sizes", [f"{size.name} = {expression(value)}" for size, value in sizes]
+    indices = (with_named_extents(i, extents) for i in ranges(layer))
+    yield "indices", [f"0 <= {i.name} < {expression(i.extent)}" for i in indices if isinstance(i, Index)]
+    if layer.requirements:
+        yield "required", [expression(r.condition) for r in layer.requirements]
+
+
+def _tensor(tensor: Tensor) -> str:
+    outside = "" if tensor.outside is None else f" ({expression(tensor.outside)} outside)"
+    return _shape(tensor.name, tensor.axes, ()) + outside
+
+
+def _shape(name: str, axes: tuple[Expr, ...], extents: tuple[tuple[Size, Expr], ...]) -> str:
+    sizes = ", ".join(expression(with_named_extents(a, extents)) for a in axes)
+    return f"{name}[{sizes}]" if axes else name
+
+
+def _equations(layer: Layer, definitions: tuple[Definition, ...]) -> list[str]:
+    extents = named_extents(layer)
+    made: list[str] = []
+    for d in definitions:
+        line = f"{INDENT}{formula(d.element)} = {formula(with_named_extents(d.body, extents))}"
+        made += wrapped(line, indent=8)
+    return made
+
+
+def _indices(layer: Layer, name: str) -> tuple[Index, ...]:
+    return next((d.indices for d in layer.definitions if d.name == name), ())
+
+
+# the derivation
+
+
+def _section(section: Section) -> dict[str, object]:
+    what = "Closed form of the gradient" if section.closed else "Gradient"
+    return {
+        "heading": f"{what} of {section.tensor}",
+        "steps": [_step(line, first=at == 0) for at, line in enumerate(section.lines)],
+        "why": section.why,
+        "scatters": [row for s in section.scatters for row in _scatter(s)],
+    }
+
+
+def _step(line: Line, first: bool) -> dict[str, object]:
+    left = formula(line.target)
+    shown = left if first or line.result else " " * len(left)
+    rows = wrapped(f"{INDENT}{shown} = {formula(line.value)}", indent=len(INDENT) + len(left) + 5)
+    rows += [f"{INDENT}{' ' * len(left)}   where {_where(line.abbreviations)}"] if line.abbreviations else []
+    return {"reason": _reason(line), "rows": rows}
+
+
+def _reason(line: Line) -> str:
+    if line.number is None:
+        return "From above:"
+    needs = ", ".join(map(formula, line.conditions))
+    what = f"{line.number}. {line.rule[:1].upper() + line.rule[1:]}: {line.reason}"
+    return f"{what} (where {needs})." if needs else f"{what}."
+
+
+def _where(abbreviations: tuple[Abbreviation, ...]) -> str:
+    return ", ".join(f"{formula(a.letter)} = {formula(a.value)}" for a in abbreviations)
+
+
+def _scatter(scatter: Scatter) -> list[str]:
+    left = formula(Read(scatter.target, scatter.positions))
+    over = ", ".join(f"{formula(i)} < {formula(i.extent)}" for i in scatter.domain)
+    rows = wrapped(f"{INDENT}{left} += {formula(scatter.value)}", indent=8)
+    return [*rows, f"{INDENT}    for {over}"] if over else rows
+
+
+def _rests(told: Story) -> Iterable[str]:
+    yield from told.evidence
+    if told.conditions:
+        yield f"Holds for every call with {', '.join(map(formula, told.conditions))}."
+    yield from (f"Assumed: {a}." for a in told.assumptions or ("nothing beyond the shapes",))
