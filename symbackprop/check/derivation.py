@@ -47,6 +47,12 @@ class DerivationReport:
     seed: int
     seconds: float
 
+    def evidence(self) -> tuple[str, ...]:
+        """What was proved and what was sampled, a sentence each, for the end of a derivation."""
+        proved = tuple(f"Proved: {claim}." for claim in self.proved)
+        sampled = ", ".join(self.sampled) or "nothing"
+        return (*proved, f"Sampled in floating point alone: {sampled}.")
+
 
 @dataclass(slots=True)
 class _Tally:
