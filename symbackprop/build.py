@@ -4,6 +4,7 @@
 | --- | --- | --- | --- |
 | read | `load` | the name of a built-in layer, or the path of an `.eq` file | `Layer` |
 | differentiate | `derive` | `Layer` | `Derivation` |
+| tell | `derivation_text` | layer, view | the derivation as text, LaTeX or HTML, checked |
 | plan, lower, emit | `module` | `Derivation`, backend | the text of a module |
 | write | `generate` | layers, backends, folder | files, or what differs on disk |
 | check | `check` | layers, backends, seed | a row for each check: what, how far off, verdict |
@@ -27,7 +28,9 @@ from symbackprop import equations
 from symbackprop.calculus.derivation import Derivation
 from symbackprop.calculus.derive import derive
 from symbackprop.check import suite
+from symbackprop.check.derivation import verify
 from symbackprop.check.report import Check, Outcome, Row, run_all
+from symbackprop.emit import html, latex, text
 from symbackprop.emit.numba_module import numba_module
 from symbackprop.emit.numpy_module import numpy_module
 from symbackprop.errors import CheckFailed, InternalError, UserError
@@ -37,12 +40,26 @@ from symbackprop.notation.reader import read_file
 from symbackprop.program.plan import plan
 from symbackprop.writing import Difference, compare, stale, write
 
-__all__ = ["BACKENDS", "check", "derive", "generate", "generated_folder", "load", "module", "texts"]
+__all__ = [
+    "BACKENDS",
+    "VIEWS",
+    "built_in",
+    "check",
+    "derivation_text",
+    "derive",
+    "generate",
+    "generated_folder",
+    "load",
+    "module",
+    "texts",
+]
 
 BACKENDS: dict[str, Callable[[Derivation], str]] = {
     "numpy": lambda derivation: numpy_module(plan(derivation)),
     "numba": lambda derivation: numba_module(lower(plan(derivation, scatter_strided=False, inline=True))),
 }
+
+VIEWS: dict[str, Callable[..., str]] = {"text": text.derivation, "latex": latex.derivation, "html": html.derivation}
 
 _PACKAGE_TEXT = '"""{what}, written by `symbackprop generate`; do not edit."""\n'
 
@@ -68,14 +85,28 @@ def load(source: str | Path) -> Layer:
     raise UserError(f"there is no layer called {source}{meant}\nlayers: {known}; or give the path of an .eq file")
 
 
+def derivation_text(
+    layer: Layer, wrt: tuple[str, ...] | None = None, view: str = "text", form: str = "gather", standalone: bool = False
+) -> str:
+    """The derivation by `wrt` in one of `VIEWS`; each step is checked, and what was proved and sampled stands at the end.
+
+    Raises: CheckFailed where a step is wrong; UserError for a name in `wrt` that is no input.
+    """
+    derivation = derive(layer, wrt)
+    report = verify(derivation)
+    evidence = (*(f"Proved: {claim}." for claim in report.proved), *(f"Sampled: {claim}." for claim in report.sampled))
+    page = {} if view == "text" else {"standalone": standalone}
+    return VIEWS[view](derivation, wrt, evidence=evidence, form=form, **page)
+
+
 def module(derivation: Derivation, backend: str) -> str:
     """The text of the layer's module for one of `BACKENDS`."""
-    text = BACKENDS[backend](derivation)
+    made = BACKENDS[backend](derivation)
     try:
-        ast.parse(text)
+        ast.parse(made)
     except SyntaxError as error:
         raise InternalError(f"the {backend} module of {derivation.layer.name} is not Python: {error}") from error
-    return text
+    return made
 
 
 def texts(
@@ -129,7 +160,7 @@ def generate(
     changed = compare(folder, made)
     gone = stale(folder, backends, made) if layers is None else ()
     if not check:
-        write(folder, {path: text for path, text in made.items() if folder / path in {c.path for c in changed}})
+        write(folder, {path: content for path, content in made.items() if folder / path in {c.path for c in changed}})
         for old in gone:
             old.path.unlink()
     return (*changed, *gone)
@@ -181,22 +212,22 @@ def _checks(layer: Layer, backends: Sequence[str], seed: int, folder: Path) -> I
         for backend in backends:
             path = PurePosixPath(backend, f"{layer.name}.py")
             yield Check(layer.name, "module on disk", backend, partial(_on_disk, path, made[backend]))
-    modules = {backend: imported(layer.name, backend, text, folder) for backend, text in made.items()}
+    modules = {backend: imported(layer.name, backend, source, folder) for backend, source in made.items()}
     yield from suite.checks(layer, derivation, modules, seed)
 
 
-def _on_disk(path: PurePosixPath, text: str) -> Outcome:
-    for difference in compare(generated_folder(), {path: text}):
+def _on_disk(path: PurePosixPath, expected: str) -> Outcome:
+    for difference in compare(generated_folder(), {path: expected}):
         raise CheckFailed(f"{difference}, and `symbackprop generate` writes it anew")
     return Outcome(1)
 
 
-def imported(name: str, backend: str, text: str, folder: Path) -> ModuleType:
+def imported(name: str, backend: str, source: str, folder: Path) -> ModuleType:
     """The module of this text: the one that is installed if that is the same, else one written into `folder`."""
     path = PurePosixPath(backend, f"{name}.py")
-    if not compare(generated_folder(), {path: text}):
+    if not compare(generated_folder(), {path: source}):
         return import_module(f"symbackprop.generated.{backend}.{name}")
-    write(folder, {path: text})
+    write(folder, {path: source})
     spec = spec_from_file_location(f"symbackprop_checked_{backend}_{name}", folder / path)
     if spec is None or spec.loader is None:
         raise InternalError(f"the module {folder / path} cannot be imported")

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from symbackprop.__main__ import run
-from symbackprop.build import BACKENDS
+from symbackprop.build import BACKENDS, derive, load
+from symbackprop.emit.text import formula
 from symbackprop.errors import CheckFailed, UserError
 
 OUTPUT = Path("demo_output")
@@ -53,6 +54,12 @@ def derivations() -> int:
             standalone = ["--standalone"] if form != "text" else []
             if status := run(["derive", name, "--format", form, *standalone, "--out", target]):
                 return status
+        derivation = derive(load(name))
+        click.echo(f"\n{name}:")
+        for gradient in derivation.backward():
+            if gradient.gather is not None:
+                click.echo(f"    {formula(gradient.gather.element)} = {formula(gradient.gather.body)}")
+        click.echo()
     return 0
 
 

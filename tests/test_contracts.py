@@ -26,11 +26,12 @@ RANKS = {
     "emit": 5,
     "check": 6,
     "writing": 6,
-    "build": 7,
-    "bench": 8,
-    "commands": 9,
-    "__main__": 10,
-    "demo": 11,
+    "documents": 7,
+    "build": 8,
+    "bench": 9,
+    "commands": 10,
+    "__main__": 11,
+    "demo": 12,
 }
 GENERATED_MAY_IMPORT = {"__future__", "math", "numba", "numpy", "typing"}
 
