@@ -28,9 +28,10 @@ from symbackprop.notation.sympy_in import from_sympy as from_sympy
 # SymPy says nothing about its types
 _sympy: Any = sympy
 And, Or, Not, Eq, Ne = _sympy.And, _sympy.Or, _sympy.Not, _sympy.Eq, _sympy.Ne
-exp, log, sqrt, absolute, sign, tanh = _sympy.exp, _sympy.log, _sympy.sqrt, _sympy.Abs, _sympy.sign, _sympy.tanh
+exp, log, absolute, sign, tanh = _sympy.exp, _sympy.log, _sympy.Abs, _sympy.sign, _sympy.tanh
 erf, sin, cos, pi, inf = _sympy.erf, _sympy.sin, _sympy.cos, _sympy.pi, _sympy.oo
-sigmoid, relu, softplus = _sympy.Function("sigmoid"), _sympy.Function("relu"), _sympy.Function("softplus")
+sigmoid, relu, softplus = (_sympy.Function(name) for name in ("sigmoid", "relu", "softplus"))
+sqrt = _sympy.Function("sqrt")  # SymPy's own would turn x/sqrt(2) into sqrt(2)*x/2
 
 
 class Parameter(sympy.Dummy):

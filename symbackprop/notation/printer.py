@@ -6,6 +6,7 @@ derivatives, primed indices).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import groupby
@@ -37,7 +38,6 @@ from symbackprop.notation.nodes import (
     Size,
     Where,
     mul,
-    parts,
     power,
     walk,
 )
@@ -46,6 +46,8 @@ WIDTH = 118
 # how tightly the outermost operator of a printed expression binds
 _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _MINUS, _POWER, _ATOM = range(9)
 Printed = tuple[str, int]
+HALF = Number(Fraction(1, 2))
+_BREAK = re.compile(r"\*| [-+] |, | and | or ")
 
 
 def expression(expr: Expr) -> str:
@@ -145,13 +147,14 @@ def _depth(lines: Iterable[str]) -> int:
 
 
 def _breaks(line: str, width: int, depth: int = 0) -> list[tuple[int, int]]:
-    """Where a line may be broken before `width`: after ` + `, ` - `, `*` or `, ` in brackets, with the depth there."""
+    """Where a line may be broken before `width`: after an operator or a comma in brackets, with the depth there."""
     found: list[tuple[int, int]] = []
-    for at, char in enumerate(line[: width - 1]):
-        depth += (char in "([") - (char in ")]")
-        after = char == "*" or line[at - 1 : at + 2] in (" + ", " - ") or line[at : at + 2] == ", "
-        if after and depth > 0 and at > 20:
-            found.append((at + 1, depth))
+    counted = 0
+    for place in _BREAK.finditer(line, 20, width):
+        depth += _depth([line[counted : place.end()]])
+        counted = place.end()
+        if depth > 0:
+            found.append((place.end(), depth))
     return found
 
 
@@ -240,44 +243,43 @@ def _flipped(term: Expr) -> Expr | None:
 
 def _print_product(expr: Mul) -> Printed:
     first, *others = expr.factors
-    if first == MINUS_ONE and not _inverted(others[0]):
+    if first == MINUS_ONE and _denominator(others[0]) is None:
         # -a*b; but -(a//b), since a sign binds more tightly than a product
         inner = mul(*others)
         return f"-{_at_least(inner, _PRODUCT if isinstance(inner, Mul) else _MINUS)}", _PRODUCT
-    if isinstance(first, Number) and _number(first.value).count("/") and not _inverted(others[0]):
+    if isinstance(first, Number) and "/" in _number(first.value) and _denominator(others[0]) is None:
         # x/3 for the factor 1/3
         head = mul(Number(Fraction(first.value.numerator)), *others)
         return f"{_at_least(head, _PRODUCT)}/{first.value.denominator}", _PRODUCT
+    return _quotients(expr.factors), _PRODUCT
+
+
+def _quotients(factors: Iterable[Expr]) -> str:
+    """`a*b/(c*d)*e`: each run of divisors under one stroke."""
     text = ""
-    for inverted, run in groupby(expr.factors, key=_inverted):
-        factors = list(run)
-        if inverted:
-            text = f"{text or '1'}/{_denominator(factors)}"
+    for below, run in groupby(factors, key=lambda factor: _denominator(factor) is not None):
+        if not below:
+            # floor divisions and fractions stand in parentheses behind an operator
+            parts = [_at_least(f, _PRODUCT if isinstance(f, Number) and not text else _POWER) for f in run]
+            text += ("*" if text else "") + "*".join(parts)
         else:
-            text = "*".join([*([text] if text else []), *(_at_least(f, _factor_binding(f)) for f in factors)])
-    return text, _PRODUCT
+            divisors = [_at_least(d, _POWER) for d in map(_denominator, run) if d is not None]
+            text = (text or "1") + "/" + (divisors[0] if len(divisors) == 1 else f"({'*'.join(divisors)})")
+    return text
 
 
-def _denominator(factors: list[Expr]) -> str:
-    """What stands under the stroke: `(N*sqrt(var[c] + eps))`."""
-    upright = [power(b, Number(-e.value)) for b, e in map(parts, factors) if isinstance(e, Number)]
-    text = "*".join(_at_least(f, _POWER) for f in upright)
-    return text if len(upright) == 1 else f"({text})"
-
-
-def _factor_binding(factor: Expr) -> int:
-    # floor divisions stand in parentheses in a product, for the reader's sake; so do fractions behind an operator
-    return _PRODUCT if isinstance(factor, Number) else _POWER
-
-
-def _inverted(expr: Expr) -> bool:
-    return isinstance(expr, Pow) and isinstance(expr.exponent, Number) and expr.exponent.value < 0
+def _denominator(expr: Expr) -> Expr | None:
+    """`b^2` for `b^(-2)`: what stands under the stroke, or None where nothing does."""
+    if isinstance(expr, Pow) and isinstance(expr.exponent, Number) and expr.exponent.value < 0:
+        return power(expr.base, Number(-expr.exponent.value))
+    return None
 
 
 def _print_power(expr: Pow) -> Printed:
-    if _inverted(expr):
-        return f"1/{_denominator([expr])}", _PRODUCT
-    if expr.exponent == Number(Fraction(1, 2)):
+    below = _denominator(expr)
+    if below is not None:
+        return f"1/{_at_least(below, _POWER)}", _PRODUCT
+    if expr.exponent == HALF:
         return f"sqrt({expression(expr.base)})", _ATOM
     return f"{_at_least(expr.base, _ATOM)}^{_at_least(expr.exponent, _POWER)}", _POWER
 

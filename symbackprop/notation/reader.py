@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from symbackprop.notation import nodes as n
 from symbackprop.notation.fits import Signs
 from symbackprop.notation.layer import Definition, DerivedSize, Hyperparameter, Layer, Range, Requirement, Tensor
 from symbackprop.notation.meaning import Context, Meaning
-from symbackprop.notation.names import complaint, did_you_mean
+from symbackprop.notation.names import did_you_mean
 from symbackprop.notation.nodes import REDUCTIONS, Expr, Infinity, Number, Size
 from symbackprop.notation.printer import expression
 from symbackprop.notation.scope import Scope, base, nodes, resolve_extents
@@ -114,8 +115,9 @@ class _Reading:
         for statement, node in list(self.of("layer"))[1:]:
             raise statement.error("a second layer begins", node, "Put each layer into its own file.")
         node = self.all[0].parts[0]
-        if found := complaint(node.text):
-            raise self.all[0].error(found[0], node, found[1])
+        if keyword.iskeyword(node.text) or not node.text.isidentifier() or node.text.startswith("_"):
+            message = f"no module can be called {node.text}"
+            raise self.all[0].error(message, node, "Begin with a letter, and take no word of Python.")
         return node.text
 
     # names

@@ -148,7 +148,9 @@ class _Writer:
     ) -> list[str]:
         """A `range` for each index that the axes do not determine."""
         named = {_name(i): self.size(extent) for i, extent in given.items()}
-        axes = {_name(t): [Size(str(a)) for a in getattr(t, "shape", None) or ()] for t in inputs}
+        axes: dict[str, list[Expr]] = {
+            _name(t): [Size(str(a)) for a in getattr(t, "shape", None) or ()] for t in inputs
+        }
         alone: set[str] = set()
         for left, body in definitions:
             for part in n.walk(body):
@@ -156,7 +158,10 @@ class _Writer:
                     for axis, at in zip(axes.get(part.tensor, []), part.indices, strict=False):
                         if isinstance(at, Index) and self.extents.get(at.name) == axis:
                             alone.add(at.name)
-            axes[left.tensor] = [self.extents.get(i.name, n.ZERO) for i in left.indices if isinstance(i, Index)]
+            # an axis of a definition says how far an index runs if it is known how far its own index runs
+            known = {*alone, *named}
+            own = [i.name for i in left.indices if isinstance(i, Index)]
+            axes[left.tensor] = [self.extents.get(i, n.ZERO) if i in known else n.ZERO for i in own]
         for index, extent in self.extents.items():
             if index not in alone and index not in named:
                 named[index] = extent
@@ -216,14 +221,8 @@ class _Writer:
         return n.mul(*sorted(self._all(expr.args, whole, shifts), key=self._factor_key))
 
     def power(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
-        """A power; roots and inverses as they are usually written."""
-        base, exponent = expr.args
-        if exponent.is_Rational and exponent < 0:
-            return n.power(self.power(sympy.Pow(base, -exponent, evaluate=False), whole, shifts), n.MINUS_ONE)
-        inner = self.convert(base, whole, shifts)
-        if exponent == sympy.Rational(1, 2):
-            return n.Call("sqrt", (inner,))
-        return n.power(inner, self.convert(exponent, whole, shifts))
+        """A power."""
+        return n.power(*self._all(expr.args, whole, shifts))
 
     def reduction(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """`Sum` and `Product` with their limits."""
@@ -249,7 +248,7 @@ class _Writer:
             return n.where(self.condition(condition, False, shifts), *branches)
         if FUNCTIONS.get(name) != len(expr.args):
             raise self.error(f"{name} of {len(expr.args)} arguments is not a function of the notation", _KNOWN)
-        return n.Call(name, tuple(self._all(expr.args, whole, shifts)))
+        return n.call(name, *self._all(expr.args, whole, shifts))
 
     def _named_reduction(self, operation: str, arguments: Sequence[Any], shifts: Mapping[Any, Expr]) -> Expr:
         body, *indices = arguments
@@ -327,8 +326,8 @@ class _Writer:
                 return (3, self.left.index(name) if name in self.left else len(self.left))
             case n.FloorDiv(a, _) | n.Mod(a, _):
                 return self._rank(a)
-            case n.Pow(base, exponent) if exponent != n.MINUS_ONE:
-                return self._rank(base)
+            case n.Pow(base, exponent):
+                return (5,) if exponent == n.number("1/2") else self._rank(base)
             case n.Call() | n.Where() | n.Clip():
                 return (5,)
             case n.Reduce():
@@ -368,7 +367,7 @@ def _has_index(expr: Expr) -> bool:
 
 
 def _inverse(expr: Expr) -> bool:
-    return isinstance(expr, n.Pow) and expr.exponent == n.MINUS_ONE
+    return isinstance(expr, n.Pow) and isinstance(expr.exponent, n.Number) and expr.exponent.value < 0
 
 
 _KNOWN = "It knows Add, Mul, Pow, Sum, Product, Piecewise, Indexed, Idx, floor, Mod, Max, Min and " + ", ".join(

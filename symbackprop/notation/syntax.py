@@ -23,6 +23,7 @@ MAX_TEXT = 100_000
 MAX_STATEMENT = 10_000
 MAX_NESTING = 100
 MAX_DIGITS = 60
+MAX_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,10 @@ def _parse(source: Source, line: int, text: str) -> Statement:
     if len(text) > MAX_STATEMENT:
         message = f"the statement has {len(text):,} characters; one has at most {MAX_STATEMENT:,}"
         raise NotationError(message, source.place(line, 1), "Split it into several definitions.")
+    for name in re.finditer(rf"[A-Za-z_]\w{{{MAX_NAME},}}", text):
+        number = line + text.count("\n", 0, name.start())
+        column = name.start() - text.rfind("\n", 0, name.start())
+        raise NotationError(f"a name has more than {MAX_NAME} letters", source.place(number, column), "Shorten it.")
     try:
         node: Node = _parser().parse(text)  # type: ignore[assignment]
     except UnexpectedCharacters as error:
