@@ -1,0 +1,113 @@
+"""A kernel as a Numba module: compiled loops, and the functions around them that every backend has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from symbackprop.calculus.derivation import gradient_name
+from symbackprop.emit.module_parts import module_parts, want, wanted_condition
+from symbackprop.emit.numba_expressions import HELPERS
+from symbackprop.emit.numba_nests import KernelFunction, function_name, kernel_function
+from symbackprop.emit.spelling import Names, identifier, integer
+from symbackprop.emit.templating import render
+from symbackprop.loops.kernel import Allocation, Kernel, Nest, Pass
+from symbackprop.notation.layer import Layer
+from symbackprop.program.extents import all_sizes
+
+
+def numba_module(kernel: Kernel) -> str:
+    """The text of the module: complete in itself, compiled at the first call and cached beside the file.
+
+    Needs: a kernel. Gives: Python that imports nothing but numpy and numba.
+    """
+    layer = kernel.program.layer
+    names = Names(_taken(kernel))
+    forward = _functions(kernel.forward, names, layer)
+    backward = _functions(kernel.backward, names, layer)
+    dtype = f"{identifier(layer.real_inputs[0].name)}.dtype"
+    shared = module_parts(
+        kernel.program,
+        "numba",
+        [*_contiguous(_forward_inputs(kernel)), *_pass_lines(kernel.forward, forward, layer, dtype)],
+        [*_contiguous(_gradients_read(kernel)), *_pass_lines(kernel.backward, backward, layer, "dtype")],
+        {},
+    )
+    functions = [f.text for f in (*forward, *backward)]
+    used = tuple(h for h in HELPERS if any(re.search(rf"\b_{h}\(", text) for text in functions))
+    return render("numba_module.py.jinja", {**shared.as_fields(), "functions": functions, "scalar_helpers": used})
+
+
+def _taken(kernel: Kernel) -> set[str]:
+    """The names in the bodies of `forward` and `backward`, which no kernel may have."""
+    layer = kernel.program.layer
+    arrays = {a.name for p in (kernel.forward, kernel.backward) for n in p.nests for a in n.arrays}
+    return arrays | set(_scalars(layer)) | {f"_{name}" for name in HELPERS}
+
+
+def _scalars(layer: Layer) -> tuple[str, ...]:
+    """The sizes of the axes, the derived sizes and the hyperparameters, as declared."""
+    axes = [a.name for t in layer.inputs for a in t.axes]
+    return tuple(dict.fromkeys((*axes, *(s.name for s in all_sizes(layer)), *(p.name for p in layer.parameters))))
+
+
+def _functions(one: Pass, names: Names, layer: Layer) -> tuple[KernelFunction, ...]:
+    return tuple(kernel_function(nest, function_name(nest, names), _scalars(layer)) for nest in one.nests)
+
+
+def _forward_inputs(kernel: Kernel) -> tuple[str, ...]:
+    """The inputs that some nest reads: arrays whose elements do not lie in order are copied once, in `forward`."""
+    read = {a.name for p in (kernel.forward, kernel.backward) for n in p.nests for a in n.arrays if not a.written}
+    return tuple(t.name for t in kernel.program.layer.inputs if t.name in read)
+
+
+def _gradients_read(kernel: Kernel) -> tuple[str, ...]:
+    read = {a.name for n in kernel.backward.nests for a in n.arrays if not a.written}
+    return tuple(name for y in kernel.program.layer.outputs if (name := gradient_name(y)) in read)
+
+
+def _contiguous(tensors: Iterable[str]) -> list[str]:
+    return [f'{identifier(t)} = np.asarray({identifier(t)}, order="C")' for t in tensors]
+
+
+def _pass_lines(one: Pass, functions: tuple[KernelFunction, ...], layer: Layer, dtype: str) -> list[str]:
+    """Each nest with the arrays that it is the first to write, under the condition that it is wanted."""
+    lines: list[str] = []
+    made: set[str] = set()
+    for nest, function in zip(one.nests, functions, strict=True):
+        written = {a.name for a in nest.arrays if a.written}
+        new = [a for a in one.allocations if a.name in written and a.name not in made]
+        made |= written
+        inner = [*(_allocation(a, dtype) for a in new), *_call(function), *_dropped(nest, new, layer)]
+        condition = wanted_condition(layer, nest.wanted_by) if nest.wanted_by else ""
+        lines += [f"if {condition}:", *(f"    {line}" for line in inner)] if condition else inner
+    return lines
+
+
+def _allocation(a: Allocation, dtype: str) -> str:
+    shape = ", ".join(integer(e) for e in a.axes) + ("," if len(a.axes) == 1 else "")
+    kind = "np.intp" if a.kind == "integer" else dtype
+    return f"{identifier(a.name)} = np.{'zeros' if a.zero else 'empty'}(({shape}), {kind})"
+
+
+def _call(function: KernelFunction) -> list[str]:
+    line = f"{function.name}({', '.join(function.arguments)})"
+    if len(line) <= 110:
+        return [line]
+    lines, current = [f"{function.name}("], "   "
+    for argument in function.arguments:
+        if len(current) + len(argument) > 108:
+            lines.append(current)
+            current = "   "
+        current += f" {argument},"
+    return [*lines, current, ")"]
+
+
+def _dropped(nest: Nest, new: list[Allocation], layer: Layer) -> list[str]:
+    """A gradient that the nest has room for but that is not asked for is None."""
+    gradients = {gradient_name(t.name): t.name for t in layer.real_inputs}
+    lines = []
+    for a in new:
+        if a.name in gradients and a.wanted_by != nest.wanted_by:
+            lines += [f"if not {want(gradients[a.name])}:", f"    {identifier(a.name)} = None"]
+    return lines

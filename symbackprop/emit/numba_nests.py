@@ -1,0 +1,230 @@
+"""A nest as the text of a compiled function, and the line that calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from symbackprop.emit.header import safe, wrapped
+from symbackprop.emit.numba_expressions import Speller
+from symbackprop.emit.spelling import POWER, SIGN, TEST, Names, identifier, integer
+from symbackprop.errors import InternalError
+from symbackprop.loops.kernel import (
+    Accumulate,
+    Array,
+    Assign,
+    Loop,
+    Nest,
+    Node,
+    Scratch,
+    Store,
+    Test,
+    Track,
+    Update,
+    View,
+    Wanted,
+    expressions,
+    walk_nodes,
+)
+from symbackprop.notation.nodes import ONE, ZERO, Expr, Index, Number, Parameter, Read, Size, mul, walk
+
+_OPTIONS = 'cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}'
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFunction:
+    """The text of a compiled function, and its name and the text of its arguments at a call."""
+
+    name: str
+    text: str
+    arguments: tuple[str, ...]
+
+
+def kernel_function(nest: Nest, name: str, scalars: tuple[str, ...]) -> KernelFunction:
+    """The function of a nest. `scalars` are the names of the layer's sizes and parameters, which are its arguments."""
+    writer = _Writer(nest, scalars)
+    body = writer.nest()
+    parallel = "parallel=True, " if nest.parallel or nest.strip else ""
+    names = [*(identifier(a.name) for a in nest.arrays), *writer.scalars, *writer.flags]
+    lines = [f"@njit({parallel}{_OPTIONS})", *_signature(name, names), *_docstring(nest)]
+    if any("real(" in line for line in body):
+        lines.append(f"    real = {writer.any_real()}.dtype.type")
+    arguments = (*(_argument(a, nest) for a in nest.arrays), *writer.scalars, *writer.flags)
+    return KernelFunction(name, "\n".join((*lines, *(f"    {line}" for line in body))), arguments)
+
+
+def function_name(nest: Nest, names: Names) -> str:
+    """A name for the function after what it computes, cut where it gets long."""
+    targets = nest.name
+    if len(targets) > _LONGEST_NAME:
+        targets = targets[:_LONGEST_NAME].rsplit("_", 1)[0] + "_and_more"
+    return names.new(f"_compute_{targets}")
+
+
+def _signature(name: str, names: list[str]) -> list[str]:
+    line = f"def {name}({', '.join(names)}):"
+    return [line] if len(line) <= 118 else [f"def {name}(", *wrapped(", ".join(names), "    ").splitlines(), "):"]
+
+
+def _docstring(nest: Nest) -> list[str]:
+    lines = [line for equation in nest.equations for line in wrapped(safe(equation), "    ").splitlines()]
+    if not lines:
+        return [f'    """{safe(nest.name)}."""']
+    if len(lines) == 1:
+        return [f'    """{lines[0].strip()}"""']
+    first, *rest = lines
+    return [f'    """{first.strip()}', *rest, '    """']
+
+
+def _argument(array: Array, nest: Nest) -> str:
+    """An array as the nest sees it: neighbouring axes that are walked as one are reshaped to one."""
+    name = identifier(array.name)
+    if any(not isinstance(e, Size | Parameter | Number) for e in array.axes):
+        return f"{name}.reshape({', '.join(integer(e) for e in array.axes)})"
+    return name
+
+
+class _Writer:
+    """Writes the lines of one function."""
+
+    def __init__(self, nest: Nest, scalars: tuple[str, ...]) -> None:
+        self.nest_ = nest
+        nodes = tuple(walk_nodes(nest.body))
+        found = [*(e for n in nodes for e in expressions(n)), *nest.parallel, *(i.extent for i in nest.parallel)]
+        if nest.strip:
+            found.append(nest.strip.index)
+        leaves = [e for expr in found for e in walk(expr)]
+        leaves += [e for i in leaves if isinstance(i, Index) for e in walk(i.extent)]
+        used = {e.name for e in leaves if isinstance(e, Size | Parameter)}
+        self.scalars = tuple(identifier(name) for name in scalars if name in used)
+        self.flags = tuple(dict.fromkeys(f"want_{name}" for n in nodes if isinstance(n, Wanted) for name in n.inputs))
+        locals_ = [n.name for n in nodes if isinstance(n, Assign | View | Scratch)]
+        strip = [nest.strip.low, nest.strip.high] if nest.strip else []
+        taken = {*(a.name for a in nest.arrays), *locals_, *strip, *self.scalars, *self.flags, "real", "task", "math"}
+        self._names, self._given = Names(taken), dict[Index, str]()
+        wide = {n.name for n in nodes if isinstance(n, Assign) and n.kind == "wide"}
+        rows = {n.name for n in nodes if isinstance(n, Scratch) and n.wide}
+        views = {n.name for n in nodes if isinstance(n, View) and n.tensor in rows}
+        integers = {a.name for a in nest.arrays if a.kind == "integer"}
+        integers |= {n.name for n in nodes if isinstance(n, View) and n.tensor in integers}
+        self.spell = Speller(
+            self.index, frozenset(a.name for a in nest.arrays), frozenset(integers), frozenset(wide | rows | views)
+        )
+        self.integers = frozenset(integers)
+
+    def index(self, index: Index) -> str:
+        """The variable of an index: its name, or one with a number where two indices of that name are about."""
+        if index not in self._given:
+            self._given[index] = self._names.new(index.name)
+        return self._given[index]
+
+    def any_real(self) -> str:
+        """The array whose type the numbers have."""
+        for array in self.nest_.arrays:
+            if array.kind == "real":
+                return identifier(array.name)
+        raise InternalError(f"nest {self.nest_.name} has no array of reals")
+
+    def nest(self) -> list[str]:
+        """The whole body."""
+        nest = self.nest_
+        if nest.strip is not None:
+            strip = nest.strip
+            extent, width = self.spell.integer(strip.index.extent), strip.width
+            head = [f"for piece in prange(({extent} + {width - 1})//{width}):"]
+            head += [f"    {strip.low} = piece*{width}", f"    {strip.high} = min({extent}, {strip.low} + {width})"]
+            return [*head, *self._indented(nest.body)]
+        if not nest.parallel:
+            return self._lines(nest.body)
+        if len(nest.parallel) == 1:
+            (index,) = nest.parallel
+            return [f"for {self.index(index)} in prange({self._int(index.extent)}):", *self._indented(nest.body)]
+        return [*self._tasks(nest.parallel), *self._indented(nest.body)]
+
+    def _tasks(self, indices: tuple[Index, ...]) -> list[str]:
+        """One loop over the points of several indices, so that there are enough of them for all threads."""
+        points = self._int(mul(*(i.extent for i in indices)))
+        values = []
+        for at, index in enumerate(indices):
+            behind = mul(*(i.extent for i in indices[at + 1 :]))
+            quotient = "task" if behind == ONE else f"task//{integer(behind, POWER)}"
+            values.append(quotient if at == 0 else f"{quotient} % {self._int(index.extent, SIGN)}")
+        names = ", ".join(self.index(i) for i in indices)
+        return [f"for task in prange({points}):", f"    {names} = {', '.join(values)}"]
+
+    def _int(self, expr: Expr, place: int = TEST) -> str:
+        return self.spell.integer(expr, place)
+
+    def _indented(self, body: Iterable[Node]) -> list[str]:
+        return [f"    {line}" for line in self._lines(body)]
+
+    def _lines(self, body: Iterable[Node]) -> list[str]:
+        return [line for node in body for line in self._node(node)]
+
+    def _node(self, node: Node) -> list[str]:
+        match node:
+            case Assign(name, value, kind):
+                return [f"{identifier(name)} = {self._number(value, kind)}"]
+            case Accumulate(name, operation, value):
+                return self._take_in(identifier(name), operation, value)
+            case Track():
+                return self._track(node)
+            case Store(tensor, indices, value):
+                return [f"{self.spell.element(Read(tensor, indices))} = {self._stored(tensor, value)}"]
+            case Update(tensor, indices, operation, value):
+                return self._take_in(self.spell.element(Read(tensor, indices)), operation, value)
+            case View():
+                return [self._view(node)]
+            case Scratch(name, extent, wide):
+                kind = "np.float64" if wide else f"{self.any_real()}.dtype"
+                return [f"{identifier(name)} = np.empty({self._int(extent)}, {kind})"]
+            case Loop(index, start, stop, inner):
+                span = self._int(stop) if start == ZERO else f"{self._int(start)}, {self._int(stop)}"
+                return [f"for {self.index(index)} in range({span}):", *self._indented(inner)]
+            case Test(condition, inner, other):
+                lines = [f"if {self.spell.test(condition)}:", *self._indented(inner)]
+                return [*lines, "else:", *self._indented(other)] if other else lines
+            case Wanted(inputs, inner):
+                return [f"if {' or '.join(f'want_{name}' for name in inputs)}:", *self._indented(inner)]
+            case _:
+                raise InternalError(f"no spelling of the node {type(node).__name__}")
+
+    def _number(self, value: Expr, kind: str) -> str:
+        """A value as a number of this kind, cast where the expression alone would have another."""
+        if kind == "integer":
+            return self._int(value)
+        if kind == "wide":
+            return f"{float(value.value)!r}" if isinstance(value, Number) else f"np.float64({self.spell.real(value)})"
+        return f"real({self.spell.real(value)})" if self.spell.is_wide(value) else self.spell.real(value)
+
+    def _stored(self, tensor: str, value: Expr) -> str:
+        return self._int(value) if tensor in self.integers else self.spell.real(value)
+
+    def _take_in(self, target: str, operation: str, value: Expr) -> list[str]:
+        text = self.spell.real(value)
+        if operation == "sum":
+            return [f"{target} += {text}"]
+        if operation == "prod":
+            return [f"{target} *= {text}"]
+        return [f"{target} = _{operation}({target}, {text})"]
+
+    def _track(self, node: Track) -> list[str]:
+        value, best = self._names.new(f"{node.best}_next"), identifier(node.best)
+        sign = ">" if node.operation == "max" else "<"
+        return [
+            f"{value} = {self.spell.real(node.value)}",
+            f"if {value} {sign} {best} or ({value} != {value} and {best} == {best}):",
+            f"    {best} = {value}",
+            f"    {identifier(node.name)} = {self._int(node.place)}",
+        ]
+
+    def _view(self, view: View) -> str:
+        start = "" if view.start == ZERO else self._int(view.start)
+        step = "" if view.step == ONE else f":{self._int(view.step)}"
+        leading = [self._int(i) for i in view.leading]
+        if not start and not step:
+            row = f"[{', '.join(leading)}]" if leading else ""
+        else:
+            row = f"[{', '.join((*leading, f'{start}:{step}'))}]"
+        return f"{identifier(view.name)} = {identifier(view.tensor)}{row}"

@@ -1,0 +1,151 @@
+"""Which statements share a nest, and the names of their indices in it.
+
+Statements that share leading independent indices are computed together where each later one reads the earlier ones
+at the same point only: all of batch norm is done channel by channel, and a channel's data stays in the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from symbackprop.loops.tensors import ARGUMENTS
+from symbackprop.notation.binding import substitute
+from symbackprop.notation.nodes import Expr, Index, Read, walk
+from symbackprop.program.statements import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Statements of one nest; `outer` are the independent indices that they all have."""
+
+    outer: tuple[Index, ...]
+    statements: tuple[Statement, ...]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What the group computes, in order."""
+        return tuple(s.target for s in self.statements)
+
+    @property
+    def wanted_by(self) -> tuple[str, ...]:
+        """The inputs whose gradients need one of the statements."""
+        return tuple(dict.fromkeys(name for s in self.statements for name in s.wanted_by))
+
+
+def groups(statements: Iterable[Statement]) -> tuple[Group, ...]:
+    """The statements in order, each in the nest of the ones before it where that is possible."""
+    found: list[Group] = []
+    for statement in statements:
+        joined = _join(found[-1], statement) if found else None
+        if joined is not None:
+            found[-1] = joined
+        else:
+            found.append(Group(statement.indices, (statement,)))
+    return tuple(_with_common_names(g) for g in found)
+
+
+def reads(statement: Statement) -> tuple[Read, ...]:
+    """Every read of a statement, but for its own target's."""
+    exprs = (statement.body, statement.result, *statement.positions)
+    return tuple(r for e in exprs for r in walk(e) if isinstance(r, Read) and r.tensor != statement.target)
+
+
+def is_reduction(statement: Statement) -> bool:
+    """Whether a statement reduces over bound indices to a number at each of its points."""
+    return statement.kind not in ("map", "scatter")
+
+
+def is_contraction(statement: Statement) -> bool:
+    """Whether elements are read more than once: some read under the reduction lacks one of the target's indices.
+
+    Its work is more than a pass over its data, so that it is worth a nest of its own.
+    """
+    if not is_reduction(statement) or statement.kind in ARGUMENTS:
+        return False
+    inner = [r for r in walk(statement.body) if isinstance(r, Read) and mentions(r, statement.bound)]
+    return any(not mentions(r, (i,)) for r in inner for i in statement.indices)
+
+
+def mentions(expr: Expr, indices: Iterable[Index]) -> bool:
+    """Whether one of the indices stands in the expression."""
+    wanted = tuple(indices)
+    return any(e in wanted for e in walk(expr))
+
+
+def _join(group: Group, statement: Statement) -> Group | None:
+    """The group with the statement in it, or None where they have no outer index in common or do not fit together."""
+    alone = [s for s in (*group.statements, statement) if is_contraction(s) or s.kind == "scatter"]
+    if alone or not group.outer or statement.target in group.targets:
+        return None
+    own = [r for r in reads(statement) if r.tensor in group.targets]
+    matched = _matched_by_reads(group, statement, own) if own else _matched_by_name(group, statement)
+    if not matched or (not own and len(matched) < len(group.outer)):
+        return None
+    renamed = _renamed(statement, matched)
+    return Group(tuple(o for o in group.outer if o in matched.values()), (*group.statements, renamed))
+
+
+def _matched_by_reads(group: Group, statement: Statement, own: list[Read]) -> dict[Index, Index]:
+    """For each outer index the statement's index that stands in its place wherever the group's targets are read."""
+    matched: dict[Index, Index] = {}
+    for outer in group.outer:
+        stand = {r.indices[_statement(group, r.tensor).indices.index(outer)]: None for r in own}
+        if len(stand) == 1:
+            (one,) = stand
+            own_index = isinstance(one, Index) and one in statement.indices and one not in matched
+            if own_index and isinstance(one, Index) and one.extent == outer.extent:
+                matched[one] = outer
+    return matched
+
+
+def _matched_by_name(group: Group, statement: Statement) -> dict[Index, Index]:
+    """The statement's indices that are the outer ones, if both read one tensor."""
+    theirs = {r.tensor for s in group.statements for r in reads(s) if r.indices}
+    if not any(r.tensor in theirs for r in reads(statement)):
+        return {}
+    return {i: i for i in statement.indices if i in group.outer}
+
+
+def _statement(group: Group, target: str) -> Statement:
+    return next(s for s in group.statements if s.target == target)
+
+
+def _renamed(statement: Statement, names: dict[Index, Index]) -> Statement:
+    """The statement with some of its indices renamed; one that is in the way gets another prime."""
+    everything = dict.fromkeys((*statement.indices, *statement.bound))
+    mapping = dict(names)
+    for index in everything:
+        if index in mapping:
+            continue
+        taken = {*names.values(), *mapping.values()} | {i for i in everything if i not in mapping and i != index}
+        new = Index(index.name, index.extent, 0)
+        while new in taken:
+            new = Index(new.name, new.extent, new.copy + 1)
+        mapping[index] = new
+    return _substituted(statement, mapping)
+
+
+def _substituted(statement: Statement, mapping: dict[Index, Index]) -> Statement:
+    changed = {a: b for a, b in mapping.items() if a != b}
+    if not changed:
+        return statement
+    new = dict(changed)
+
+    def move(expr: Expr) -> Expr:
+        return substitute(expr, new)
+
+    return replace(
+        statement,
+        indices=tuple(mapping.get(i, i) for i in statement.indices),
+        bound=tuple(mapping.get(i, i) for i in statement.bound),
+        body=move(statement.body),
+        result=move(statement.result),
+        positions=tuple(move(p) for p in statement.positions),
+    )
+
+
+def _with_common_names(group: Group) -> Group:
+    """Inner indices of the same name and extent get the same number of primes, so that passes can be shared."""
+    keep = {o: o for o in group.outer}
+    return Group(group.outer, tuple(_renamed(s, {i: i for i in s.indices if i in keep}) for s in group.statements))

@@ -1,0 +1,184 @@
+"""Guards: conditions under which a term of a reduction counts, taken out of it and turned into bounds of loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symbackprop.calculus.integer import (
+    UNIT,
+    Facts,
+    Polynomial,
+    as_expr,
+    contains,
+    linear,
+    minus,
+    never_negative,
+    normal,
+    scaled,
+    times,
+    total,
+)
+from symbackprop.loops.tensors import Tensors
+from symbackprop.notation.nodes import (
+    ONE,
+    TRUE,
+    ZERO,
+    Compare,
+    Expr,
+    FloorDiv,
+    Index,
+    Infinity,
+    Logic,
+    Mod,
+    Mul,
+    Read,
+    Where,
+    add,
+    both,
+    floor_divide,
+    mul,
+    negative,
+    rebuild,
+    subtract,
+)
+
+IDENTITY: dict[str, Expr] = {"sum": ZERO, "mean": ZERO, "prod": ONE, "max": Infinity(-1), "min": Infinity(1)}
+_ONE: Polynomial = {UNIT: ONE.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A term that counts where all the conditions hold, and is the identity of its reduction elsewhere."""
+
+    conditions: tuple[Expr, ...]
+    value: Expr
+
+
+def guarded(body: Expr, operation: str, tensors: Tensors) -> Guarded:
+    """The conditions of a term: `where(c, v, 0)` in a sum is v where c holds, as is a read whose outside value is 0.
+
+    Gives: a value in which every read that the conditions do not keep inside stands in a choice of its own.
+    """
+    conditions, value = _strip(body, IDENTITY[operation], tensors)
+    kept = conjuncts(both(*conditions))
+    return Guarded(kept, tensors.closed(value, kept))
+
+
+def _strip(expr: Expr, identity: Expr, tensors: Tensors) -> tuple[tuple[Expr, ...], Expr]:
+    match expr:
+        case Where(condition, then, other) if other == identity:
+            inner, value = _strip(then, identity, tensors)
+            return (*conjuncts(condition), *inner), value
+        case Read(tensor, _) if tensors.outside.get(tensor) == identity:
+            return tensors.inside(expr), expr
+        case Mul(factors) if identity == ZERO:
+            stripped = [_strip(f, identity, tensors) for f in factors]
+            return tuple(c for cs, _ in stripped for c in cs), rebuild(expr, tuple(v for _, v in stripped))
+        case _:
+            return (), expr
+
+
+def conjuncts(condition: Expr) -> tuple[Expr, ...]:
+    """The conditions that together are the condition."""
+    if condition == TRUE:
+        return ()
+    return condition.arguments if isinstance(condition, Logic) and condition.operation == "and" else (condition,)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What conditions say of one index: at least each of `low`, below each of `high`; `rest` has to be tested."""
+
+    low: tuple[Expr, ...]
+    high: tuple[Expr, ...]
+    rest: tuple[Expr, ...]
+
+
+def limits(conditions: tuple[Expr, ...], index: Index, facts: Facts) -> Limits:
+    """Solve conditions for an index: `0 <= a*i + b` is `i >= ceil(-b/a)`, `a*i + b < W` is `i < floor((W-1-b)/a) + 1`.
+
+    Only where the coefficient is proved to be positive or negative.
+    """
+    low: list[Expr] = []
+    high: list[Expr] = []
+    rest: list[Expr] = []
+    for condition in conditions:
+        solved = _solve(_not_negative(condition, facts), index, facts)
+        if solved is None:
+            rest.append(condition)
+        else:
+            (low if solved[0] == "low" else high).append(solved[1])
+    return Limits(tuple(dict.fromkeys(low)), tuple(dict.fromkeys(high)), tuple(rest))
+
+
+def _not_negative(condition: Expr, facts: Facts) -> Polynomial | None:
+    """The polynomial that the condition says is at least 0."""
+    match condition:
+        case Compare("<=", a, b) | Compare(">=", b, a):
+            return minus(normal(b, facts), normal(a, facts))
+        case Compare("<", a, b) | Compare(">", b, a):
+            return minus(minus(normal(b, facts), normal(a, facts)), _ONE)
+        case _:
+            return None
+
+
+def _solve(polynomial: Polynomial | None, index: Index, facts: Facts) -> tuple[str, Expr] | None:
+    if polynomial is None:
+        return None
+    taken = linear(_without_floor(polynomial, index, facts), index)
+    if taken is None or not taken[0]:
+        return None
+    coefficient, rest = taken
+    if positive(coefficient, facts):
+        return "low", negative(floor_divide(as_expr(rest), as_expr(coefficient)))
+    opposite = scaled(coefficient, -1)
+    if positive(opposite, facts):
+        return "high", add(floor_divide(as_expr(rest), as_expr(opposite)), ONE)
+    return None
+
+
+def _without_floor(polynomial: Polynomial, index: Index, facts: Facts) -> Polynomial:
+    """`a//b + c >= 0` is `a + b*c >= 0`, and `c - a//b >= 0` is `b*c + b - 1 - a >= 0`, for a positive b."""
+    floors = [(m, atom) for m in polynomial for atom, p in m if p == 1 and len(m) == 1 and contains(atom, index)]
+    if len(floors) != 1:
+        return polynomial
+    monomial, floor = floors[0]
+    if not isinstance(floor, FloorDiv):
+        return polynomial
+    sign = polynomial[monomial]
+    dividend, divisor = normal(floor.dividend, facts), normal(floor.divisor, facts)
+    if sign not in (1, -1) or not positive(divisor, facts):
+        return polynomial
+    rest = times({m: c for m, c in polynomial.items() if m != monomial}, divisor)
+    return total(rest, dividend) if sign == 1 else minus(total(rest, minus(divisor, _ONE)), dividend)
+
+
+def positive(polynomial: Polynomial, facts: Facts) -> bool:
+    """Whether a polynomial is proved to be at least 1."""
+    return never_negative(minus(polynomial, _ONE), facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """`condition`, that a number divides the index plus something, holds exactly for `index = value`, any `step`."""
+
+    condition: Expr
+    step: Index
+    value: Expr
+
+
+def phase(conditions: tuple[Expr, ...], index: Index, facts: Facts) -> Phase | None:
+    """A walk over the multiples only: `(i + b) % m == 0` is `i = m*q - b`, and `(b - i) % m == 0` is `i = b - m*q`."""
+    for condition in conditions:
+        match condition:
+            case Compare("==", Mod(dividend, divisor), number) if number == ZERO:
+                taken = linear(normal(dividend, facts), index)
+                if taken is None or taken[0] not in (_ONE, scaled(_ONE, -1)):
+                    continue
+                if not positive(normal(divisor, facts), facts) or contains(divisor, index):
+                    continue
+                step = Index(f"{index.name}_step", index.extent, index.copy)
+                multiple, rest = mul(divisor, step), as_expr(taken[1])
+                forward = taken[0] == _ONE
+                return Phase(condition, step, subtract(multiple, rest) if forward else subtract(rest, multiple))
+    return None

@@ -1,0 +1,215 @@
+"""Innermost loops: what does not change is read once before the loop, and rows of arrays become views.
+
+A loop that walks views from 0 has no index arithmetic left in it, so that the compiler can turn it into vector
+instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from symbackprop.calculus.integer import as_expr, contains, linear, normal, simplified
+from symbackprop.loops.guards import positive
+from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Store, Test, Track, Update, View
+from symbackprop.loops.tensors import Tensors
+from symbackprop.notation.binding import substitute
+from symbackprop.notation.nodes import (
+    ONE,
+    ZERO,
+    Compare,
+    Expr,
+    Index,
+    Number,
+    Parameter,
+    Read,
+    Where,
+    add,
+    mul,
+    parts,
+    rebuild,
+    subtract,
+    walk,
+)
+
+NewName = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The values of an index in a loop: start ... stop - 1."""
+
+    index: Index
+    start: Expr
+    stop: Expr
+
+
+@dataclass(slots=True)
+class _Prelude:
+    """What stands before the loop, in order, and what it replaces in the loop."""
+
+    nodes: list[Node] = field(default_factory=list)
+    replaced: dict[Read, Expr] = field(default_factory=dict)
+
+
+def inner_loop(span: Span, body: tuple[Node, ...], tensors: Tensors, new_name: NewName) -> tuple[Node, ...]:
+    """The loop over a span with this body, and what stands before it.
+
+    A stride that is a parameter gives two versions, one for the stride 1: contiguous rows are much faster to walk.
+    """
+    prelude: list[Node] = []
+    if not isinstance(span.start, Number | Parameter):
+        name = new_name(f"{span.index.name}_start")
+        prelude.append(Assign(name, span.start, "integer"))
+        span = Span(span.index, Parameter(name, True), span.stop)
+    hoisted = _Prelude()
+    for read in _fixed_reads(body, span.index, tensors):
+        if read.indices or read.tensor in tensors.axes:
+            local = new_name(f"{read.tensor}_here")
+            kind = "integer" if read.tensor in tensors.integers else "real"
+            hoisted.nodes.append(Assign(local, read, kind))
+            hoisted.replaced[read] = Parameter(local, True) if kind == "integer" else Read(local, ())
+    body = tuple(_replaced(node, hoisted.replaced) for node in body)
+    stride = _stride(span, body, tensors)
+    if stride is None:
+        return (*prelude, *hoisted.nodes, *_walk(span, body, tensors, new_name, None))
+    unit = _walk(span, body, tensors, new_name, stride)
+    general = _walk(span, body, tensors, new_name, None)
+    return (*prelude, *hoisted.nodes, Test(Compare("==", stride, ONE), unit, general))
+
+
+def _walk(
+    span: Span, body: tuple[Node, ...], tensors: Tensors, new_name: NewName, unit: Expr | None
+) -> tuple[Node, ...]:
+    """Views, then the loop from 0; the parameter `unit` is taken as 1."""
+    views = _Prelude()
+    for access in _accesses(body, tensors):
+        if access in views.replaced:
+            continue
+        row = _row(access, span.index, tensors)
+        if row is None:
+            continue
+        coefficient, at_start = row
+        if unit is not None:
+            coefficient = substitute(coefficient, {unit: ONE})
+            at_start = substitute(at_start, {unit: ONE})
+        start = simplified(add(mul(coefficient, span.start), at_start), tensors.facts)
+        if access.tensor not in tensors.axes and start == ZERO and coefficient == ONE:
+            views.replaced[access] = Read(access.tensor, (span.index,))  # a row of the task is a row already
+            continue
+        name = new_name(f"{access.tensor}_row")
+        views.nodes.append(View(name, access.tensor, access.indices[:-1], start, coefficient))
+        views.replaced[access] = Read(name, (span.index,))
+    body = tuple(_replaced(node, views.replaced) for node in body)
+    if span.start != ZERO:
+        body = tuple(_shifted(node, span, set(views.replaced.values())) for node in body)
+    stop = simplified(subtract(span.stop, span.start), tensors.facts) if span.start != ZERO else span.stop
+    return (*views.nodes, Loop(span.index, ZERO, stop, body))
+
+
+def _stride(span: Span, body: tuple[Node, ...], tensors: Tensors) -> Expr | None:
+    """The one parameter that is the step of some row."""
+    found: dict[Expr, None] = {}
+    for access in _accesses(body, tensors):
+        row = _row(access, span.index, tensors)
+        if row is not None and isinstance(row[0], Parameter):
+            found[row[0]] = None
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _row(access: Read, index: Index, tensors: Tensors) -> tuple[Expr, Expr] | None:
+    """Step and start of the row that an access walks: its last position is `step*index + start`, all others fixed."""
+    if not access.indices or any(contains(i, index) for i in access.indices[:-1]):
+        return None
+    taken = linear(normal(access.indices[-1], tensors.facts), index)
+    if taken is None or not positive(taken[0], tensors.facts):
+        return None
+    return as_expr(taken[0]), as_expr(taken[1])
+
+
+def _accesses(body: Iterable[Node], tensors: Tensors) -> Iterator[Read]:
+    """What the body reads and writes whatever the conditions in it are."""
+    for node in body:
+        match node:
+            case Store(tensor, indices, value):
+                yield Read(tensor, indices)
+                yield from _certain(value, tensors)
+            case Update(tensor, indices, _, value):
+                yield Read(tensor, indices)
+                yield from _certain(value, tensors)
+            case Assign(_, value, _) | Accumulate(_, _, value) | Track(_, _, _, value, _):
+                yield from _certain(value, tensors)
+
+
+def _certain(expr: Expr, tensors: Tensors) -> Iterator[Read]:
+    """The reads that may be done whatever the conditions are: those outside of choices, and those inside anyway."""
+    if isinstance(expr, Read):
+        yield from (r for i in expr.indices for r in _certain(i, tensors))
+        yield expr
+    elif isinstance(expr, Where):
+        yield from _certain(expr.condition, tensors)
+        for branch in (expr.then, expr.other):
+            for read in _certain(branch, tensors):
+                if read.tensor not in tensors.axes or not tensors.inside(read):
+                    yield read
+    else:
+        for part in parts(expr):
+            yield from _certain(part, tensors)
+
+
+def _fixed_reads(body: tuple[Node, ...], index: Index, tensors: Tensors) -> tuple[Read, ...]:
+    """The reads that give the same element at every turn, of arrays that the loop does not write."""
+    written = {n.tensor for n in body if isinstance(n, Store | Update)}
+    written |= {n.name for n in body if isinstance(n, Assign)}
+    found: dict[Read, None] = {}
+    targets = {Read(n.tensor, n.indices) for n in body if isinstance(n, Store | Update)}
+    for read in _accesses(body, tensors):
+        inner = any(isinstance(e, Read) for i in read.indices for e in walk(i))
+        if read in targets or read.tensor in written or inner or contains(read, index):
+            continue
+        found[read] = None
+    return tuple(found)
+
+
+def _replaced(node: Node, mapping: dict[Read, Expr]) -> Node:
+    """The node with reads replaced; a target of a store is replaced as a read of it would be."""
+
+    def move(expr: Expr) -> Expr:
+        if isinstance(expr, Read) and expr in mapping:
+            return mapping[expr]
+        return rebuild(expr, tuple(move(p) for p in parts(expr)))
+
+    return mapped(node, move)
+
+
+def mapped(node: Node, move: Callable[[Expr], Expr]) -> Node:
+    """The node with `move` applied to each of its expressions; a target moves as a read of it would."""
+    match node:
+        case Assign(name, value, kind):
+            return Assign(name, move(value), kind)
+        case Accumulate(name, operation, value):
+            return Accumulate(name, operation, move(value))
+        case Track(name, best, operation, value, place):
+            return Track(name, best, operation, move(value), move(place))
+        case Store(tensor, indices, value):
+            target = move(Read(tensor, indices))
+            return Store(target.tensor, target.indices, move(value)) if isinstance(target, Read) else node
+        case Update(tensor, indices, operation, value):
+            target = move(Read(tensor, indices))
+            return Update(target.tensor, target.indices, operation, move(value)) if isinstance(target, Read) else node
+        case _:
+            return node
+
+
+def _shifted(node: Node, span: Span, rows: set[Expr]) -> Node:
+    """The node with the index counted from the start of the span, but for the rows, which start there."""
+    actual = add(span.start, span.index)
+
+    def move(expr: Expr) -> Expr:
+        if isinstance(expr, Read) and expr in rows:
+            return expr
+        if expr == span.index:
+            return actual
+        return rebuild(expr, tuple(move(p) for p in parts(expr)))
+
+    return mapped(node, move)

@@ -1,0 +1,226 @@
+"""The loop language: a second, tiny language that says in which order values are computed and where they are kept.
+
+It only refers to expressions. A `Read` in it means an element of an array of the nest, or, without indices and with
+the name of a local, that local. Every array element is a real of the arrays' common type, an element of an integer
+tensor an integer; locals that are `wide` are float64 whatever the arrays are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from symbackprop.notation.nodes import Expr, Index
+from symbackprop.program.statements import Program
+
+
+class Node:
+    """Base of all nodes of the loop language."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assign(Node):
+    """`name = value`, a local number of `kind` "real" (the arrays' type), "wide" (float64) or "integer"."""
+
+    name: str
+    value: Expr
+    kind: str = "real"
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate(Node):
+    """`name = name OP value` for a local; OP is one of sum, prod, max, min. An extremum that is NaN stays NaN."""
+
+    name: str
+    operation: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Track(Node):
+    """Keep in `best` the extremum (`operation` max or min) of `value`, in `name` the `place` where it stood first."""
+
+    name: str
+    best: str
+    operation: str
+    value: Expr
+    place: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Store(Node):
+    """`tensor[indices] = value`."""
+
+    tensor: str
+    indices: tuple[Expr, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Node):
+    """`tensor[indices] = tensor[indices] OP value`; OP as for `Accumulate`."""
+
+    tensor: str
+    indices: tuple[Expr, ...]
+    operation: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class View(Node):
+    """`name[j]` is `tensor[leading, start + step*j]`: a row that a loop walks without index arithmetic."""
+
+    name: str
+    tensor: str
+    leading: tuple[Expr, ...]
+    start: Expr
+    step: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch(Node):
+    """A row of `extent` numbers that belongs to one task; `wide` as for locals."""
+
+    name: str
+    extent: Expr
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loop(Node):
+    """`body` for index = start, start + 1, ..., stop - 1."""
+
+    index: Index
+    start: Expr
+    stop: Expr
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Test(Node):
+    """`body` where the condition holds, else `other`."""
+
+    condition: Expr
+    body: tuple[Node, ...]
+    other: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted(Node):
+    """`body` where the gradient of one of the named inputs is asked for."""
+
+    inputs: tuple[str, ...]
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A parallel walk along `index` in pieces of at most `width`: the body's loops over it run from `low` to `high`."""
+
+    index: Index
+    width: int
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One pass over the elements of an array with these `axes`; `kind` is "read" or "write"."""
+
+    tensor: str
+    axes: tuple[Expr, ...]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array of a nest. `axes` are those that the nest sees: neighbouring axes that always go together are one."""
+
+    name: str
+    axes: tuple[Expr, ...]
+    kind: str = "real"
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """One kernel: `body` for every point of `parallel` (and every piece of `strip`), in any order or at once.
+
+    `equations` is what it computes, `wanted_by` the inputs whose gradients need it (empty in the forward pass),
+    `traffic` the passes that it makes over memory.
+    """
+
+    name: str
+    equations: tuple[str, ...]
+    arrays: tuple[Array, ...]
+    parallel: tuple[Index, ...]
+    strip: Strip | None
+    body: tuple[Node, ...]
+    wanted_by: tuple[str, ...]
+    traffic: tuple[Access, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """An array that a pass makes: an output, a saved tensor, a gradient, or a temporary between two nests.
+
+    `zero` asks for zeros (what is only added to starts as them); `kind` is "real" or "integer".
+    """
+
+    name: str
+    axes: tuple[Expr, ...]
+    zero: bool
+    kind: str
+    wanted_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The forward or the backward pass: arrays to make, then nests in order."""
+
+    allocations: tuple[Allocation, ...]
+    nests: tuple[Nest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """The loops of a program."""
+
+    program: Program
+    forward: Pass
+    backward: Pass
+
+
+def walk_nodes(body: tuple[Node, ...]) -> Iterator[Node]:
+    """All nodes of a body, in order, outermost first."""
+    for node in body:
+        yield node
+        match node:
+            case Loop(_, _, _, inner) | Wanted(_, inner):
+                yield from walk_nodes(inner)
+            case Test(_, inner, other):
+                yield from walk_nodes(inner)
+                yield from walk_nodes(other)
+
+
+def expressions(node: Node) -> tuple[Expr, ...]:
+    """The expressions that stand directly in a node."""
+    match node:
+        case Assign(_, value, _) | Accumulate(_, _, value):
+            return (value,)
+        case Track(_, _, _, value, place):
+            return (value, place)
+        case Store(_, indices, value) | Update(_, indices, _, value):
+            return (*indices, value)
+        case View(_, _, leading, start, step):
+            return (*leading, start, step)
+        case Scratch(_, extent, _):
+            return (extent,)
+        case Loop(index, start, stop, _):
+            return (index, start, stop)
+        case Test(condition, _, _):
+            return (condition,)
+        case _:
+            return ()

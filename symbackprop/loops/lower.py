@@ -1,0 +1,64 @@
+"""From array statements to loops: what shares a nest, in which order it walks, where it keeps what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from symbackprop.calculus.derivation import gradient_name
+from symbackprop.loops.groups import Group, groups, reads
+from symbackprop.loops.kernel import Allocation, Kernel, Pass
+from symbackprop.loops.nest import build_nest
+from symbackprop.loops.tensors import Tensors
+from symbackprop.program.extents import all_sizes, with_named_extents
+from symbackprop.program.statements import Program, Statement
+
+
+def lower(program: Program) -> Kernel:
+    """The loops of a program.
+
+    Needs: a program. Keeps: every value that it says, its outputs, saved tensors and gradients. Gives: nests with
+    parallel outer loops, reductions over one box in one pass, and guards turned into bounds.
+    """
+    program = with_named_extents(program)
+    tensors = Tensors.of(program)
+    names = _names(program)
+    forward_kept = {*program.layer.outputs, *program.saved}
+    backward_kept = {gradient_name(t.name) for t in program.layer.real_inputs}
+    return Kernel(
+        program,
+        _pass(program.forward, forward_kept, tensors, names),
+        _pass(program.backward, backward_kept, tensors, names),
+    )
+
+
+def _names(program: Program) -> tuple[str, ...]:
+    """Everything that has a name in the layer: locals get others."""
+    layer = program.layer
+    sizes = [a.name for t in layer.inputs for a in t.axes] + [s.name for s in all_sizes(layer)]
+    return (*(t.name for t in layer.inputs), *(p.name for p in layer.parameters), *sizes)
+
+
+def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tensors, names: tuple[str, ...]) -> Pass:
+    found = groups(statements)
+    nests = []
+    stored: set[str] = set()
+    for at, group in enumerate(found):
+        later = {r.tensor for g in found[at + 1 :] for s in g.statements for r in reads(s)}
+        nest = build_nest(group, frozenset({*kept, *later}), tensors, names)
+        nests.append(nest)
+        stored |= {a.name for a in nest.arrays if a.written}
+    return Pass(_allocations(found, stored, tensors), tuple(nests))
+
+
+def _allocations(found: tuple[Group, ...], stored: set[str], tensors: Tensors) -> tuple[Allocation, ...]:
+    """One array for each target that is kept in one; what is scattered to starts as zeros."""
+    made: dict[str, Allocation] = {}
+    for s in (s for g in found for s in g.statements):
+        if s.target not in stored:
+            continue
+        kind = "integer" if s.target in tensors.integers else "real"
+        wanted = made[s.target].wanted_by if s.target in made else ()
+        both = tuple(dict.fromkeys((*wanted, *s.wanted_by)))
+        zero = s.kind == "scatter" and (s.target not in made or made[s.target].zero)
+        made[s.target] = Allocation(s.target, tensors.extents(s.target), zero, kind, both)
+    return tuple(made.values())

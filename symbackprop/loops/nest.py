@@ -1,0 +1,439 @@
+"""One nest: the parallel indices, the storage of what it computes, and the loops of its sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from symbackprop.errors import InternalError
+from symbackprop.loops.groups import Group, is_contraction, is_reduction, mentions, reads
+from symbackprop.loops.guards import guarded, limits, phase
+from symbackprop.loops.inner import Span, inner_loop, mapped
+from symbackprop.loops.kernel import (
+    Access,
+    Accumulate,
+    Array,
+    Assign,
+    Loop,
+    Nest,
+    Node,
+    Scratch,
+    Store,
+    Strip,
+    Test,
+    Track,
+    Update,
+    Wanted,
+)
+from symbackprop.loops.merge import Merged, merge_axes
+from symbackprop.loops.order import memory_order
+from symbackprop.loops.passes import Sweep, paired, sweeps
+from symbackprop.loops.rows import row_index
+from symbackprop.loops.sums import Accumulator, Result, Sums, moments, reduction, together
+from symbackprop.loops.tensors import ARGUMENTS, Tensors
+from symbackprop.notation.binding import substitute
+from symbackprop.notation.nodes import (
+    ONE,
+    ZERO,
+    Call,
+    Compare,
+    Expr,
+    Index,
+    Infinity,
+    Parameter,
+    Read,
+    add,
+    both,
+    mul,
+    number,
+    parts,
+    rebuild,
+    subtract,
+)
+from symbackprop.program.statements import Statement
+
+# Elements of a piece of a strip; short where a piece has work for each, so that there are enough for all threads.
+MAP_WIDTH, REDUCTION_WIDTH = 4096, 128
+
+
+def build_nest(group: Group, kept: frozenset[str], tensors: Tensors, names: Iterable[str]) -> Nest:
+    """The nest of a group. `kept` are the targets that are needed outside of it; `names` are taken."""
+    merged = merge_axes(group, tensors)
+    return _Builder(merged, kept, replace(tensors, axes={**tensors.axes, **merged.axes}), names).nest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """Where a number of each statement is kept: in a local, in a row of the task, or in an array."""
+
+    locals: dict[str, str]
+    rows: dict[str, str]
+
+
+class _Builder:
+    """Builds one nest; what it gives is immutable."""
+
+    def __init__(self, merged: Merged, kept: frozenset[str], tensors: Tensors, names: Iterable[str]) -> None:
+        self.group, self.tensors, self.axes = merged.group, tensors, merged.axes
+        self.taken = {*names, *tensors.axes}
+        self.row = _row(self.group, tensors)
+        self.outer = _outer(self.group, self.row, tensors)
+        self.strip: Strip | None = None
+        if self.row is not None and not self.outer:
+            width = REDUCTION_WIDTH if any(is_reduction(s) for s in self.group.statements) else MAP_WIDTH
+            self.strip = Strip(self.row, width, self.new(f"{self.row.name}_low"), self.new(f"{self.row.name}_high"))
+        inside = (*self.outer, *((self.row,) if self.row else ()))
+        self.sweeps = sweeps(self.group, inside)
+        self.scratch: list[Scratch] = []
+        self.storage = _Storage({}, {})
+        self.arrays = self._place(kept, inside)
+        unstored = {t for t in self.group.targets if t not in self.arrays}
+        self.tensors = replace(self.tensors, axes={t: e for t, e in self.tensors.axes.items() if t not in unstored})
+        self.traffic: list[Access] = []
+
+    def new(self, wish: str) -> str:
+        """A name that nothing else in the nest has."""
+        name, count = wish, 2
+        while name in self.taken:
+            name, count = f"{wish}_{count}", count + 1
+        self.taken.add(name)
+        return name
+
+    def _place(self, kept: frozenset[str], inside: tuple[Index, ...]) -> frozenset[str]:
+        """Give every target its storage, and say which are arrays."""
+        arrays = set()
+        for s in self.group.statements:
+            fixed = s.kind != "scatter" and all(i in inside for i in s.indices)
+            if fixed and self.row is not None and self.row in s.indices:
+                if s.target not in kept:
+                    self.storage.rows[s.target] = self._scratch(s.target, False)
+            elif fixed:
+                self.storage.locals[s.target] = self.new(f"{s.target}_here") if s.target in kept else s.target
+            if s.target in kept or not fixed:
+                arrays.add(s.target)
+        return frozenset(arrays)
+
+    def _scratch(self, wish: str, wide: bool) -> str:
+        name = self.new(f"{wish}_row")
+        extent = number(self.strip.width) if self.strip else self.row.extent if self.row else ONE
+        self.scratch.append(Scratch(name, extent, wide))
+        return name
+
+    def nest(self) -> Nest:
+        """All of it."""
+        wanted = self.group.wanted_by
+        body: list[Node] = []
+        for sweep in self.sweeps:
+            nodes = self._sweep(sweep)
+            body += [Wanted(sweep.wanted_by, nodes)] if set(sweep.wanted_by) != set(wanted) else nodes
+        equations = tuple(s.comment for s in self.group.statements if s.comment)
+        stored = "_".join(t for t in self.group.targets if t in self.arrays)
+        return Nest(
+            stored, equations, self._arrays(), self.outer, self.strip,
+            (*self.scratch, *body), wanted, tuple(self.traffic),
+        )  # fmt: skip
+
+    def _arrays(self) -> tuple[Array, ...]:
+        """The arrays that the nest reads, then those that it writes."""
+        targets = set(self.group.targets)
+        read = dict.fromkeys(r.tensor for s in self.group.statements for r in reads(s) if r.tensor not in targets)
+        written = [t for t in dict.fromkeys(self.group.targets) if t in self.arrays]
+        return tuple(
+            Array(t, self.axes[t], "integer" if t in self.tensors.integers else "real", t in written)
+            for t in (*read, *written)
+        )
+
+    # sweeps
+
+    def _sweep(self, sweep: Sweep) -> tuple[Node, ...]:
+        first = sweep.statements[0]
+        self._account(sweep)
+        if first.kind == "scatter":
+            return self._scatter(first)
+        if not is_reduction(first) and not any(is_reduction(s) for s in sweep.statements):
+            return self._maps(sweep)
+        if first.kind in ARGUMENTS:
+            return self._around(sweep.around, self._position(first))
+        return self._around(sweep.around, self._sums(sweep))
+
+    def _around(self, indices: tuple[Index, ...], body: tuple[Node, ...]) -> tuple[Node, ...]:
+        for index in reversed(indices):
+            body = (Loop(index, ZERO, index.extent, body),)
+        return body
+
+    def _maps(self, sweep: Sweep) -> tuple[Node, ...]:
+        """Stores at each point of the box (and along the row); a value that the sweep itself uses is a local there."""
+        row = self.row if self.row and any(self.row in s.indices for s in sweep.statements) else None
+        body = tuple(node for s in sweep.statements for node in self._map(s, self._used_in(sweep, s)))
+        order = memory_order((*sweep.box, *((row,) if row else ())), sweep.statements, self.tensors, row)
+        return self._loops(order, (), body)
+
+    def _used_in(self, sweep: Sweep, statement: Statement) -> bool:
+        return any(r.tensor == statement.target for s in sweep.statements for r in reads(s))
+
+    def _map(self, s: Statement, used: bool) -> tuple[Node, ...]:
+        value = self._value(s.body)
+        local = self.storage.locals.get(s.target)
+        nodes: list[Node] = []
+        if local is None and used:
+            local = self.storage.locals[s.target] = self.new(f"{s.target}_here")
+        if local is not None:
+            nodes.append(Assign(local, value))
+            value = Read(local, ())
+        if s.target in self.arrays or s.target in self.storage.rows:
+            nodes.append(self._store(s, value))
+        return tuple(nodes)
+
+    def _store(self, s: Statement, value: Expr) -> Store:
+        target = self._row_element(s.target) if s.target in self.storage.rows else s.element
+        return Store(target.tensor, target.indices, value)
+
+    def _row_element(self, target: str) -> Read:
+        return self._in_row(self.storage.rows[target])
+
+    def _in_row(self, name: str) -> Read:
+        if self.row is None:
+            return Read(name, ())
+        low = Parameter(self.strip.low, True) if self.strip else ZERO
+        return Read(name, (subtract(self.row, low),))
+
+    def _value(self, expr: Expr) -> Expr:
+        """An expression with the targets of this nest read from where they are kept, outside values made explicit."""
+        return self._kept(self.tensors.closed(self.tensors.simplify(expr), ()))
+
+    def _kept(self, expr: Expr) -> Expr:
+        if isinstance(expr, Read):
+            if expr.tensor in self.storage.locals and expr.tensor in self.group.targets:
+                local = self.storage.locals[expr.tensor]
+                return Parameter(local, True) if expr.tensor in self.tensors.integers else Read(local, ())
+            if expr.tensor in self.storage.rows and expr.tensor in self.group.targets:
+                return self._row_element(expr.tensor)
+        return rebuild(expr, tuple(self._kept(p) for p in parts(expr)))
+
+    # reductions
+
+    def _sums(self, sweep: Sweep) -> tuple[Node, ...]:
+        """Accumulators set, filled in one pass, and the results stored; maps of the same box ride along."""
+        reductions = [s for s in sweep.statements if is_reduction(s)]
+        riders = [s for s in sweep.statements if not is_reduction(s)]
+        riding = tuple(node for s in riders for node in self._map(s, self._used_in(sweep, s)))
+        apart = tuple(self._sums_of(pair) for pair in paired(reductions))
+        sums = together(apart) if len(apart) > 1 or riding else apart[0]
+        along = self.row is not None and any(self.row in s.indices for s in reductions)
+        return self._row_sums(sums, sweep, riding) if along else self._scalar_sums(sums, sweep, riding)
+
+    def _sums_of(self, pair: tuple[Statement, ...]) -> Sums:
+        sums = moments(*pair, self.tensors, self.new) if len(pair) == 2 else reduction(pair[0], self.tensors, self.new)
+
+        def value(expr: Expr) -> Expr:
+            return self._kept(self.tensors.simplify(expr))
+
+        return Sums(
+            tuple(self.tensors.simplify(c) for c in sums.conditions),
+            tuple(replace(a, value=value(a.value)) for a in sums.locals),
+            tuple(replace(a, initial=value(a.initial), value=value(a.value)) for a in sums.accumulators),
+            tuple(replace(r, value=self._kept_result(r)) for r in sums.results),
+        )
+
+    def _kept_result(self, result: Result) -> Expr:
+        return self._kept(self.tensors.closed(self.tensors.simplify(result.value), ()))
+
+    def _scalar_sums(self, sums: Sums, sweep: Sweep, riding: tuple[Node, ...]) -> tuple[Node, ...]:
+        before = tuple(Assign(a.name, a.initial, "wide" if a.wide else "real") for a in sums.accumulators)
+        moving = [a for a in sums.accumulators if a.operation != "fixed"]
+        order = memory_order(sweep.box, sweep.statements, self.tensors, None)
+        in_parts = all(is_contraction(r.statement) for r in sums.results) and all(a.operation == "sum" for a in moving)
+        if in_parts:
+            before = tuple(Assign(a.name, a.initial, "wide") for a in moving)
+        body = (*riding, *sums.locals, *(Accumulate(a.name, a.operation, a.value) for a in moving))
+        loops = self._loops(order, sums.conditions, body, in_parts)
+        after = tuple(node for r in sums.results for node in self._finish(r))
+        return (*before, *loops, *after)
+
+    def _finish(self, result: Result) -> tuple[Node, ...]:
+        s = result.statement
+        local = self.storage.locals.get(s.target)
+        value = result.value
+        nodes: list[Node] = []
+        if local is not None:
+            nodes.append(Assign(local, value))
+            value = Read(local, ())
+        if s.target in self.arrays:
+            nodes.append(Store(s.target, s.indices, value))
+        return tuple(nodes)
+
+    def _row_sums(self, sums: Sums, sweep: Sweep, riding: tuple[Node, ...]) -> tuple[Node, ...]:
+        """The same along a row: every accumulator is a row, of the target itself where it can be."""
+        if self.row is None:
+            return ()
+        homes = {a.name: self._home(a, sums) for a in sums.accumulators}
+
+        def placed(expr: Expr) -> Expr:
+            if isinstance(expr, Read) and expr.tensor in homes and not expr.indices:
+                return homes[expr.tensor]
+            return rebuild(expr, tuple(placed(p) for p in parts(expr)))
+
+        start = tuple(Store(homes[a.name].tensor, homes[a.name].indices, placed(a.initial)) for a in sums.accumulators)
+        moving = [a for a in sums.accumulators if a.operation != "fixed"]
+        updates = tuple(
+            Update(homes[a.name].tensor, homes[a.name].indices, a.operation, placed(a.value)) for a in moving
+        )
+        prepared = tuple(replace(a, value=placed(a.value)) for a in sums.locals)
+        order = memory_order((*sweep.box, self.row), sweep.statements, self.tensors, self.row)
+        loops = self._loops(order, sums.conditions, (*riding, *prepared, *updates))
+        after = tuple(n for r in sums.results for n in self._finish_row(replace(r, value=placed(r.value))))
+        finish = self._loops((self.row,), (), after) if after else ()
+        return (*self._loops((self.row,), (), start), *loops, *finish)
+
+    def _home(self, a: Accumulator, sums: Sums) -> Read:
+        if not a.wide and len(sums.accumulators) == 1 and sums.results[0].statement.target in self.arrays:
+            return sums.results[0].statement.element
+        if not a.wide and len(sums.accumulators) == 1 and sums.results[0].statement.target in self.storage.rows:
+            return self._row_element(sums.results[0].statement.target)
+        return self._in_row(self._scratch(a.name, a.wide))
+
+    def _finish_row(self, result: Result) -> tuple[Node, ...]:
+        store = self._store(result.statement, result.value)
+        return () if store.value == Read(store.tensor, store.indices) else (store,)
+
+    def _position(self, s: Statement) -> tuple[Node, ...]:
+        """The place of the first extremum, in row-major order of the bound indices."""
+        operation = s.kind.removeprefix("arg")
+        term = guarded(s.body, operation, self.tensors)
+        best, at = self.new(f"{s.target}_best"), self.new(f"{s.target}_at")
+        place: Expr = ZERO
+        for index in s.bound:
+            place = add(mul(place, index.extent), index)
+        body = Track(at, best, operation, self._kept(self.tensors.simplify(term.value)), place)
+        before = (Assign(best, Infinity(-1 if operation == "max" else 1)), Assign(at, ZERO, "integer"))
+        conditions = tuple(self.tensors.simplify(c) for c in term.conditions)
+        result = substitute(s.result, {s.element: Parameter(at, True)})
+        after: list[Node] = []
+        if s.target in self.storage.locals:
+            after.append(Assign(self.storage.locals[s.target], result, "integer"))
+        if s.target in self.arrays:
+            after.append(Store(s.target, s.indices, result))
+        return (*before, *self._loops(s.bound, conditions, (body,)), *after)
+
+    def _scatter(self, s: Statement) -> tuple[Node, ...]:
+        """Additions to the places that the positions say, those outside of the target left out."""
+        target = Read(s.target, parts(self.tensors.simplify(Read(s.target, s.positions))))
+        term = guarded(s.body, "sum", self.tensors)
+        conditions = dict.fromkeys((*(self.tensors.simplify(c) for c in term.conditions), *self.tensors.inside(target)))
+        inner = [i for i in s.bound if i not in self.outer]
+        order = memory_order(tuple(inner), (s,), self.tensors, row_index(replace(s, bound=tuple(inner)), self.tensors))
+        value = self._kept(self.tensors.simplify(term.value))
+        return self._loops(order, tuple(conditions), (Update(target.tensor, target.indices, "sum", value),))
+
+    # loops
+
+    def _loops(
+        self, order: tuple[Index, ...], conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool = False
+    ) -> tuple[Node, ...]:
+        """Loops over the indices in this order; each condition where the last of its indices is known."""
+        now = tuple(c for c in conditions if not mentions(c, order))
+        if now:
+            rest = tuple(c for c in conditions if c not in now)
+            return (Test(both(*now), self._loops(order, rest, body, partial)),)
+        if not order:
+            return body
+        index, later = order[0], order[1:]
+        own = tuple(c for c in conditions if not mentions(c, later))
+        others = tuple(c for c in conditions if c not in own)
+        if not later:
+            return self._innermost(index, own, body, partial)
+        found = limits(own, index, self.tensors.facts)
+        span = self._span(index, found.low, found.high)
+        return (Loop(index, span.start, span.stop, self._loops(later, (*found.rest, *others), body, partial)),)
+
+    def _innermost(
+        self, index: Index, conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool
+    ) -> tuple[Node, ...]:
+        walk_over = phase(conditions, index, self.tensors.facts)
+        if walk_over is not None and index != (self.strip.index if self.strip else None):
+            box = (*self._box_conditions(index),)
+            moved = {index: walk_over.value}
+            conditions = tuple(
+                self.tensors.simplify(substitute(c, moved)) for c in (*conditions, *box) if c != walk_over.condition
+            )
+            found = limits(conditions, walk_over.step, self.tensors.facts)
+            if found.low and found.high:
+                body = tuple(_moved(node, moved, self.tensors) for node in body)
+                span = Span(walk_over.step, _extreme("max", found.low), _extreme("min", found.high))
+                return self._tested(span, found.rest, body, partial)
+            raise InternalError(f"no bounds of the walk over {index.name}")
+        found = limits(conditions, index, self.tensors.facts)
+        return self._tested(self._span(index, found.low, found.high), found.rest, body, partial)
+
+    def _box_conditions(self, index: Index) -> tuple[Expr, ...]:
+        return (Compare("<=", ZERO, index), Compare("<", index, index.extent))
+
+    def _tested(self, span: Span, rest: tuple[Expr, ...], body: tuple[Node, ...], partial: bool) -> tuple[Node, ...]:
+        if rest:
+            return (Loop(span.index, span.start, span.stop, (Test(both(*rest), body),)),)
+        if not partial:
+            return inner_loop(span, body, self.tensors, self.new)
+        parts_of = {n.name: self.new(f"{n.name}_part") for n in body if isinstance(n, Accumulate)}
+        inner = tuple(replace(n, name=parts_of[n.name]) if isinstance(n, Accumulate) else n for n in body)
+        before = tuple(Assign(p, ZERO) for p in parts_of.values())
+        after = tuple(Accumulate(name, "sum", Read(part, ())) for name, part in parts_of.items())
+        return (*before, *inner_loop(span, inner, self.tensors, self.new), *after)
+
+    def _span(self, index: Index, low: tuple[Expr, ...], high: tuple[Expr, ...]) -> Span:
+        first: Expr = ZERO
+        last: Expr = index.extent
+        if self.strip is not None and index == self.strip.index:
+            first, last = Parameter(self.strip.low, True), Parameter(self.strip.high, True)
+        return Span(index, _extreme("max", (first, *low)), _extreme("min", (last, *high)))
+
+    def _account(self, sweep: Sweep) -> None:
+        """Note what a sweep reads and writes of arrays that are walked in it."""
+        walked = (*self.outer, *((self.row,) if self.row else ()), *sweep.around, *sweep.box)
+        for kind, found in (("read", _read_of(sweep)), ("write", tuple(s.element for s in sweep.statements))):
+            for read in found:
+                if read.tensor in self.axes and (read.tensor in self.arrays or read.tensor not in self.group.targets):
+                    access = Access(read.tensor, self.axes[read.tensor], kind)
+                    if mentions(read, walked) and access not in self.traffic[-len(found) :]:
+                        self.traffic.append(access)
+
+
+def _read_of(sweep: Sweep) -> tuple[Read, ...]:
+    own = {s.target for s in sweep.statements}
+    return tuple({r.tensor: r for s in sweep.statements for r in reads(s) if r.tensor not in own}.values())
+
+
+def _extreme(function: str, values: tuple[Expr, ...]) -> Expr:
+    values = tuple(dict.fromkeys(values))
+    return values[0] if len(values) == 1 else Call(function, values)
+
+
+def _moved(node: Node, mapping: dict[Index, Expr], tensors: Tensors) -> Node:
+    """A node of an innermost body with an index replaced and the positions in normal form again."""
+    return mapped(node, lambda e: tensors.simplify(substitute(e, dict(mapping))))
+
+
+def _row(group: Group, tensors: Tensors) -> Index | None:
+    """The outer index that is walked innermost after all, because memory lies along it."""
+    if any(s.kind in (*ARGUMENTS, "scatter") for s in group.statements):
+        return None
+    reductions = [s for s in group.statements if is_reduction(s)]
+    for s in reductions or group.statements:
+        chosen = row_index(s, tensors)
+        if chosen is not None and chosen in group.outer:
+            return chosen
+    return None
+
+
+def _outer(group: Group, row: Index | None, tensors: Tensors) -> tuple[Index, ...]:
+    """The parallel indices; of a scatter, those that send different points to different places."""
+    if group.statements[0].kind != "scatter":
+        return tuple(i for i in group.outer if i != row)
+    s = group.statements[0]
+    plain = [p for p in s.positions if isinstance(p, Index) and p in s.bound]
+    chosen = row_index(s, tensors)
+    return tuple(i for i in dict.fromkeys(plain) if i != chosen and _whole(i, s, tensors))
+
+
+def _whole(index: Index, s: Statement, tensors: Tensors) -> bool:
+    at = s.positions.index(index)
+    return tensors.extents(s.target)[at] == index.extent
