@@ -88,7 +88,7 @@ def load(source: str | Path) -> Layer:
 def derivation_text(
     layer: Layer, wrt: tuple[str, ...] | None = None, view: str = "text", form: str = "gather", standalone: bool = False
 ) -> str:
-    """The derivation by `wrt` in one of `VIEWS`; each step is checked, and what was proved and sampled stands at the end.
+    """The derivation by `wrt` in one of `VIEWS`; each step is checked, and what that proved stands at the end.
 
     Raises: CheckFailed where a step is wrong; UserError for a name in `wrt` that is no input.
     """

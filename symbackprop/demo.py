@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from symbackprop.__main__ import run
 from symbackprop.build import BACKENDS, derive, load
-from symbackprop.emit.text import formula
+from symbackprop.emit.story import story
+from symbackprop.emit.text import formula, wrapped
 from symbackprop.errors import CheckFailed, UserError
 
 OUTPUT = Path("demo_output")
@@ -54,13 +55,22 @@ def derivations() -> int:
             standalone = ["--standalone"] if form != "text" else []
             if status := run(["derive", name, "--format", form, *standalone, "--out", target]):
                 return status
-        derivation = derive(load(name))
-        click.echo(f"\n{name}:")
-        for gradient in derivation.backward():
-            if gradient.gather is not None:
-                click.echo(f"    {formula(gradient.gather.element)} = {formula(gradient.gather.body)}")
+        click.echo(f"\nThe gradients of {name}:\n")
+        for line in results(name):
+            click.echo(f"    {line}")
         click.echo()
     return 0
+
+
+def results(name: str) -> Iterator[str]:
+    """What the derivation of a layer comes to: the last line for each input."""
+    layer = load(name)
+    last = {section.tensor: section.lines[-1] for section in story(derive(layer)).sections}
+    for tensor in layer.real_inputs:
+        line = last[tensor.name]
+        yield from wrapped(f"{formula(line.target)} = {formula(line.value)}")
+        for letter in line.abbreviations:
+            yield f"    where {formula(letter.letter)} = {formula(letter.value)}"
 
 
 def kernels() -> int:
