@@ -115,7 +115,7 @@ LAYOUTS = ("Fortran-ordered", "strided", "reversed", "read-only")
 def _laid_out(array: Array, layout: str) -> Array:
     """The same numbers in another layout."""
     if layout == "Fortran-ordered":
-        return np.asfortranarray(array)
+        return array.copy(order="F")  # np.asfortranarray gives a scalar an axis
     if layout == "read-only":
         fixed = array.copy()
         fixed.flags.writeable = False
