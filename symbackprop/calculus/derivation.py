@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symbackprop.errors import InternalError
+from symbackprop.notation.display import Displayed
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import Expr, Index, Read, walk
 
@@ -72,7 +73,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Derivation:
+class Derivation(Displayed):
     """The backward equations of a layer with the steps that lead to them.
 
     `staged` goes backward through the definitions, then to the inputs; each stage may read the gradients of the

@@ -9,6 +9,7 @@ from symbackprop.emit.latex_tree import Node, parse
 SPACE_WIDTHS = {",": "0.17em", ";": "0.28em", " ": "0.33em", "quad": "1em", "qquad": "2em"}
 BLACKBOARD = {"Z": "ℤ", "R": "ℝ"}
 SCRIPTED = {"L": "ℒ"}
+TIGHT = ' lspace="0" rspace="0"'
 FENCE_SIGNS = frozenset("()[]|⌊⌋")
 
 
@@ -28,8 +29,8 @@ def inner(node: Node) -> str:
         case "letter":
             return f"<mi>{escape(node.text)}</mi>"
         case "sign":
-            stretch = ' stretchy="false"' if node.text in FENCE_SIGNS else ""
-            return f"<mo{stretch}>{escape(node.text.replace('-', '−'))}</mo>"
+            style = ' stretchy="false"' if node.text in FENCE_SIGNS else TIGHT if node.text == "/" else ""
+            return f"<mo{style}>{escape(node.text.replace('-', '−'))}</mo>"
         case "big":
             return f"<mo{_limits(node.text)}>{node.text}</mo>"
         case "word":
@@ -51,7 +52,7 @@ def inner(node: Node) -> str:
             return _scripts(*node.parts)
         case "stack":
             rows = "".join(f"<mtr><mtd>{inner(line)}</mtd></mtr>" for line in node.parts)
-            return f'<mtable rowspacing="0.1em">{rows}</mtable>'
+            return f'<mtable class="stack">{rows}</mtable>'
         case _:
             return _table(node)
 

@@ -28,7 +28,12 @@ Row = tuple[str, str]  # the two sides of one line of an equation
 
 
 class View(ABC):
-    """Spells the parts of the story of one layer."""
+    """Spells the parts of the story of one layer.
+
+    `apart`: each step is a display of its own, and so states its left side again.
+    """
+
+    apart = False
 
     def __init__(self, layer: Layer, spelling: Spelling) -> None:
         self._layer, self._spelling = layer, for_layer(layer, spelling)
@@ -151,7 +156,7 @@ class View(ABC):
         what = "Closed form of the gradient" if section.closed else "Gradient"
         return {
             "heading": f"{what} of {self.inline(self._spelling.symbol(section.tensor))}",
-            "chain": [self._step(line, 0.0, shown=at == 0) for at, line in enumerate(chain)],
+            "chain": [self._step(line, 0.0, shown=self.apart or at == 0) for at, line in enumerate(chain)],
             "results": [self._step(line, FRAME, shown=True) for line in results],
             "why": self.prose(section.why),
             "scatters": [self._scatter(s) for s in section.scatters],

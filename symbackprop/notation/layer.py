@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from symbackprop.errors import InternalError, Place
+from symbackprop.notation.display import Displayed
 from symbackprop.notation.nodes import Expr, Index, Read, Size
 
 
@@ -72,7 +73,7 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Displayed):
     """The forward equations of one layer. `doc` is its description, `source` the text that it was read from."""
 
     name: str
