@@ -1,0 +1,232 @@
+"""Sums of products as matrix products: which axes are the batch, the rows, the columns, and the contracted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from symbackprop.emit.numpy_context import Context
+from symbackprop.emit.numpy_expression import value
+from symbackprop.emit.numpy_values import Indices, Value, tuple_text
+from symbackprop.emit.numpy_writer import Writer, transposed
+from symbackprop.emit.spelling import ATOM, PRODUCT
+from symbackprop.notation.binding import free_indices
+from symbackprop.notation.nodes import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Compare,
+    Expr,
+    Index,
+    Logic,
+    Mul,
+    Read,
+    Where,
+    mul,
+    subtract,
+    walk,
+)
+from symbackprop.program.affine import affine
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """A product: what depends on no index, the factors of the contraction, and the reads that are 0 outside."""
+
+    scale: tuple[Expr, ...]
+    arrays: tuple[Expr, ...]
+    padded: bool
+
+
+def factors(body: Expr, context: Context, scope: Indices) -> Factors | None:
+    """The factors of a product, guards that only say that a read stays inside left out; None for another body."""
+    padded = False
+    if isinstance(body, Where) and body.other == ZERO and _only_bounds(body.condition, body.then, context):
+        body, padded = body.then, True
+    if any(isinstance(e, Where) for e in walk(body)):
+        return None
+    listed = body.factors if isinstance(body, Mul) else (body,)
+    scale = tuple(f for f in listed if not free_indices(f))
+    arrays = _merged([f for f in listed if free_indices(f)], scope)
+    return Factors(scale, tuple(arrays), padded)
+
+
+def _merged(listed: list[Expr], scope: Indices) -> list[Expr]:
+    """Factors whose indices are all among another one's, multiplied into it."""
+    merged = list(listed)
+    for small in sorted(listed, key=lambda f: len(free_indices(f))):
+        own = frozenset(free_indices(small))
+        others = [f for f in merged if f is not small and own <= frozenset(free_indices(f))]
+        if small in merged and others and len(merged) > 1:
+            smallest = min(others, key=lambda f: len(free_indices(f)))
+            merged.remove(small)
+            merged[merged.index(smallest)] = mul(small, smallest)
+    return merged
+
+
+def _only_bounds(condition: Expr, body: Expr, context: Context) -> bool:
+    """Whether the conditions say no more than that indices of the body's reads are inside their axes."""
+    reads = [e for e in walk(body) if isinstance(e, Read)]
+    if any(context.outside(r.tensor) not in (None, ZERO) for r in reads):
+        return False
+    tests = condition.arguments if isinstance(condition, Logic) and condition.operation == "and" else (condition,)
+    axes = [
+        (index, extent)
+        for read in reads
+        for index, extent in zip(read.indices, context.extents(read.tensor), strict=True)
+        if (walk_ := affine(index)) is not None and walk_.plain
+    ]
+    return all(any(_is_bound(t, index, extent, context) for index, extent in axes) for t in tests)
+
+
+def _is_bound(test: Expr, index: Expr, extent: Expr, context: Context) -> bool:
+    if not isinstance(test, Compare):
+        return False
+    left, right = test.left, test.right
+    if test.operation in (">", ">="):
+        left, right = right, left
+    room = subtract(right, left)
+    if test.operation in ("<=", ">="):
+        lower, upper = index, subtract(subtract(extent, ONE), index)
+    elif test.operation in ("<", ">"):
+        lower, upper = subtract(index, MINUS_ONE), subtract(extent, index)
+    else:
+        return False
+    return context.equal(room, lower) or context.equal(room, upper)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """`left @ right`: batch axes, rows (of left), columns (of right), contracted axes, in this order of the result."""
+
+    left: Expr
+    right: Expr
+    batch: Indices
+    rows: Indices
+    columns: Indices
+    contracted: Indices
+
+
+def product(arrays: Sequence[Expr], free: Indices, bound: Indices) -> Product | None:
+    """The matrix product that a sum of two factors over `bound` is; None where it is none.
+
+    Columns are the last target axes that only one factor has, rows the ones before that only the other has; what
+    stands before is the batch, along which NumPy broadcasts a factor that lacks it.
+    """
+    if len(arrays) != 2:
+        return None
+    has = [frozenset(free_indices(a)) for a in arrays]
+    contracted = tuple(i for i in bound if i in has[0] and i in has[1])
+    only = [tuple(i for i in free if i in has[at] and i not in has[1 - at]) for at in (0, 1)]
+    if not contracted or not only[0] or not only[1] or any(i in has[0] ^ has[1] for i in bound):
+        return None
+    shared_last = [i for i in free if i in has[0] and i in has[1]]
+    last = next(i for i in reversed(free) if i not in shared_last)
+    at = 0 if last in only[0] else 1
+    columns = _run(free, only[at], free.index(last))
+    rest = free[: free.index(columns[0])]
+    before = [i for i in rest if i in only[1 - at]]
+    if not before:
+        return None
+    rows = _run(free, only[1 - at], free.index(before[-1]))
+    batch = tuple(i for i in free if i not in rows and i not in columns)
+    return Product(arrays[1 - at], arrays[at], batch, rows, columns, contracted)
+
+
+def _run(free: Indices, wanted: Indices, last: int) -> Indices:
+    first = last
+    while first > 0 and free[first - 1] in wanted:
+        first -= 1
+    return free[first : last + 1]
+
+
+def product_text(p: Product, w: Writer) -> Value:
+    """The text of the product, its axes in the order batch, rows, columns and not merged."""
+    left = _matrix(p.left, p.batch, p.rows, p.contracted, w)
+    right = _matrix(p.right, p.batch, p.contracted, p.columns, w)
+    text, order = f"{left.at(PRODUCT)} @ {right.at(ATOM)}", (*p.batch, *p.rows, *p.columns)
+    if len(p.rows) == len(p.columns) == 1:
+        return Value(text, PRODUCT, order)
+    return Value(f"({text}).reshape({', '.join(dims(order, w))})", ATOM, order)
+
+
+def dims(order: Iterable[Index], w: Writer) -> list[str]:
+    """The extents of axes as arguments of `reshape`."""
+    return [w.extent(i) for i in order]
+
+
+def _matrix(factor: Expr, batch: Indices, rows: Indices, columns: Indices, w: Writer) -> Value:
+    """A factor as a stack of matrices; copied, if it must be, in the order in which its memory runs."""
+    swap = fastest(factor, w) in rows
+    blocks = (columns, rows) if swap else (rows, columns)
+    own = frozenset(free_indices(factor))
+    stack = tuple(i for i in batch if i in own)
+    found = value(factor, w.scoped((*stack, *blocks[0], *blocks[1])))
+    lead = _stack_dims(batch, own, w)
+    if len(blocks[0]) > 1 or len(blocks[1]) > 1 or "1" in lead:
+        shape = [*lead, *(_merged_extent(b, w) for b in blocks)]
+        found = Value(f"{found.at(ATOM)}.reshape({', '.join(shape)})", ATOM, found.axes)
+    if swap:
+        suffix = ".swapaxes(-1, -2)" if lead else ".T"
+        found = Value(f"{found.at(ATOM)}{suffix}", ATOM, found.axes)
+        if found.text.endswith(".T.T"):
+            found = Value(found.text[:-4], ATOM, found.axes)
+    return found
+
+
+def _stack_dims(batch: Indices, own: frozenset[Index], w: Writer) -> list[str]:
+    """The batch axes of a factor; 1 for one that it lacks, unless it lacks all before it too."""
+    listed = [w.extent(i) if i in own else "1" for i in batch]
+    first = next((at for at, i in enumerate(batch) if i in own), len(batch))
+    return listed[first:]
+
+
+def _merged_extent(block: Indices, w: Writer) -> str:
+    if len(block) == 1:
+        return w.extent(block[0])
+    return "*".join(f"({e})" if " " in e or "." in e else e for e in (w.extent(i) for i in block))
+
+
+def fastest(factor: Expr, w: Writer) -> Index | None:
+    """The index along which a factor's memory runs: the first that stands in its last axis."""
+    if not isinstance(factor, Read) or not factor.indices:
+        return None
+    walk_ = affine(factor.indices[-1])
+    if walk_ is None or not walk_.plain:
+        return None
+    candidates = [i for i, _ in walk_.terms if isinstance(i, Index)]
+    digits = [i for i, c in walk_.terms if c == ONE and isinstance(i, Index)]
+    mixed = len(walk_.terms) == 2 and walk_.constant == ZERO and w.context.equal(
+        next((c for i, c in walk_.terms if c != ONE), ONE), digits[0].extent if digits else ZERO
+    )
+    return digits[0] if mixed and digits else (candidates[0] if candidates else None)
+
+
+def windowed(expr: Expr, w: Writer) -> bool:
+    """Whether a read walks along one axis with two indices or more, so that a matrix of it is a larger copy."""
+    for read in walk(expr):
+        if isinstance(read, Read):
+            if any(len(free_indices(i)) > 1 for i in w.split(read).indices):
+                return True
+    return False
+
+
+def einsum(arrays: Sequence[Expr], free: Indices, w: Writer) -> Value:
+    """A sum of products of several factors, contracted two at a time in a good order."""
+    letters = {i: chr(97 + at) for at, i in enumerate(w.scope)}
+    found = [value(a, w) for a in arrays]
+    inputs = ",".join("".join(letters[i] for i in v.axes) for v in found)
+    output = "".join(letters[i] for i in free)
+    operands = ", ".join(v.text for v in found)
+    return Value(f'np.einsum("{inputs}->{output}", {operands}, optimize=True)', ATOM, free)
+
+
+def merged_shape(indices: Iterable[Index], w: Writer) -> str:
+    """The shape tuple of a target."""
+    return tuple_text(w.context.integer(i.extent) for i in indices)
+
+
+def settled(v: Value, free: Indices) -> Value:
+    """The value with its axes in the order of the target."""
+    return transposed(v, v.axes, free)
+

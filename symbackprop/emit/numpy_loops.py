@@ -1,0 +1,101 @@
+"""Python loops over blocks of a batch and over taps of a window, and what must be ready before them."""
+
+from __future__ import annotations
+
+from symbackprop.emit.numpy_values import Indices, Value, aligned
+from symbackprop.emit.numpy_writer import Writer
+from symbackprop.emit.spelling import ATOM, PRODUCT
+from symbackprop.notation.binding import free_indices
+from symbackprop.notation.nodes import Expr, Index, Read, Where, parts, walk
+from symbackprop.program.affine import affine
+from symbackprop.program.statements import Statement
+
+
+def panel_loops(panel: Expr, scope: Indices, w: Writer) -> tuple[Index | None, Index | None]:
+    """The indices that a panel is cut along: the first of the batch, then the first of the window's positions."""
+    order = [i for i in free_indices(panel) if i in scope]
+    plain: list[Index] = []
+    walked: list[Index] = []
+    for read in (e for e in walk(panel) if isinstance(e, Read)):
+        for index in w.split(read).indices:
+            moving = free_indices(index)
+            (plain if len(moving) == 1 else walked).extend(moving[:1])
+    first = next((i for i in order if i in plain), None)
+    second = next((i for i in order if i in walked and i != first), None)
+    return first, second
+
+
+def block_loops(panel: Expr, outer: Index | None, inner: Index | None, w: Writer) -> list[str]:
+    """The loop heads over blocks, the size of one step in bytes as the argument of `_blocks`."""
+    axes = [i for i in w.scope if i in free_indices(panel)]
+    loops: list[str] = []
+    cut: list[str] = []
+    for index in (i for i in (outer, inner) if i is not None):
+        later = (inner,) if index == outer else ()
+        rest = [w.context.integer(i.extent, PRODUCT) for i in axes if i not in (outer, inner) or i in later]
+        size = "*".join((*cut, *rest, "dtype.itemsize"))
+        name = w.blocks[index]
+        loops.append(f"{'    ' * len(loops)}for {name} in _blocks({w.context.integer(index.extent)}, {size}):")
+        cut = [f"({name}.stop - {name}.start)"]
+    return loops
+
+
+def prepare(expr: Expr, w: Writer) -> None:
+    """Make the padded copies and window views of the expression's reads, so that loops find them ready."""
+    for read in (e for e in walk(expr) if isinstance(e, Read)):
+        w.read(read)
+
+
+def tap_loops(indices: Indices, w: Writer) -> tuple[list[str], dict[Index, str]]:
+    """The loop heads over taps, and the loop variables."""
+    names = {i: w.context.names.new(i.name) for i in indices}
+    heads = [f"{'    ' * at}for {names[i]} in range({w.context.integer(i.extent)}):" for at, i in enumerate(indices)]
+    return heads, names
+
+
+def taps(whole: Statement, w: Writer) -> Indices:
+    """The bound indices that walk along an axis together with a free one: the taps of a window."""
+    found: dict[Index, None] = {}
+    for read in (e for e in walk(whole.body) if isinstance(e, Read)):
+        for index in w.split(read).indices:
+            walk_ = affine(index)
+            if walk_ is None or not walk_.plain or len(walk_.terms) < 2:
+                continue
+            moving = [i for i, _ in walk_.terms if isinstance(i, Index)]
+            if any(i in whole.indices for i in moving):
+                found.update((i, None) for i in moving if i in whole.bound)
+    return tuple(i for i in whole.bound if i in found)
+
+
+def prepare_body(body: Expr, w: Writer) -> None:
+    """As `prepare`, for a body in which reads stand under conditions."""
+    if isinstance(body, Where):
+        prepare_body(body.condition, w)
+        guarded, w.guarded = w.guarded, True
+        prepare_body(body.then, w)
+        w.guarded = guarded
+        prepare_body(body.other, w)
+        return
+    if isinstance(body, Read) and all((a := affine(i)) is not None and a.plain for i in w.split(body).indices):
+        w.read(body)
+        return
+    for part in parts(body):
+        prepare_body(part, w)
+
+
+def reduced(kind: str, found: Value, free: Indices, bound: Indices, w: Writer) -> Value:
+    """The reduction of an array over `bound`; sums in float64, so that float32 loses no digits to their number."""
+    missing = [i for i in bound if i not in found.axes]
+    if found.weak or (missing and kind in ("sum", "prod")):
+        axes = tuple(i for i in w.scope if i in found.axes or i in missing)
+        text = aligned(found, axes).text if found.axes else f"dtype.type({found.text})" if found.weak else found.text
+        found = Value(f"np.broadcast_to({text}, {w.shape(axes)})", ATOM, axes)
+    over = [str(at) for at, i in enumerate(found.axes) if i in bound]
+    left = tuple(i for i in found.axes if i not in bound)
+    if not over:
+        return found
+    axes_text = "" if len(over) == len(found.axes) else over[0] if len(over) == 1 else f"({', '.join(over)})"
+    if kind in ("sum", "mean"):
+        inner = f"{axes_text}, dtype=np.float64" if axes_text else "dtype=np.float64"
+        return Value(f"{found.at(ATOM)}.{kind}({inner}).astype(dtype)", ATOM, left)
+    return Value(f"{found.at(ATOM)}.{kind}({axes_text})", ATOM, left)

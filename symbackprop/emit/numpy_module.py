@@ -1,0 +1,100 @@
+"""The NumPy module of a program: every statement vectorised, the call's checks and the object form around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from symbackprop.calculus.derivation import gradient_name
+from symbackprop.emit.module_parts import module_parts, wanted_condition
+from symbackprop.emit.numpy_context import Context, context, variable
+from symbackprop.emit.numpy_statements import statement_lines
+from symbackprop.emit.spelling import RESERVED, Names, identifier
+from symbackprop.emit.templating import render
+from symbackprop.notation.layer import Layer
+from symbackprop.program.extents import all_sizes, with_named_extents
+from symbackprop.program.statements import Program, Statement
+
+PANEL_BYTES = 64 * 2**20
+ARRAY_HELPERS = ("_blocks", "_walk", "_padded", "_scatter_add", "_sigmoid", "_softplus", "_erf")
+
+
+def numpy_module(program: Program) -> str:
+    """The text of the module `<layer>.py` for NumPy."""
+    program = with_named_extents(program)
+    forward = _forward(program)
+    backward = _backward(program)
+    results = {name: f"np.asarray({variable(name)})" for name in program.layer.outputs if not program.layer.axes(name)}
+    parts = module_parts(program, "numpy", forward, backward, results)
+    code = "\n".join((*forward, *backward))
+    used = tuple(h for h in ARRAY_HELPERS if re.search(rf"\b{h}\(", code))
+    fields = parts.as_fields() | {
+        "imports": _imports(code, parts.helpers),
+        "panel_bytes": f"{PANEL_BYTES >> 20} * 2**20" if "_blocks" in used else "",
+        "array_helpers": used,
+    }
+    return render("numpy_module.py.jinja", fields)
+
+
+def _imports(code: str, helpers: tuple[str, ...]) -> tuple[str, ...]:
+    numbers = [name for name, helper in (("Integral", "_integer"), ("Real", "_real")) if helper in helpers]
+    lines = [f"from numbers import {', '.join(numbers)}"] if numbers else []
+    lines += ["from typing import NamedTuple", "", "import numpy as np"]
+    if "as_strided(" in code:
+        lines.append("from numpy.lib.stride_tricks import as_strided")
+    return tuple(lines)
+
+
+def _forward(program: Program) -> list[str]:
+    found = context(program, _names(program))
+    lines = _blocks(program.forward, found)
+    if re.search(r"\bdtype\b", "\n".join(re.sub(r"dtype=", "", line) for line in lines)):
+        lines.insert(0, f"dtype = {identifier(program.layer.real_inputs[0].name)}.dtype")
+    return lines
+
+
+def _backward(program: Program) -> list[str]:
+    found = context(program, _names(program))
+    lines: list[str] = []
+    done: set[str] = set()
+    for statement in program.backward:
+        body = statement_lines(statement, found, statement.target not in done)
+        done.add(statement.target)
+        test = wanted_condition(program.layer, statement.wanted_by)
+        if test and lines and f"if {test}:" in lines and _last_condition(lines) == test:
+            lines += [f"    {line}" for line in body]
+        elif test:
+            lines += [f"if {test}:", *(f"    {line}" for line in body)]
+        else:
+            lines += body
+    return lines + _scalars(program)
+
+
+def _last_condition(lines: list[str]) -> str:
+    """The condition of the `if` that the last line stands under; empty if it stands under none."""
+    if not lines[-1].startswith("    "):
+        return ""
+    return next(line[3:-1] for line in reversed(lines) if line.startswith("if "))
+
+
+def _scalars(program: Program) -> list[str]:
+    names = [gradient_name(t.name) for t in program.layer.real_inputs if not t.axes]
+    return [f"{name} = None if {name} is None else np.asarray({name})" for name in names]
+
+
+def _blocks(statements: Iterable[Statement], found: Context) -> list[str]:
+    return [line for s in statements for line in statement_lines(s, found)]
+
+
+def _names(program: Program) -> Names:
+    """The names that are taken in a function of the module."""
+    layer = program.layer
+    taken = {identifier(n) for n in (*_declared(layer), *(s.target for s in (*program.forward, *program.backward)))}
+    taken |= {gradient_name(n) for n in (*(t.name for t in layer.inputs), *layer.outputs)}
+    taken |= {f"d{y}" for y in layer.outputs} | {f"want_{t.name}" for t in layer.inputs}
+    return Names(taken | set(RESERVED) | set(ARRAY_HELPERS))
+
+
+def _declared(layer: Layer) -> list[str]:
+    sizes = [a.name for t in layer.inputs for a in t.axes] + [s.name for s in all_sizes(layer)]
+    return [*(t.name for t in layer.inputs), *(d.name for d in layer.definitions), *(p.name for p in layer.parameters), *sizes]

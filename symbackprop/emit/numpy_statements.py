@@ -1,0 +1,298 @@
+"""One statement of a program as lines of NumPy: maps, reductions, contractions, loops over taps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from symbackprop.emit.header import comment
+from symbackprop.emit.numpy_context import Context, variable
+from symbackprop.emit.numpy_contract import (
+    Product,
+    einsum,
+    factors,
+    merged_shape,
+    product,
+    product_text,
+    settled,
+    windowed,
+)
+from symbackprop.emit.numpy_expression import risky, value
+from symbackprop.emit.numpy_loops import block_loops, panel_loops, prepare, prepare_body, reduced, tap_loops, taps
+from symbackprop.emit.numpy_scatter import scatter_lines
+from symbackprop.emit.numpy_split import split
+from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern
+from symbackprop.emit.numpy_writer import Writer
+from symbackprop.emit.spelling import ATOM, PRODUCT, bracket
+from symbackprop.notation.binding import free_indices
+from symbackprop.notation.nodes import MINUS_ONE, Add, Expr, Index, Mul, Pow, Read, mul, walk
+from symbackprop.program.statements import Statement
+
+_START = {"sum": "0", "prod": "1", "max": "-np.inf", "min": "np.inf"}
+_UPDATE = {"sum": "{t} += {v}", "prod": "{t} *= {v}", "max": "np.maximum({t}, {v}, out={t})",
+           "min": "np.minimum({t}, {v}, out={t})"}  # fmt: skip
+
+
+def statement_lines(statement: Statement, context: Context, first: bool = True) -> list[str]:
+    """The lines that compute a statement, its equation as a comment above; `first` of those with its target."""
+    lines = comment(statement.comment) if statement.comment else []
+    return lines + _within_errstate(statement, _KINDS[statement.kind](statement, context, first))
+
+
+def _within_errstate(statement: Statement, lines: list[str]) -> list[str]:
+    """A branch that is not taken is computed all the same; its warnings would mislead."""
+    if not any(risky(e) for e in (statement.body, statement.result)):
+        return lines
+    return ['with np.errstate(all="ignore"):', *(f"    {line}" for line in lines)]
+
+
+def _map(s: Statement, context: Context, first: bool) -> list[str]:
+    whole = split(s, context)
+    w = Writer(context, whole.indices)
+    found = value(whole.body, w)
+    return [*w.lines, f"{variable(s.target)} = {complete(found, s, whole.indices, w)}"]
+
+
+def complete(found: Value, s: Statement, axes: Indices, w: Writer) -> str:
+    """The text of an array with all axes of the target, memory of its own, and its shape where axes were split."""
+    if found.weak:
+        return f"np.full({merged_shape(s.indices, w)}, {found.text}, dtype)" if s.indices else f"dtype.type({found.text})"
+    if found.axes != axes:
+        shape = w.shape(axes)
+        found = Value(f"np.broadcast_to({aligned(found, axes).text}, {shape}).copy()", ATOM, axes)
+    elif found.view:
+        found = Value(f"{found.at(ATOM)}.copy()", ATOM, axes)
+    if axes == s.indices:
+        return found.text
+    return f"{found.at(ATOM)}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})"
+
+
+def _reduction(s: Statement, context: Context, first: bool) -> list[str]:
+    whole = split(s, context)
+    w = Writer(context, (*whole.indices, *whole.bound))
+    for attempt in (_contraction, _tap_loop, _whole_reduction):
+        body = attempt(s, whole, w)
+        if body is not None:
+            return [*body, *_result(s, context)]
+    return []
+
+
+def _result(s: Statement, context: Context) -> list[str]:
+    """What is left to do after the reduction, in place where it is one more term or factor."""
+    if s.result == s.element:
+        return []
+    w = Writer(context, s.indices)
+    target = variable(s.target)
+    rest = _without(s.result, s.element)
+    if rest is not None and s.indices:
+        sign, term = rest
+        found = value(term, w)
+        return [*w.lines, f"{target} {sign}= {aligned(found, s.indices).text}"]
+    found = value(s.result, w)
+    return [*w.lines, f"{target} = {complete(found, s, s.indices, w)}"]
+
+
+def _without(result: Expr, element: Read) -> tuple[str, Expr] | None:
+    """(`+`, rest) for a sum with the element as one term, (`*`, rest) for such a product."""
+    parts: tuple[Expr, ...]
+    match result:
+        case Add(terms):
+            sign, parts = "+", terms
+        case Mul(factors_):
+            sign, parts = "*", factors_
+        case _:
+            return None
+    rest = [p for p in parts if p != element]
+    if len(rest) != len(parts) - 1 or any(element == e for p in rest for e in walk(p)):
+        return None
+    if sign == "*" and any(isinstance(p, Pow) for p in rest):
+        return None
+    return sign, type(result)(tuple(rest)) if len(rest) > 1 else rest[0]
+
+
+# --- sums of products ------------------------------------------------------------------------------------------
+
+
+def _contraction(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
+    if s.kind not in ("sum", "mean"):
+        return None
+    found = factors(whole.body, w.context, w.scope)
+    if found is None:
+        return None
+    w.guarded = found.padded
+    p = product(found.arrays, whole.indices, whole.bound)
+    if p is None and (len(found.arrays) < 3 or any(windowed(a, w) for a in found.arrays)):
+        w.guarded = False
+        return None
+    scale = found.scale
+    if s.kind == "mean":
+        scale = (*scale, *(Pow(i.extent, MINUS_ONE) for i in whole.bound))
+    if p is not None and (windowed(p.left, w) or windowed(p.right, w)):
+        lines = _in_panels(s, whole, p, w)
+    else:
+        v = einsum(found.arrays, whole.indices, w) if p is None else product_text(p, w)
+        text = shaped(settled(v, whole.indices), s, whole.indices, w)
+        lines = [*w.lines, f"{variable(s.target)} = {text}"]
+    w.guarded = False
+    if scale:
+        factor = value(mul(*scale), w)
+        lines.append(f"{variable(s.target)} *= {factor.text}")
+    return lines
+
+
+def shaped(v: Value, s: Statement, axes: Indices, w: Writer) -> str:
+    """The text with split axes merged to the target's."""
+    if axes == s.indices:
+        return v.text
+    text = v.text
+    tail = f".reshape({', '.join(w.extent(i) for i in axes)})"
+    text = text[: -len(tail)] if text.endswith(tail) else bracket(v.text, v.binds, ATOM)
+    return f"{text}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})"
+
+
+def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[str]:
+    """A product with a window view, in blocks of at most `_PANEL_BYTES` of the matrix that is copied from it."""
+    panel = p.right if windowed(p.right, w) else p.left
+    prepare(panel, w)
+    outer, inner = panel_loops(panel, w.scope, w)
+    target, names = variable(s.target), w.context.names
+    bound = [i for i in (outer, inner) if i is not None and i in whole.bound]
+    shape = w.shape(whole.indices)
+    lines = [f"{target} = np.{'zeros' if bound else 'empty'}({shape}, dtype)"]
+    w.blocks = {i: names.new(i.name) for i in (outer, inner) if i is not None}
+    inside = Writer(w.context, w.scope, [], w.fixed, w.blocks, w.views, w.copies, w.guarded)
+    text = settled(product_text(p, inside), whole.indices).text
+    places = [w.blocks.get(i, ":") for i in whole.indices]
+    place = pattern(places)
+    update = f"{target}{place} {'+' if bound else ''}= {text}"
+    loops = block_loops(panel, outer, inner, w)
+    indent = "    " * len(loops)
+    lines += [*loops, *(f"{indent}{line}" for line in (*inside.lines, update))]
+    w.blocks = {}
+    if whole.indices != s.indices:
+        lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
+    return [*w.lines, *lines]
+
+
+# --- reductions over windows, tap by tap -----------------------------------------------------------------------
+
+
+def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
+    looped = taps(whole, w)
+    if not looped or s.kind not in ("sum", "mean", "prod", "max", "min"):
+        return None
+    rest = tuple(i for i in whole.bound if i not in looped)
+    kind = "sum" if s.kind == "mean" else s.kind
+    prepare_body(whole.body, w)
+    heads, names = tap_loops(looped, w)
+    inside = Writer(w.context, (*whole.indices, *rest), [], names, {}, w.views, w.copies)
+    found = value(whole.body, inside)
+    if rest:
+        found = reduced(kind, found, whole.indices, rest, inside)
+    target = variable(s.target)
+    update = _UPDATE[kind].format(t=target, v=aligned(found, whole.indices).text)
+    indent = "    " * len(heads)
+    lines = [*w.lines, f"{target} = np.full({w.shape(whole.indices)}, {_START[kind]}, dtype)"]
+    lines += [*heads, *(f"{indent}{line}" for line in (*inside.lines, update))]
+    if s.kind == "mean":
+        count = "*".join(w.context.integer(i.extent, PRODUCT) for i in whole.bound)
+        lines.append(f"{target} /= {count}")
+    if whole.indices != s.indices:
+        lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
+    return lines
+
+
+# --- reductions of whole arrays --------------------------------------------------------------------------------
+
+
+def _whole_reduction(s: Statement, whole: Statement, w: Writer) -> list[str]:
+    target = variable(s.target)
+    outer = _cut(whole)
+    if outer is not None:
+        prepare_body(whole.body, w)
+        w.blocks = {outer: w.context.names.new(outer.name)}
+    inside = Writer(w.context, w.scope, [], {}, w.blocks, w.views, w.copies)
+    found = reduced(s.kind, value(whole.body, inside), whole.indices, whole.bound, inside)
+    text = found.text
+    if found.axes != whole.indices:
+        text = f"np.broadcast_to({aligned(found, whole.indices).text}, {inside.shape(whole.indices)}).copy()"
+    if outer is None:
+        return [*w.lines, *inside.lines, f"{target} = {shaped(Value(text, ATOM, whole.indices), s, whole.indices, w)}"]
+    size = "*".join([*(w.context.integer(i.extent, PRODUCT) for i in w.scope if i != outer), "dtype.itemsize"])
+    block = w.blocks[outer]
+    place = pattern([w.blocks.get(i, ":") for i in whole.indices])
+    lines = [
+        f"{target} = np.empty({merged_shape(whole.indices, w)}, dtype)",
+        f"for {block} in _blocks({w.context.integer(outer.extent)}, {size}):",
+        *(f"    {line}" for line in (*inside.lines, f"{target}{place} = {text}")),
+    ]
+    w.blocks = {}
+    if whole.indices != s.indices:
+        lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
+    return [*w.lines, *lines]
+
+
+def _cut(whole: Statement) -> Index | None:
+    """The index to cut along where the body is larger than everything that it reads; None where it is not."""
+    everything = set(free_indices(whole.body))
+    reads = [e for e in walk(whole.body) if isinstance(e, Read)]
+    largest = max((len(free_indices(r)) if all(isinstance(i, Index) for i in r.indices) else 0 for r in reads), default=0)
+    if len(everything) <= max(largest, 1):
+        return None
+    return next((i for i in whole.indices if i in everything), None)
+
+
+def _argument(s: Statement, context: Context, first: bool) -> list[str]:
+    """The position of the first extremum: tap by tap where there are taps, else `argmax` over flattened axes."""
+    whole = split(s, context)
+    w = Writer(context, (*whole.indices, *whole.bound))
+    looped = taps(whole, w)
+    if looped == whole.bound:
+        return _argument_by_taps(s, whole, w)
+    found = value(whole.body, w)
+    text = aligned(found, w.scope).text if found.axes else found.text
+    if found.axes != w.scope:
+        text = f"np.broadcast_to({text}, {w.shape(w.scope)})"
+    else:
+        text = found.at(ATOM)
+    if len(whole.bound) > 1:
+        text += f".reshape({', '.join((*(w.extent(i) for i in whole.indices), '-1'))})"
+    text = f"{text}.{s.kind}(-1)"
+    return [*w.lines, f"{variable(s.target)} = {shaped(Value(text, ATOM, whole.indices), s, whole.indices, w)}"]
+
+
+def _argument_by_taps(s: Statement, whole: Statement, w: Writer) -> list[str]:
+    prepare_body(whole.body, w)
+    heads, names = tap_loops(whole.bound, w)
+    inside = Writer(w.context, whole.indices, [], names, {}, w.views, w.copies)
+    found = value(whole.body, inside)
+    target, best, better = variable(s.target), w.context.names.new("best"), w.context.names.new("better")
+    candidate = w.context.names.new("candidate")
+    position = ""
+    for index in whole.bound:
+        inner = f"({position})" if " + " in position else position
+        position = f"{inner}*{w.context.integer(index.extent, PRODUCT)} + {names[index]}" if position else names[index]
+    sign, start = (">", "-np.inf") if s.kind == "argmax" else ("<", "np.inf")
+    indent = "    " * len(heads)
+    shape = w.shape(whole.indices)
+    body = [
+        *inside.lines,
+        f"{candidate} = {aligned(found, whole.indices).text}",
+        f"{better} = ({candidate} {sign} {best}) | (np.isnan({candidate}) & ~np.isnan({best}))",
+        f"np.copyto({best}, {candidate}, where={better})",
+        f"np.copyto({target}, {position}, where={better})",
+    ]
+    return [
+        *w.lines,
+        f"{best} = np.full({shape}, {start}, dtype)",
+        f"{target} = np.zeros({shape}, np.intp)",
+        *heads,
+        *(f"{indent}{line}" for line in body),
+    ]
+
+
+_KINDS: dict[str, Callable[[Statement, Context, bool], list[str]]] = {
+    "map": _map,
+    **dict.fromkeys(("sum", "mean", "prod", "max", "min"), _reduction),
+    **dict.fromkeys(("argmax", "argmin"), _argument),
+    "scatter": scatter_lines,
+}
