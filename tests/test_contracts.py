@@ -33,7 +33,7 @@ RANKS = {
     "__main__": 11,
     "demo": 12,
 }
-GENERATED_MAY_IMPORT = {"__future__", "math", "numba", "numpy", "typing"}
+GENERATED_MAY_IMPORT = {"__future__", "math", "numba", "numbers", "numpy", "typing"}
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from symbackprop.commands.options import backend_option, chosen_backends, chosen_layers, seed_option
+from symbackprop.commands.options import backend_option, chosen_backends, chosen_layers, seed_option, terminal
 
 if TYPE_CHECKING:
     from symbackprop.check.report import Check
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 @seed_option
 def check(layers: tuple[str, ...], backends: str | None, seed: int) -> int:
     """Check the derivations and modules of layers; without arguments, of all built-in ones."""
-    from rich.console import Console
-
     from symbackprop import build
     from symbackprop.check.report import failures, table
 
     rows = build.check(chosen_layers(layers), chosen_backends(backends), seed, _watched)
-    Console().print(table(rows, title=f"checks, seed {seed}"))
+    terminal().print(table(rows, title=f"checks, seed {seed}"))
     failed = failures(rows)
     for row in failed:
         click.echo(f"symbackprop: {row.layer}, {row.what}: {row.note}", err=True)
@@ -34,11 +32,10 @@ def check(layers: tuple[str, ...], backends: str | None, seed: int) -> int:
 
 def _watched(checks: Sequence[Check]) -> Iterator[Check]:
     """The checks, with a bar in the terminal that says how far they have come."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=len(checks))
         for one in checks:
             bar.update(task, description=f"{one.layer} {one.backend}: {one.what}")

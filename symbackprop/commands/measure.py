@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from symbackprop.commands.options import terminal
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from symbackprop.bench.timing import Figure
 
 
@@ -20,13 +24,11 @@ def bench(quick: bool, json_file: Path | None) -> int:
     """Measure times and memory; exit status 1 if a bound is not kept."""
     from itertools import chain
 
-    from rich.console import Console
-
     from symbackprop.bench.kernels import kernel_figures
     from symbackprop.bench.pipeline import pipeline_figures
 
     repeats = 3 if quick else 9
-    console = Console()
+    console = terminal()
     figures: list[Figure] = []
     with console.status("measuring") as status:
         for figure in chain(pipeline_figures(repeats), kernel_figures(repeats, quick)):
@@ -38,8 +40,7 @@ def bench(quick: bool, json_file: Path | None) -> int:
     return 0 if all(figure.within for figure in figures) else 1
 
 
-def _print(console: object, figures: list[Figure]) -> None:
-    from rich.console import Console
+def _print(console: Console, figures: list[Figure]) -> None:
     from rich.table import Table
 
     table = Table("subject", "what", title="medians, and the quartiles around them")
@@ -49,7 +50,6 @@ def _print(console: object, figures: list[Figure]) -> None:
     for f in figures:
         bound = "" if f.bound is None else f"{f.bound:g}" + ("" if f.within else " MISSED")
         table.add_row(f.subject, f.what, f"{f.median:.3g}", f"{f.low:.3g} - {f.high:.3g}", f.unit, bound, f.note)
-    assert isinstance(console, Console)
     console.print(table)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from symbackprop.notation.layer import Layer
 
 backend_option = click.option(
@@ -39,3 +41,11 @@ def chosen_layers(names: tuple[str, ...]) -> tuple[Layer, ...]:
     from symbackprop.build import built_in, load
 
     return tuple(load(name) for name in dict.fromkeys(names)) if names else built_in()
+
+
+def terminal(stderr: bool = False) -> Console:
+    """Where tables and bars go; a file or a pipe takes lines of 120 characters."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=120)
