@@ -105,6 +105,7 @@ class _System:
 
     def __init__(self, unknowns: Sequence[Index], positions: int, facts: Facts, taken: Sequence[Index]) -> None:
         self.unknowns = list(unknowns)
+        self.order = {u.name: at for at, u in reversed(list(enumerate(unknowns)))}
         self.positions = set(unknowns[:positions])
         self.facts = facts
         self.taken = [*taken, *unknowns]
@@ -280,9 +281,9 @@ class _System:
         for guard in guards:
             if not holds(guard, self.facts) and guard not in kept:
                 kept.append(guard)
-        return Solution(
-            self.values, tuple(self.unknowns), tuple(kept), tuple(self.conditions), tuple(dict.fromkeys(self.rules))
-        )
+        remaining = sorted(self.unknowns, key=lambda u: self.order[u.name])  # a part of k stands where k stood
+        rules = dict.fromkeys(self.rules)
+        return Solution(self.values, tuple(remaining), tuple(kept), tuple(self.conditions), tuple(rules))
 
 
 def _tidy_guard(guard: Expr, facts: Facts) -> Expr:
