@@ -13,7 +13,22 @@ from itertools import product
 
 from symbackprop.notation.binding import substitute
 from symbackprop.notation.layer import DerivedSize, Hyperparameter
-from symbackprop.notation.nodes import Add, Expr, Index, Mul, Number, Parameter, Size, add, mul, subtract, walk
+from symbackprop.notation.nodes import (
+    MINUS_ONE,
+    ONE,
+    ZERO,
+    Add,
+    Expr,
+    Index,
+    Mul,
+    Number,
+    Parameter,
+    Size,
+    add,
+    mul,
+    subtract,
+    walk,
+)
 
 Polynomial = dict[tuple[Expr, ...], Fraction]
 _MOST_TERMS = 64
@@ -62,22 +77,22 @@ class Signs:
         rest, by_index = _split(found)
         if rest is None:
             return None
-        total = rest
+        highest: list[Expr] = []
         for index, coefficient in by_index.items():
             if self.natural(coefficient):
-                total = add(total, mul(coefficient, subtract(index.extent, Number(Fraction(1)))))
-            elif not self.natural(mul(Number(Fraction(-1)), coefficient)):
+                highest.append(mul(coefficient, subtract(index.extent, ONE)))
+            elif not self.natural(mul(MINUS_ONE, coefficient)):
                 return None
-        return total
+        return add(*highest, *([] if rest == ZERO else [rest]))
 
     def outside(self, expr: Expr, extent: Expr) -> Expr | None:
         """A value of `expr` that certainly lies outside 0 ... extent - 1, or None if there is none that is certain."""
         highest = self.highest(expr)
-        if highest is not None and self.positive(add(subtract(highest, extent), Number(Fraction(1)))):
+        if highest is not None and self.positive(add(subtract(highest, extent), ONE)):
             return highest
-        below = self.highest(mul(Number(Fraction(-1)), expr))
+        below = self.highest(mul(MINUS_ONE, expr))
         if below is not None and self.positive(below):
-            return mul(Number(Fraction(-1)), below)
+            return mul(MINUS_ONE, below)
         return None
 
 

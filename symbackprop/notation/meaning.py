@@ -27,7 +27,7 @@ _NUMBERS = f"Numbers have at most {MAX_DIGITS} digits and lie between 1e-300 and
 _WHAT = {
     "value": "a value",
     "index": "an index, which is built from integers, indices, integer parameters and sizes",
-    "size": "a size, which is built from integers, sizes and integer parameters",
+    "size": "a size or a requirement, which is built from integers, sizes and integer parameters",
     "number": "a number",
 }
 
@@ -56,6 +56,7 @@ class Meaning:
     def __init__(self, scope: Scope, statement: Statement, owner: str, usable: Iterable[str] = ()) -> None:
         self.scope, self.statement, self.owner, self.usable = scope, statement, owner, frozenset(usable)
         self.accesses: list[Access] = []
+        self._endless: list[Node] = []
         self._depth = 0
 
     def error(self, node: Node, message: str, advice: str = "") -> NotationError:
@@ -109,11 +110,11 @@ class Meaning:
             return n.Size(name)
         if kind == "parameter" and context.mode != "number":
             return self._parameter(node, context)
+        if context.mode == "number":
+            raise self.error(node, f"{name} stands where a number is expected", "Write a number.")
         if kind in ("tensor", "definition"):
             return self._element(node, (), context)
-        if kind is None:
-            raise self._unknown(node)
-        raise self.error(node, f"{name} stands where a number is expected", "Write a number.")
+        raise self._unbound(node) if context.mode == "index" and name not in RESERVED else self._unknown(node)
 
     def _unknown(self, node: Node) -> NotationError:
         name = node.text
@@ -127,14 +128,29 @@ class Meaning:
         name = node.text
         if context.mode not in ("value", "index"):
             raise self.error(node, f"index {name} stands in {_WHAT[context.mode]}", "Use the size that it runs over.")
-        index = self.scope.index(name)
         if name not in context.indices:
-            message = f"{self.owner} uses index {name}, which is neither on the left nor bound by a reduction"
-            raise self.error(node, message, f"Put {name} on the left, or write sum[{name}](...).")
-        return index or self.runs_nowhere(node)
+            raise self._unbound(node)
+        return self.running(node)
 
-    def runs_nowhere(self, node: Node) -> NoReturn:
-        """Refuses an index that nothing gives an end."""
+    def _unbound(self, node: Node) -> NotationError:
+        name = node.text
+        message = f"{self.owner} uses index {name}, which is neither on the left nor bound by a reduction"
+        advice = f"Put {name} on the left, or write sum[{name}](...)."
+        return self.error(node, message, did_you_mean(name, self.scope.kinds) or advice)
+
+    def running(self, node: Node) -> Index:
+        """The index of this name; where nothing says how far it runs, that is reported last (`check_ends`)."""
+        index = self.scope.index(node.text)
+        if index is None:
+            self._endless.append(node)
+        return index or Index(base(node.text), n.ONE, len(node.text) - len(base(node.text)))
+
+    def check_ends(self) -> None:
+        """Refuses indices that nothing gives an end."""
+        if self._endless:
+            self._runs_nowhere(self._endless[0])
+
+    def _runs_nowhere(self, node: Node) -> NoReturn:
         message = f"index {node.text} of {self.owner} has no range and stands alone at no axis, so its end is not known"
         raise self.error(node, message, f"Write `range {base(node.text)} = ...` before the definitions.")
 
@@ -333,7 +349,7 @@ class Meaning:
                 message = f"index {place.text} of {node.text} already has a value here"
                 raise self.error(place, message, "Choose another index; each may be bound once.")
             taken.append(place.text)
-            bound.append(self.scope.index(place.text) or self.runs_nowhere(place))
+            bound.append(self.running(place))
         return tuple(bound)
 
     # conditions

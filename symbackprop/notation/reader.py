@@ -272,8 +272,9 @@ class _Reading:
         meaning = Meaning(self.scope, statement, left.text, before)
         names = self.scope.defined[left.text]
         places = left.parts[0].parts if left.parts else ()
-        indices = tuple(self.scope.index(place.text) or meaning.runs_nowhere(place) for place in places)
+        indices = tuple(meaning.running(place) for place in places)
         body = meaning.read(right, Context("value", names))
+        meaning.check_ends()
         self._check_accesses(meaning, signs)
         return Definition(left.text, indices, body, statement.place(left))
 
@@ -289,7 +290,7 @@ class _Reading:
                 if value is not None:
                     message = (
                         f"{meaning.owner} reads {name} outside its axis {self.scope.axes(name)[axis]}: "
-                        f"{expression(position)} reaches {expression(value)}, and the axis runs from 0 to "
+                        f"{_reaching(position, value)}, and the axis runs from 0 to "
                         f"{expression(n.subtract(extent or n.ONE, n.ONE))}"
                     )
                     raise NotationError(message, place, _way_out(tensor, position))
@@ -323,6 +324,11 @@ class _Reading:
 
 def _waits_for(size: DerivedSize, derived: dict[str, tuple[DerivedSize, Statement, Node]]) -> set[str]:
     return {e.name for e in n.walk(size.value) if isinstance(e, Size) and e.name in derived}
+
+
+def _reaching(position: Expr, value: Expr) -> str:
+    where, reached = expression(position), expression(value)
+    return f"the position is {where}" if where == reached else f"{where} reaches {reached}"
 
 
 def _way_out(tensor: Tensor | None, position: Expr) -> str:

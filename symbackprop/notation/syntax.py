@@ -136,7 +136,8 @@ def _parse(source: Source, line: int, text: str) -> Statement:
     if len(text) > MAX_STATEMENT:
         message = f"the statement has {len(text):,} characters; one has at most {MAX_STATEMENT:,}"
         raise NotationError(message, source.place(line, 1), "Split it into several definitions.")
-    for name in re.finditer(rf"[A-Za-z_]\w{{{MAX_NAME},}}", text):
+    code = re.sub("#.*", lambda comment: " " * len(comment[0]), text)
+    for name in re.finditer(rf"[A-Za-z_]\w{{{MAX_NAME},}}", code):
         number = line + text.count("\n", 0, name.start())
         column = name.start() - text.rfind("\n", 0, name.start())
         raise NotationError(f"a name has more than {MAX_NAME} letters", source.place(number, column), "Shorten it.")
@@ -191,7 +192,8 @@ def _expected(terminals: set[str]) -> str:
     if terminals <= {"NAME"}:
         return "a name"
     if "PLUS" in terminals:
-        return "an operator or the end of the statement"
+        inside = "$END" not in terminals
+        return "an operator, a comma or a closing bracket" if inside else "an operator or the end of the statement"
     names = sorted(f"`{_SPELLED.get(terminal, terminal.lower())}`" for terminal in terminals if terminal != "$END")
     return " or ".join(names) or "the end of the line"
 

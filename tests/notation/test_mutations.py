@@ -19,8 +19,45 @@ from tests.strategies import layers
 
 TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 BUILT_IN = [to_text(equations.load(name)) for name in ("conv2d", "batchnorm2d", "true_conv2d")]
-ALIEN = ["(", ")", "[", "]", ",", "=", "==", "**", "'", "1e999", "9" * 80, "0", "-", "inf", "\n", "#", "x", "sum", "not"]
-ALIEN += ["where", "clip", "range", "output", "integer", "é", "\x00", "/", "//", "%", "^", "1.5", "outside", "N", "n", "mean"]
+ALIEN = [
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    "=",
+    "==",
+    "**",
+    "'",
+    "1e999",
+    "9" * 80,
+    "0",
+    "-",
+    "inf",
+    "\n",
+    "#",
+    "x",
+    "sum",
+    "not",
+]
+ALIEN += [
+    "where",
+    "clip",
+    "range",
+    "output",
+    "integer",
+    "é",
+    "\x00",
+    "/",
+    "//",
+    "%",
+    "^",
+    "1.5",
+    "outside",
+    "N",
+    "n",
+    "mean",
+]
 
 
 @st.composite
