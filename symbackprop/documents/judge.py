@@ -1,0 +1,327 @@
+"""Whether a relation between two sides holds: tried exactly at small sizes, under the readings and conventions there are.
+
+`holds` needs every case to agree; `fails` shows the smallest case at which the sides differ; `holds if` names the
+convention under which they agree. A relation that the legend cannot place is never called right.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from symbackprop.check.arithmetic import Redraw
+from symbackprop.check.cases import Case
+from symbackprop.check.point import OutsideBox
+from symbackprop.documents.legend import Part
+from symbackprop.documents.meaning import Reading, Sides, Translator, sides
+from symbackprop.documents.names import Element, Plain, Unclear, is_loss, resolve
+from symbackprop.documents.scenes import Difference, Setting, cases, float_scene, scene, setting_of
+from symbackprop.documents.tree import Chain, Name, Over, Slope, Tree, bare, latex, walk
+from symbackprop.errors import InternalError, UserError
+from symbackprop.notation.nodes import Expr, FloorDiv, Parameter, Size
+from symbackprop.notation.nodes import walk as walk_nodes
+
+HOLDS, FAILS, HOLDS_IF, NOT_READ, NOT_DECIDED, NO_CLAIM = "holds", "fails", "holds if", "not read", "not decided", "no claim"
+PATIENCE = 2.0  # seconds for one formula
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """A way to take a formula that it does not state itself; `says` is empty for the plain way."""
+
+    says: tuple[str, ...]
+    reading: Reading
+    setting: Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one trial gave: all cases agree, or the smallest at which they do not."""
+
+    agreed: tuple[Case, ...]
+    difference: Difference | None
+    sides: Sides | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on one relation."""
+
+    verdict: str
+    conditions: tuple[str, ...] = ()
+    cases: tuple[Case, ...] = ()
+    difference: Difference | None = None
+    reading: str = ""
+    reason: str = ""
+    convention: Convention | None = None
+
+
+class Undecided(UserError):
+    """No point at which a relation could be tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`left = right` where `when` holds; `unless` inverts the condition."""
+
+    left: Tree
+    right: Tree
+    when: tuple[Chain, ...] = ()
+
+
+def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judgement:
+    """The verdict on a relation. Raises Unclear where the legend gives a name no meaning."""
+    deadline = deadline or time.monotonic() + PATIENCE
+    first: Outcome | None = None
+    first_convention: Convention | None = None
+    trouble = ""
+    for convention in conventions(relation, part):
+        if first is not None and time.monotonic() > deadline:
+            break
+        if first is not None and not _could_help(convention, first):
+            continue
+        try:
+            outcome = attempt(relation, part, convention)
+        except Undecided as undecided:
+            trouble = str(undecided)
+            continue
+        if outcome.difference is None and outcome.sides is not None:
+            says = (*convention.says, *outcome.sides.assumed)
+            reading = "with total derivatives" if convention.reading.total else ""
+            return Judgement(HOLDS_IF if says else HOLDS, says, outcome.agreed, None, reading, "", convention)
+        if first is None:
+            first, first_convention = outcome, convention
+    if first is None:
+        return Judgement(NOT_DECIDED, reason=trouble or "no sizes were found at which it could be tried")
+    return Judgement(FAILS, (), first.agreed, first.difference, "", _strange_letters(relation, first), first_convention)
+
+
+def _could_help(convention: Convention, first: Outcome) -> bool:
+    outside = first.difference is not None and bool(first.difference.outside)
+    return outside or not (convention.reading.zero_outside and len(convention.says) == 1)
+
+
+def _strange_letters(relation: Relation, outcome: Outcome) -> str:
+    """Letters of the right side that are on the left neither free nor silent."""
+    if outcome.sides is None:
+        return ""
+    left = {p.base for p in walk(relation.left) if isinstance(p, Name)}
+    strange = [x.name for x in outcome.sides.letters if x.printed and x.name not in left]
+    if not strange:
+        return ""
+    many = len(strange) > 1
+    return f"the ind{'ices' if many else 'ex'} {', '.join(strange)} on the right {'are' if many else 'is'} neither summed over nor on the left"
+
+
+# ---------------------------------------------------------------------------------------------- conventions
+
+
+def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
+    """The plain ways first, then each convention, then those together."""
+    both = (relation.left, relation.right)
+    names = [t for side in both for t in walk(side) if isinstance(t, Name)]
+    base = setting_of(part, _varied(names, part), _odd(part))
+    local = any(isinstance(t, Slope) and not is_loss(bare(t.top), part) for side in both for t in walk(side))
+    letters = any(isinstance(t, Slope) and t.letter == "d" for side in both for t in walk(side))
+    totals = ((True, False) if letters else (False, True)) if local else (False,)
+    extra: list[tuple[str, bool, Setting]] = [("", False, base)]
+    extra.append(("it is zero outside", True, base))
+    single = _single(relation, part, base)
+    if single is not None:
+        extra += [(single[0], False, single[1]), (f"{single[0]}; it is zero outside", True, single[1])]
+    for name in _unused(names, part):
+        extra.append((f"{name} = 0", False, replace(base, zero=(*base.zero, name))))
+    whole = _quotients(relation, part)
+    if whole:
+        extra.append(("the division leaves no remainder", False, replace(base, whole=whole)))
+    for says, outside, setting in extra:
+        for total in totals:
+            spoken = tuple(s for s in says.split("; ") if s)
+            yield Convention(tuple(_outside_in_words(s) for s in spoken), Reading(total, outside), setting)
+
+
+def _outside_in_words(says: str) -> str:
+    return "what is read outside its range is zero" if says == "it is zero outside" else says
+
+
+def _varied(names: list[Name], part: Part) -> tuple[str, ...]:
+    """The integer parameters of the layer that the formula speaks of."""
+    found: dict[str, None] = {}
+    for name in names:
+        try:
+            meant = resolve(name, part)
+        except Unclear:
+            continue
+        if isinstance(meant, Plain):
+            for leaf in walk(meant.value):
+                if isinstance(leaf, Name) and any(p.name == leaf.base and p.integer for p in part.layer.parameters):
+                    found[leaf.base] = None
+    return tuple(found)
+
+
+def _odd(part: Part) -> tuple[Expr, ...]:
+    translator = Translator(part, Reading(), ())
+    return tuple(translator.expr(Name(name)) for name in part.odd)
+
+
+def _single(relation: Relation, part: Part, base: Setting) -> tuple[str, Setting] | None:
+    """Axes whose index the formula leaves out have one element only."""
+    dropped: dict[str, str] = {}
+    for side in (relation.left, relation.right):
+        for tree in walk(side):
+            if isinstance(tree, Name):
+                try:
+                    found = resolve(tree, part)
+                except Unclear:
+                    continue
+                if isinstance(found, Element):
+                    for letter in found.dropped:
+                        size = _axis_size(found, letter, part)
+                        if size is not None:
+                            dropped[size] = letter
+    held = {size: 1 for size in dropped if size not in part.fixed}
+    if not held:
+        return None
+    says = f"there is only one {' and one '.join(dict.fromkeys(dropped[s] for s in held))}"
+    return says, replace(base, held=(*base.held, *held.items()))
+
+
+def _axis_size(found: Element, letter: str, part: Part) -> str | None:
+    for slot, extent in zip(found.meant.slots, part.layer.axes(found.meant.tensor), strict=True):
+        if isinstance(slot, Name) and slot.base == letter and isinstance(extent, Size):
+            return extent.name
+    return None
+
+
+def _unused(names: list[Name], part: Part) -> tuple[str, ...]:
+    """The real parameters of the layer that the formula does not name."""
+    used: set[str] = set()
+    for name in names:
+        try:
+            found = resolve(name, part)
+        except Unclear:
+            continue
+        if isinstance(found, Plain):
+            used |= {leaf.base for leaf in walk(found.value) if isinstance(leaf, Name)}
+    return tuple(p.name for p in part.layer.parameters if not p.integer and p.name not in used)
+
+
+def _quotients(relation: Relation, part: Part) -> tuple[Expr, ...]:
+    """Quotients of whole numbers in the formula, where the layer itself rounds down."""
+    rounded = any(isinstance(e, FloorDiv) for s in part.layer.sizes for e in walk_nodes(s.value))
+    if not rounded:
+        return ()
+    translator = Translator(part, Reading(), ())
+    found = []
+    for tree in (t for side in (relation.left, relation.right) for t in walk(side) if isinstance(t, Over)):
+        try:
+            expr = translator.expr(tree)
+        except UserError:
+            continue
+        leaves = list(walk_nodes(expr))
+        if any(isinstance(e, Size | Parameter) for e in leaves) and all(not isinstance(e, Parameter) or e.integer for e in leaves):
+            found.append(expr)
+    return tuple(found)
+
+
+# --------------------------------------------------------------------------------------------------- trials
+
+
+def attempt(relation: Relation, part: Part, convention: Convention) -> Outcome:
+    """The relation under one convention, at every case until one differs."""
+    meant = sides(relation.left, relation.right, part, convention.reading, relation.when)
+    agreed: list[Case] = []
+    reason = "no sizes fit"
+    for case in cases(part.layer, convention.setting):
+        point = scene(part.layer, convention.setting, case)
+        if point is None:
+            reason = "no point at which the layer has a value"
+            continue
+        try:
+            difference = compare(meant, part, convention, case)
+        except Undecided as undecided:
+            reason = str(undecided)
+            continue
+        if difference is not None:
+            return Outcome(tuple(agreed), difference, meant)
+        agreed.append(case)
+    if not agreed:
+        raise Undecided(reason)
+    return Outcome(tuple(agreed), None, meant)
+
+
+def agrees(relation: Relation, part: Part, convention: Convention, case: Case) -> bool:
+    """Whether both sides are equal at one case: the quick question that repairs ask."""
+    meant = sides(relation.left, relation.right, part, convention.reading, relation.when)
+    point = scene(part.layer, convention.setting, case)
+    if point is None:
+        return False
+    try:
+        return all(left == right for _, left, right in point.differences(meant))
+    except (UserError, Redraw, InternalError, ZeroDivisionError, OverflowError):
+        return False
+
+
+def compare(meant: Sides, part: Part, convention: Convention, case: Case) -> Difference | None:
+    """Where the sides differ at one case, in small whole numbers."""
+    for seed in range(6):
+        point = scene(part.layer, convention.setting, case, seed)
+        if point is None:
+            raise Undecided("no point at which the layer has a value")
+        try:
+            for values, left, right in point.differences(meant):
+                if left != right:
+                    return _shown(meant, part, convention, case) or Difference(
+                        case, point.letters(meant, values), f"{left} (modulo a prime)", f"{right}"
+                    )
+            return None
+        except Redraw:
+            continue
+        except OutsideBox as outside:
+            return Difference(case, (), "", "", outside=_outside(str(outside)))
+        except (InternalError, ZeroDivisionError, OverflowError, ValueError) as error:
+            raise Undecided(str(error)) from error
+    raise Undecided("no point at which both sides have a value")
+
+
+def _outside(message: str) -> str:
+    tensor = message.split(": ", 1)[1].split(", and ")[0] if ": " in message else message
+    return tensor.replace("_total", "")
+
+
+def _shown(meant: Sides, part: Part, convention: Convention, case: Case) -> Difference | None:
+    """The difference in small whole numbers, as a person can check it."""
+    for seed in range(6):
+        try:
+            point = float_scene(part.layer, convention.setting, case, seed)
+            for values, left, right in point.differences(meant):
+                if left == left and right == right and abs(left - right) > 1e-6 * max(1.0, abs(left), abs(right)):
+                    return Difference(case, point.letters(meant, values), f"{left:.6g}", f"{right:.6g}", _inputs(point))
+        except (UserError, InternalError, Redraw, ZeroDivisionError, OverflowError, ValueError):
+            continue
+    return None
+
+
+def _inputs(point: object) -> str:
+    """The inputs of a point, shortly."""
+    from symbackprop.documents.scenes import Scene
+
+    assert isinstance(point, Scene)
+    pieces = []
+    layer = point.world.layer
+    for tensor in layer.real_inputs:
+        values = [f"{v:g}" for v in point.world.point.elements[tensor.name].values()]
+        pieces.append(f"{tensor.name} = {' '.join(values[:12])}{' ...' if len(values) > 12 else ''}")
+    for parameter in layer.parameters:
+        if not parameter.integer:
+            pieces.append(f"{parameter.name} = {point.world.point.parameters[parameter.name]}")
+    for output in layer.outputs:
+        values = [f"{v:g}" for v in point.world.point.given[f"grad_{output}"].values()]
+        pieces.append(f"grad {output} = {' '.join(values[:12])}{' ...' if len(values) > 12 else ''}")
+    return "; ".join(pieces)
+
+
+def shown(tree: Tree) -> str:
+    """A tree in LaTeX, for messages."""
+    return latex(tree)

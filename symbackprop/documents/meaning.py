@@ -1,0 +1,440 @@
+"""A formula in the node language: what it says about the layer, for a reading of what formulas leave open.
+
+A `Reading` settles two things that a printed formula does not say: whether a derivative of an intermediate is
+local (all else held fixed) or total, and whether a read outside a tensor's box is a slip or zero. Index letters
+become indices from 0 with the document's own counting shifted exactly; a letter that is not bound ranges over
+the axis at which it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from symbackprop.calculus.derivation import gradient_name
+from symbackprop.documents.legend import Meant, Part
+from symbackprop.documents.names import (
+    Element,
+    Kronecker,
+    Plain,
+    Unclear,
+    is_loss,
+    letter_of,
+    resolve,
+    silent_letters,
+    slot_of,
+    standings,
+)
+from symbackprop.documents.tree import (
+    Applied,
+    Big,
+    Chain,
+    Group,
+    Listed,
+    Minus,
+    Name,
+    Num,
+    Over,
+    Plus,
+    Raised,
+    Root,
+    Slope,
+    Times,
+    Tree,
+    bare,
+    latex,
+)
+from symbackprop.notation.binding import free_indices
+from symbackprop.notation.layer import Layer
+from symbackprop.notation.nodes import (
+    ONE,
+    TRUE,
+    ZERO,
+    Compare,
+    Delta,
+    Expr,
+    Index,
+    Number,
+    Parameter,
+    Partial,
+    Read,
+    Size,
+    add,
+    both,
+    call,
+    divide,
+    mul,
+    negative,
+    number,
+    power,
+    reduce,
+    subtract,
+    where,
+)
+
+STORED = "_total"  # the name of a tensor's elements that no outside value surrounds
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to take what a formula leaves open."""
+
+    total: bool = False
+    zero_outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A free index letter of a formula: it runs over `low + index`. `printed` is False for one that is left out."""
+
+    name: str
+    index: Index
+    low: Expr
+    tensor: str
+    axis: int
+    printed: bool
+
+    @property
+    def value(self) -> Expr:
+        return add(self.low, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The total derivative of `value` by the elements of `variable`: a tensor of the free indices and those elements."""
+
+    name: str
+    value: Expr
+    scope: tuple[Index, ...]
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What two sides of a relation mean: expressions over the same letters, to be compared where `condition` holds."""
+
+    left: Expr
+    right: Expr
+    letters: tuple[Letter, ...]
+    condition: Expr
+    totals: tuple[Total, ...]
+    assumed: tuple[str, ...]
+
+
+def sides(left: Tree, right: Tree, part: Part, reading: Reading, when: tuple[Chain, ...] = ()) -> Sides:
+    """The meaning of `left = right` (where `when` holds). Raises Unclear where the legend does not say."""
+    letters = free_letters((left, right), part)
+    translator = Translator(part, reading, letters)
+    a, b = translator.expr(left), translator.expr(right)
+    condition = both(*(translator.condition(chain) for chain in when)) if when else TRUE
+    return Sides(a, b, letters, condition, tuple(translator.totals), tuple(dict.fromkeys(translator.assumed)))
+
+
+def free_letters(trees: Iterable[Tree], part: Part) -> tuple[Letter, ...]:
+    """The letters that no sum binds, with the range of the axis at which each first stands."""
+    found: dict[str, Letter] = {}
+    empty = Translator(part, Reading(), ())
+    for tree in trees:
+        for standing in standings(tree, part):
+            if standing.letter not in found:
+                low, extent, axis = empty.range_of(standing.meant, standing.formal)
+                index = Index(_identifier(standing.letter), extent)
+                found[standing.letter] = Letter(standing.letter, index, low, standing.meant.tensor, axis, standing.printed)
+            elif standing.printed and not found[standing.letter].printed:
+                old = found[standing.letter]
+                found[standing.letter] = Letter(old.name, old.index, old.low, old.tensor, old.axis, True)
+    return tuple(found.values())
+
+
+def _identifier(letter: str) -> str:
+    kept = "".join(c if c.isalnum() else "_" for c in letter.replace("'", "_")).strip("_")
+    return f"{kept}{'_' * letter.count(chr(39))}" or "i"
+
+
+@dataclass(slots=True)
+class Translator:
+    """Trees into expressions, for one part of a legend and one reading."""
+
+    part: Part
+    reading: Reading
+    letters: tuple[Letter, ...]
+    totals: list[Total] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
+    _scope: dict[str, Expr] = field(default_factory=dict)
+    _plain: bool = False
+    _count: int = 0
+
+    def __post_init__(self) -> None:
+        self._scope.update({letter.name: letter.value for letter in self.letters})
+
+    @property
+    def layer(self) -> Layer:
+        return self.part.layer
+
+    # -------------------------------------------------------------------------------------- expressions
+
+    def expr(self, tree: Tree) -> Expr:
+        """The expression that a tree means."""
+        match tree:
+            case Num(value):
+                return Number(value)
+            case Group(body):
+                return self.expr(body)
+            case Name():
+                return self.name(tree)
+            case Plus(terms):
+                return add(*(self.expr(term) for term in terms))
+            case Minus(body):
+                return negative(self.expr(body))
+            case Times(factors):
+                return mul(*(self.expr(factor) for factor in factors))
+            case Over(top, bottom):
+                return self.quotient(self.expr(top), self.expr(bottom), tree)
+            case Raised(base, exponent):
+                return power(self.expr(base), self.expr(exponent))
+            case Root(body):
+                return power(self.expr(body), number(Fraction(1, 2)))
+            case Applied("star", _):
+                raise Unclear("the operator is read, but has no meaning here", tree.span, r"\star")
+            case Applied(function, args):
+                return self.applied(function, tuple(self.expr(a) for a in args), tree)
+            case Big():
+                return self.big(tree)
+            case Slope():
+                return self.slope(tree)
+            case Listed():
+                raise Unclear("a list stands where a number was expected", tree.span, latex(tree))
+            case _:
+                raise Unclear("this has no meaning here", tree.span, latex(tree))
+
+    @staticmethod
+    def quotient(top: Expr, bottom: Expr, tree: Tree) -> Expr:
+        if bottom == ZERO:
+            raise Unclear("a division by zero", tree.span, latex(tree))
+        return divide(top, bottom)
+
+    def applied(self, function: str, args: tuple[Expr, ...], tree: Tree) -> Expr:
+        wanted = 2 if function in ("max", "min") else 1
+        if len(args) != wanted:
+            raise Unclear(f"{function} takes {wanted} argument{'s' * (wanted > 1)}", tree.span, latex(tree))
+        return call(function, *args)
+
+    def name(self, name: Name) -> Expr:
+        if letter_of(name) in self._scope and not name.args and name.sup is None:
+            return self._scope[letter_of(name)]
+        found = resolve(name, self.part)
+        if isinstance(found, Kronecker):
+            return Delta(self.expr(found.left), self.expr(found.right))
+        if isinstance(found, Plain):
+            self.assumed += found.assumed
+            return self.raised(self.constant(found.value), found.power)
+        value = self.element(found)
+        if found.half:
+            exponent = self.expr(found.power) if found.power is not None else ONE
+            return power(value, mul(number(Fraction(1, 2)), exponent))
+        return self.raised(value, found.power)
+
+    def raised(self, value: Expr, exponent: Tree | None) -> Expr:
+        return value if exponent is None else power(value, self.expr(exponent))
+
+    def constant(self, tree: Tree) -> Expr:
+        """An expression of the layer's sizes and parameters, as the legend has it."""
+        if not isinstance(tree, Name):
+            return Translator(_layer_only(self.part), Reading(), ()).expr(tree)
+        return layer_constant(tree.base, self.layer)
+
+    # ----------------------------------------------------------------------------------------- elements
+
+    def element(self, found: Element) -> Expr:
+        """The read of an element, guarded as the reading says."""
+        meant = found.meant
+        indices = self.position(found)
+        if meant.gradient:
+            return self.guarded(meant.tensor, indices, Read(f"{gradient_name(meant.tensor)}{STORED}", indices))
+        if self._plain:
+            return Read(meant.tensor, indices)
+        return self.guarded(meant.tensor, indices, Read(f"{meant.tensor}{STORED}", indices))
+
+    def position(self, found: Element) -> tuple[Expr, ...]:
+        """The element's position on the tensor's axes."""
+        self.assumed += found.assumed
+        given: dict[str, Expr] = {}
+        for formal, index in found.given.items():
+            if any(formal in _names(slot) for slot in found.meant.slots):
+                given[formal] = self.index(index)
+        for letter in (*found.dropped, *silent_letters(found.meant, self.part)):
+            if letter not in self._scope:
+                raise Unclear(f"the index {letter} has no range here", (0, 0), letter)
+            given[letter] = self._scope[letter]
+        return tuple(self.slot(slot, given) for slot in found.meant.slots)
+
+    def index(self, tree: Tree) -> Expr:
+        if isinstance(tree, Name) and letter_of(tree) in self._scope:
+            return self._scope[letter_of(tree)]
+        return self.expr(tree)
+
+    def slot(self, tree: Tree, given: dict[str, Expr]) -> Expr:
+        """A position of the legend: formal indices by their values, the rest sizes and numbers."""
+        outer = self._scope
+        self._scope = given
+        try:
+            return self.expr_of_slot(tree)
+        finally:
+            self._scope = outer
+
+    def expr_of_slot(self, tree: Tree) -> Expr:
+        if isinstance(tree, Name) and tree.base not in self._scope:
+            if tree.base in self.part.constants:
+                return self.constant(self.part.constants[tree.base])
+            return layer_constant(tree.base, self.layer)
+        match tree:
+            case Name():
+                return self._scope[tree.base]
+            case Num(value):
+                return Number(value)
+            case Group(body):
+                return self.expr_of_slot(body)
+            case Minus(body):
+                return negative(self.expr_of_slot(body))
+            case Plus(terms):
+                return add(*(self.expr_of_slot(t) for t in terms))
+            case Times(factors):
+                return mul(*(self.expr_of_slot(f) for f in factors))
+            case Over(top, bottom):
+                return divide(self.expr_of_slot(top), self.expr_of_slot(bottom))
+            case _:
+                raise Unclear("a position of the legend is made of sums and products", tree.span, latex(tree))
+
+    def range_of(self, meant: Meant, formal: str) -> tuple[Expr, Expr, int]:
+        """The range of a letter that stands alone for a formal index: its low end, its extent and the axis."""
+        axis, sign = slot_of(meant, formal)
+        extent = self.layer.axes(meant.tensor)[axis]
+        slot = meant.slots[axis]
+        letters = {name: ZERO for name in (*meant.formals, *silent_letters(meant, self.part))}
+        offset = self.slot(slot, letters)
+        low = negative(offset) if sign > 0 else subtract(offset, subtract(extent, ONE))
+        return low, extent, axis
+
+    def inside(self, tensor: str, indices: tuple[Expr, ...]) -> Expr:
+        """The condition that a position lies in the box of a tensor."""
+        tests: list[Expr] = []
+        for extent, index in zip(self.layer.axes(tensor), indices, strict=True):
+            if isinstance(index, Index) and index.extent == extent:
+                continue
+            tests += [Compare(">=", index, ZERO), Compare("<", index, extent)]
+        return both(*tests)
+
+    def guarded(self, tensor: str, indices: tuple[Expr, ...], value: Expr) -> Expr:
+        return where(self.inside(tensor, indices), value, ZERO) if self.reading.zero_outside else value
+
+    # --------------------------------------------------------------------------------------------- sums
+
+    def big(self, tree: Big) -> Expr:
+        letter = letter_of(tree.variable)
+        if (tree.low is None) != (tree.high is None):
+            raise Unclear("a sum with one limit", tree.span, latex(tree.variable))
+        if tree.low is not None and tree.high is not None:
+            low, high = self.expr(tree.low), self.expr(tree.high)
+            extent = add(high, negative(low), ONE)
+        else:
+            low, extent = self.known_range(letter, tree)
+        self._count += 1
+        index = Index(_identifier(letter), extent, self._count)
+        before = self._scope.get(letter)
+        self._scope[letter] = add(low, index)
+        body = self.expr(tree.body)
+        if before is None:
+            del self._scope[letter]
+        else:
+            self._scope[letter] = before
+        return reduce(tree.operation, (index,), body)
+
+    def known_range(self, letter: str, tree: Big) -> tuple[Expr, Expr]:
+        for standing in standings(tree.body, self.part):
+            if standing.letter == letter:
+                low, extent, _ = self.range_of(standing.meant, standing.formal)
+                return low, extent
+        raise Unclear(f"the sum over {letter} has no limits, and the index stands alone nowhere", tree.span, letter)
+
+    # -------------------------------------------------------------------------------------- derivatives
+
+    def slope(self, tree: Slope) -> Expr:
+        by = resolve(tree.bottom, self.part)
+        if not isinstance(by, Element) or by.power is not None or by.half or by.meant.gradient:
+            raise Unclear(f"a derivative by `{latex(tree.bottom)}`", tree.bottom.span, latex(tree.bottom))
+        top, tensor = bare(tree.top), by.meant.tensor
+        indices = self.position(by)
+        if is_loss(top, self.part):
+            return self.guarded(tensor, indices, Read(f"{gradient_name(tensor)}{STORED}", indices))
+        value, guards = self.numerator(top)
+        guards.append((tensor, indices))
+        variable = Read(tensor, indices)
+        slope = self.total(value, variable) if self.reading.total else Partial(value, variable)
+        inside = both(*(self.inside(t, i) for t, i in guards))
+        if self.reading.zero_outside:
+            return where(inside, slope, ZERO)
+        # outside the boxes, the read refuses, which a derivative would not
+        for t, i in guards:
+            slope = where(self.inside(t, i), slope, Read(f"{t}{STORED}", i))
+        return slope
+
+    def numerator(self, top: Tree) -> tuple[Expr, list[tuple[str, tuple[Expr, ...]]]]:
+        if isinstance(top, Name):
+            found = resolve(top, self.part)
+            if isinstance(found, Element) and found.power is None and not found.half and not found.meant.gradient:
+                indices = self.position(found)
+                return Read(found.meant.tensor, indices), [(found.meant.tensor, indices)]
+        plain, self._plain = self._plain, True
+        try:
+            return self.expr(top), []
+        finally:
+            self._plain = plain
+
+    def total(self, value: Expr, variable: Read) -> Expr:
+        scope = free_indices(value)
+        for known in self.totals:
+            if known.value == value and known.variable == variable.tensor:
+                return Read(known.name, (*scope, *variable.indices))
+        name = f"slope of {value!r} by {variable.tensor}"
+        self.totals.append(Total(name, value, scope, variable.tensor))
+        return Read(name, (*scope, *variable.indices))
+
+    # --------------------------------------------------------------------------------------- conditions
+
+    def condition(self, chain: Chain) -> Expr:
+        """A chain of comparisons of indices and sizes as a condition."""
+        tests: list[Expr] = []
+        left = self.index(chain.first)
+        for operation, tree in chain.rest:
+            right = self.index(tree)
+            if operation not in ("=", "<", "<=", ">", ">=", "!="):
+                raise Unclear("a condition that does not compare", tree.span, operation)
+            tests.append(Compare("==" if operation == "=" else operation, left, right))
+            left = right
+        return both(*tests)
+
+
+def layer_constant(name: str, layer: Layer) -> Expr:
+    """A size or parameter of the layer."""
+    for parameter in layer.parameters:
+        if parameter.name == name:
+            return Parameter(name, parameter.integer)
+    if any(a.name == name for t in layer.inputs for a in t.axes) or any(s.name == name for s in layer.sizes):
+        return Size(name)
+    raise Unclear(f"the layer {layer.name} has no size or parameter {name}", (0, 0), name)
+
+
+def _names(tree: Tree) -> set[str]:
+    from symbackprop.documents.tree import walk
+
+    return {part.base for part in walk(tree) if isinstance(part, Name)}
+
+
+def _layer_only(part: Part) -> Part:
+    """The part with the layer's own names in place of the document's."""
+    from dataclasses import replace
+
+    from symbackprop.documents.legend import layer_names
+
+    return replace(part, symbols=(), constants={n: Name(n) for n in layer_names(part.layer)}, assumed={})

@@ -1,0 +1,234 @@
+"""Where a claim is tried: small sizes of its layer, and a point modulo a prime with all true gradients at each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+from symbackprop.calculus.derivation import Derivation
+from symbackprop.check.arithmetic import Arithmetic, Float64, Redraw, Value
+from symbackprop.check.cases import Case, entangled_sizes, fits, free_sizes, point_at
+from symbackprop.check.interpret import Interpreter, Key, evaluate_exact
+from symbackprop.check.modular import Modular
+from symbackprop.check.opinion import Draw, World
+from symbackprop.check.point import SeededPoint
+from symbackprop.documents.legend import Part
+from symbackprop.documents.meaning import STORED, Sides, Total
+from symbackprop.errors import InternalError, UserError
+from symbackprop.notation.binding import substitute
+from symbackprop.notation.layer import Definition, Layer
+from symbackprop.notation.nodes import ZERO, Expr, Parameter
+
+DRAWS, MOST_WORK, SCENES, SEEDS = 160, 2500, 5, 160
+SIZES_OF_ENTANGLED, SIZES_OF_OTHERS, INTEGERS = (1, 2, 3, 4, 5, 6), (1, 2, 3), (1, 2, 3)
+MOST_ELEMENTS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is particular about the points: sizes that are held, parameters that vary, ones that are zero, quotients that are whole."""
+
+    held: tuple[tuple[str, int], ...] = ()
+    varied: tuple[str, ...] = ()
+    zero: tuple[str, ...] = ()
+    whole: tuple[Expr, ...] = ()
+    odd: tuple[Expr, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two sides differ: the sizes, the values of the letters, both numbers, and the inputs that matter."""
+
+    case: Case
+    at: tuple[tuple[str, str], ...]
+    left: str
+    right: str
+    inputs: str = ""
+    outside: str = ""
+
+
+class Scene:
+    """A point of a layer at one case, with what formulas read beside the layer's own names."""
+
+    def __init__(self, layer: Layer, case: Case, arithmetic: Arithmetic, draw: Draw, seed: int) -> None:
+        self.case = case
+        # a derivation without steps: the world needs the layer alone
+        self.world = World(Derivation(layer, (), (), (), ()), case, arithmetic, draw, seed)
+        point = self.world.point
+        for name in (*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)):
+            point.given[f"{name}{STORED}"] = point.all_of(name)
+        self._seeded: dict[str, SeededPoint] = {}
+
+    def _given(self, sides: Sides) -> None:
+        for total in sides.totals:
+            if total.name not in self.world.point.given:
+                self.world.point.given[total.name] = _Totals(self, total)  # type: ignore[assignment]
+
+    def seeded(self, variable: str) -> SeededPoint:
+        """The point with a direction for every element of a tensor."""
+        if variable not in self._seeded:
+            self._seeded[variable] = SeededPoint(self.world.point, (variable,))
+        return self._seeded[variable]
+
+    def differences(self, sides: Sides) -> Iterator[tuple[Key, Value, Value]]:
+        """Both sides at every value of the letters (at most so many) at which the condition holds."""
+        self._given(sides)
+        indices = tuple(letter.index for letter in sides.letters)
+        interpreter = Interpreter(self.world.point, indices)
+        left, right = interpreter.real(sides.left), interpreter.real(sides.right)
+        test = interpreter.condition(sides.condition)
+        ranges = [range(int(self.exact(letter.index.extent))) for letter in sides.letters]
+        for values in _spread(ranges):
+            places = interpreter.places(values)
+            if test(places):
+                yield values, left(places), right(places)
+
+    def exact(self, expr: Expr) -> int:
+        value = evaluate_exact(expr, self.world.point)
+        if value != int(value):
+            raise UserError(f"{value} stands where a whole number is needed")
+        return int(value)
+
+    def letters(self, sides: Sides, values: Key) -> tuple[tuple[str, str], ...]:
+        """The letters with their values as the document counts."""
+        shown = ((x, v + evaluate_exact(x.low, self.world.point)) for x, v in zip(sides.letters, values, strict=True))
+        return tuple((letter.name, str(value)) for letter, value in shown)
+
+
+class _Totals:
+    """The elements of a total derivative, each found when it is read."""
+
+    def __init__(self, scene: Scene, total: Total) -> None:
+        self._point = scene.seeded(total.variable)
+        self._interpreter = Interpreter(self._point, total.scope)
+        self._value = self._interpreter.real(total.value)
+        self._total, self._zero = total, scene.world.arithmetic.number(0)
+        self._rows: dict[Key, Mapping[object, Value]] = {}
+
+    def get(self, key: Key) -> Value:
+        """The element at a position: first the indices of the numerator, then those of the variable."""
+        scope, at = key[: len(self._total.scope)], key[len(self._total.scope) :]
+        if scope not in self._rows:
+            self._rows[scope] = self._value(self._interpreter.places(scope))[1]
+        return self._rows[scope].get((self._total.variable, at), self._zero)
+
+
+def _spread(ranges: list[range]) -> Iterator[Key]:
+    """All points of a box, or evenly many of them where there are too many; the first and the last are among them."""
+    volume = 1
+    for r in ranges:
+        volume *= len(r)
+    if volume <= MOST_ELEMENTS:
+        yield from product(*ranges)
+        return
+    for flat in np.linspace(0, volume - 1, MOST_ELEMENTS).astype(int):
+        yield tuple(int(i) for i in np.unravel_index(flat, [len(r) for r in ranges]))
+
+
+# --------------------------------------------------------------------------------------------------- cases
+
+
+@lru_cache(maxsize=256)
+def cases(layer: Layer, setting: Setting) -> tuple[Case, ...]:
+    """Small cases in order of size: the least one, and ones whose sizes all differ."""
+    layer = layer_at(layer, setting)
+    held = dict(setting.held)
+    names = free_sizes(layer)
+    entangled = entangled_sizes(layer)
+    rng = np.random.default_rng(6)
+    found: dict[Case, None] = {}
+    for attempt in range(DRAWS):
+        sizes = []
+        for name in names:
+            choice = SIZES_OF_ENTANGLED if name in entangled and len(entangled) < len(names) or len(names) > 5 else SIZES_OF_OTHERS
+            drawn = int(rng.choice(choice))
+            sizes.append((name, held.get(name, 1 if attempt == 0 else drawn)))
+        integers = []
+        for p in layer.parameters:
+            if p.integer:
+                value = int(rng.choice(INTEGERS)) if p.name in setting.varied else int(p.default)
+                integers.append((p.name, held.get(p.name, value)))
+        case = Case(tuple(sizes), tuple(integers))
+        if case not in found and _suits(layer, case, setting):
+            found[case] = None
+    return _telling(tuple(found))
+
+
+def _suits(layer: Layer, case: Case, setting: Setting) -> bool:
+    point = point_at(layer, case) if fits(layer, case, MOST_WORK) else None
+    if point is None:
+        return False
+    if any(evaluate_exact(size, point) % 2 == 0 for size in setting.odd):
+        return False
+    return all(evaluate_exact(quotient, point).denominator == 1 for quotient in setting.whole)
+
+
+def _telling(found: tuple[Case, ...]) -> tuple[Case, ...]:
+    """A few of the cases: the least, then those with the most different sizes, then the least again."""
+
+    def total(case: Case) -> int:
+        return sum(n for _, n in (*case.sizes, *case.parameters))
+
+    def distinct(case: Case) -> int:
+        values = [n for _, n in (*case.sizes, *case.parameters) if n > 1]
+        return 2 * len(set(values)) + len(values)
+
+    by_size = sorted(found, key=total)
+    by_worth = sorted(found, key=lambda c: (-distinct(c), total(c)))
+    mild = [c for c in by_size if all(n > 1 for _, n in c.sizes)]
+    chosen = dict.fromkeys([*by_size[:1], *mild[:1], *by_worth[: SCENES - 2]])
+    return tuple(sorted(chosen, key=total))
+
+
+def layer_at(layer: Layer, setting: Setting) -> Layer:
+    """The layer with the parameters that are zero put in."""
+    if not setting.zero:
+        return layer
+    gone = {Parameter(p.name, p.integer): ZERO for p in layer.parameters if p.name in setting.zero}
+    definitions = tuple(Definition(d.name, d.indices, substitute(d.body, gone)) for d in layer.definitions)
+    return replace(layer, definitions=definitions)
+
+
+@lru_cache(maxsize=512)
+def scene(layer: Layer, setting: Setting, case: Case, seed: int = 0) -> Scene | None:
+    """A point modulo the prime at which all of the layer has a value; None if there is none."""
+    layer = layer_at(layer, setting)
+    poles = 0
+    for attempt in range(SEEDS):
+        number = seed * 1000 + attempt
+        arithmetic = Modular(number)
+
+        def draw(tensor: str, key: Key, number: int = number, arithmetic: Modular = arithmetic) -> Value:
+            return 0 if tensor in setting.absent else arithmetic.random(number, tensor, key)
+
+        try:
+            return Scene(layer, case, arithmetic, draw, number)
+        except Redraw as redraw:
+            poles += "division" in str(redraw)
+            if poles > 3:
+                return None
+    return None
+
+
+def float_scene(layer: Layer, setting: Setting, case: Case, seed: int) -> Scene:
+    """A point of small whole numbers in float64."""
+    layer = layer_at(layer, setting)
+    rng = np.random.default_rng([seed, 61])
+
+    def draw(tensor: str, key: Key) -> Value:
+        return 0.0 if tensor in setting.absent else float(rng.choice((-3, -2, -1, 1, 2, 3, 4, 5)))
+
+    return Scene(layer, case, Float64(), draw, seed)
+
+
+def setting_of(part: Part, varied: tuple[str, ...], odd: tuple[Expr, ...]) -> Setting:
+    """The setting that a part of a legend states."""
+    return Setting(held=tuple(part.fixed.items()), varied=varied, odd=odd, absent=part.absent)
+
+
+__all__ = ["Difference", "InternalError", "Scene", "Setting", "cases", "float_scene", "layer_at", "scene", "setting_of"]
