@@ -17,6 +17,7 @@ from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Arg, Expr, FloorDiv, Index, Mod, Partial, Read, Reduce, Size, parts, walk
 
 TRIES = 4000
+SHORTENED = 400  # draws after which all axes are short
 CANDIDATES = 6  # cases from which an uneven one is chosen
 ENTANGLED = (1, 2, 3, 4, 5, 6)  # for sizes that stand in index arithmetic, in an uneven case
 PROFILES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {  # name -> (sizes, integer parameters) to draw from
@@ -84,6 +85,8 @@ def _drawn(
     if profile == "uneven":
         entangled = entangled_sizes(layer)
         values = [int(rng.choice(ENTANGLED)) if n in entangled else v for n, v in zip(names, values, strict=True)]
+    # the longer nothing fits (the work may be too much), the more axes are short
+    values = [v if rng.random() > attempt / SHORTENED else int(rng.choice((1, 1, 2))) for v in values]
     given = [p for p in layer.parameters if p.integer]
     chosen = [int(p.default) if rng.random() < 0.3 else int(rng.choice(integers)) for p in given]
     signed = [v if p.default >= 0 or rng.random() < 0.5 else -v for p, v in zip(given, chosen, strict=True)]

@@ -202,7 +202,7 @@ class SeededPoint(Point):
     total derivative with respect to the element, all that comes before it held fixed.
     """
 
-    def __init__(self, point: Point, wrt: tuple[str, ...]) -> None:
+    def __init__(self, point: Point, wrt: tuple[str, ...], dual: type[DualNumbers] = DualNumbers) -> None:
         self._wrt, self._one = frozenset(wrt), point.arithmetic.number(1)
         lifted = {
             name: elements
@@ -210,7 +210,7 @@ class SeededPoint(Point):
             else {key: self.adjusted(name, key, (value, NONE)) for key, value in elements.items()}
             for name, elements in point.elements.items()
         }
-        super().__init__(point.layer, DualNumbers(point.arithmetic), point.sizes, point.parameters, lifted)
+        super().__init__(point.layer, dual(point.arithmetic), point.sizes, point.parameters, lifted)
 
     def adjusted(self, tensor: str, key: Key, value: Dual) -> Dual:
         return (value[0], {**value[1], (tensor, key): self._one}) if tensor in self._wrt else value

@@ -43,7 +43,7 @@ class Seen:
         tolerance: float,
         where: str,
         floor: float = 0.0,
-        allowed: float = 0.0,
+        allowed: float | Array = 0.0,
     ) -> None:
         """Each element differs by less than `tolerance` times the largest number (or `floor`), plus `allowed`."""
         if got is None or np.shape(got) != np.shape(expected):
