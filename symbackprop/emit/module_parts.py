@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.emit.call_checks import call_checks, default_text, parameter_check
+from symbackprop.emit.code_lines import broken
 from symbackprop.emit.header import backward_docstring, forward_docstring, module_docstring
 from symbackprop.emit.spelling import identifier, integer
 from symbackprop.errors import InternalError
@@ -97,12 +98,12 @@ def module_parts(
     saved tensor at the end of the forward body, where it is not its own name.
     """
     layer = program.layer
-    forward_text, backward_text = "\n".join(forward_body), "\n".join(backward_body)
+    forward_text, backward_text = "\n".join(broken(forward_body)), "\n".join(broken(backward_body))
     checks = _backward_checks(layer, backward_text)
     saved = _saved_names(program, checks + "\n" + backward_text)
     outputs = tuple(identifier(name) for name in layer.outputs)
     values = [results.get(name, identifier(name)) for name in layer.outputs]
-    forward_checks = "\n".join(call_checks(layer, program.conditions))
+    forward_checks = "\n".join(broken(call_checks(layer, program.conditions)))
     code = "\n".join((forward_checks, checks, *(parameter_check(p) for p in layer.parameters)))
     return ModuleParts(
         docstring=module_docstring(program, backend),

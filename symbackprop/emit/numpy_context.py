@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as with_fields
 
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.calculus.integer import Facts, equal, never_negative, normal, simplified
@@ -65,8 +67,9 @@ class Context:
 
     def quotient(self, extent: Expr, divisor: Expr) -> Expr | None:
         """`extent / divisor` where that is proved to be whole."""
-        found = simplified(floor_divide(self.expanded(extent), divisor), self.facts)
-        return found if equal(mul(found, divisor), self.expanded(extent), self.facts) else None
+        whole = _in_extents(self.expanded(extent), {k: v for k, v in self.facts.equal.items() if k != divisor})
+        found = simplified(floor_divide(whole, divisor), self.facts)
+        return found if equal(mul(found, divisor), whole, self.facts) else None
 
     def expanded(self, expr: Expr) -> Expr:
         """The expression with sizes that have a formula replaced by it; `D = C//groups` where C is groups*D stays."""
@@ -78,6 +81,10 @@ class Context:
                 break
             expr = changed
         return expr
+
+    def for_statement(self) -> Context:
+        """The same context with names of its own for what a statement needs in passing."""
+        return with_fields(self, names=self.names.fork())
 
     def extents(self, tensor: str) -> tuple[Expr, ...]:
         """The axes of a tensor."""
@@ -92,7 +99,7 @@ class Context:
         return None if found is None else found.outside
 
 
-def _in_extents(expr: Expr, formulas: dict[Expr, Expr]) -> Expr:
+def _in_extents(expr: Expr, formulas: Mapping[Expr, Expr]) -> Expr:
     if isinstance(expr, Index):
         return Index(expr.name, _in_extents(expr.extent, formulas), expr.copy)
     if expr in formulas:

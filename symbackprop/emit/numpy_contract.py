@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from symbackprop.emit.numpy_context import Context
 from symbackprop.emit.numpy_expression import value
-from symbackprop.emit.numpy_values import Indices, Value, tuple_text
+from symbackprop.emit.numpy_values import Indices, Value, reshaped, tuple_text
 from symbackprop.emit.numpy_writer import Writer, transposed
 from symbackprop.emit.spelling import ATOM, PRODUCT
 from symbackprop.notation.binding import free_indices
@@ -142,12 +142,22 @@ def _run(free: Indices, wanted: Indices, last: int) -> Indices:
 
 def product_text(p: Product, w: Writer) -> Value:
     """The text of the product, its axes in the order batch, rows, columns and not merged."""
-    left = _matrix(p.left, p.batch, p.rows, p.contracted, w)
-    right = _matrix(p.right, p.batch, p.contracted, p.columns, w)
+    left = matrix(p.left, p.batch, p.rows, p.contracted, w)
+    right = matrix(p.right, p.batch, p.contracted, p.columns, w)
+    return multiplied(p, left, right, w)
+
+
+def multiplied(p: Product, left: Value, right: Value, w: Writer) -> Value:
+    """`left @ right` for the two matrices of a product, its axes not merged."""
     text, order = f"{left.at(PRODUCT)} @ {right.at(ATOM)}", (*p.batch, *p.rows, *p.columns)
     if len(p.rows) == len(p.columns) == 1:
         return Value(text, PRODUCT, order)
-    return Value(f"({text}).reshape({', '.join(dims(order, w))})", ATOM, order)
+    return reshaped(Value(text, PRODUCT, order), dims(order, w))
+
+
+def tensor_of(factor: Expr) -> str:
+    """The first tensor that a factor reads."""
+    return next(e.tensor for e in walk(factor) if isinstance(e, Read))
 
 
 def dims(order: Iterable[Index], w: Writer) -> list[str]:
@@ -155,23 +165,30 @@ def dims(order: Iterable[Index], w: Writer) -> list[str]:
     return [w.extent(i) for i in order]
 
 
-def _matrix(factor: Expr, batch: Indices, rows: Indices, columns: Indices, w: Writer) -> Value:
+def matrix(factor: Expr, batch: Indices, rows: Indices, columns: Indices, w: Writer) -> Value:
     """A factor as a stack of matrices; copied, if it must be, in the order in which its memory runs."""
-    swap = fastest(factor, w) in rows
-    blocks = (columns, rows) if swap else (rows, columns)
-    own = frozenset(free_indices(factor))
-    stack = tuple(i for i in batch if i in own)
-    found = value(factor, w.scoped((*stack, *blocks[0], *blocks[1])))
-    lead = _stack_dims(batch, own, w)
+    order, blocks, swap = layout(factor, batch, rows, columns, w)
+    found = value(factor, w.scoped(order))
+    lead = _stack_dims(batch, frozenset(free_indices(factor)), w)
     if len(blocks[0]) > 1 or len(blocks[1]) > 1 or "1" in lead:
-        shape = [*lead, *(_merged_extent(b, w) for b in blocks)]
-        found = Value(f"{found.at(ATOM)}.reshape({', '.join(shape)})", ATOM, found.axes)
+        found = reshaped(found, [*lead, *(_merged_extent(b, w) for b in blocks)])
     if swap:
         suffix = ".swapaxes(-1, -2)" if lead else ".T"
         found = Value(f"{found.at(ATOM)}{suffix}", ATOM, found.axes)
         if found.text.endswith(".T.T"):
             found = Value(found.text[:-4], ATOM, found.axes)
     return found
+
+
+def layout(
+    factor: Expr, batch: Indices, rows: Indices, columns: Indices, w: Writer
+) -> tuple[Indices, tuple[Indices, Indices], bool]:
+    """The order of a factor's axes that suits its memory, its two blocks, and whether that is the transpose."""
+    swap = fastest(factor, w) in rows
+    blocks = (columns, rows) if swap else (rows, columns)
+    own = frozenset(free_indices(factor))
+    stack = tuple(i for i in batch if i in own)
+    return (*stack, *blocks[0], *blocks[1]), blocks, swap
 
 
 def _stack_dims(batch: Indices, own: frozenset[Index], w: Writer) -> list[str]:

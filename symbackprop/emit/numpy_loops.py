@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symbackprop.emit.numpy_values import Indices, Value, aligned
 from symbackprop.emit.numpy_writer import Writer
-from symbackprop.emit.spelling import ATOM, PRODUCT
+from symbackprop.emit.spelling import ATOM, SIGN
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.nodes import Expr, Index, Read, Where, parts, walk
 from symbackprop.program.affine import affine
@@ -32,7 +32,7 @@ def block_loops(panel: Expr, outer: Index | None, inner: Index | None, w: Writer
     cut: list[str] = []
     for index in (i for i in (outer, inner) if i is not None):
         later = (inner,) if index == outer else ()
-        rest = [w.context.integer(i.extent, PRODUCT) for i in axes if i not in (outer, inner) or i in later]
+        rest = [w.context.integer(i.extent, SIGN) for i in axes if i not in (outer, inner) or i in later]
         size = "*".join((*cut, *rest, "dtype.itemsize"))
         name = w.blocks[index]
         loops.append(f"{'    ' * len(loops)}for {name} in _blocks({w.context.integer(index.extent)}, {size}):")
@@ -99,3 +99,15 @@ def reduced(kind: str, found: Value, free: Indices, bound: Indices, w: Writer) -
         inner = f"{axes_text}, dtype=np.float64" if axes_text else "dtype=np.float64"
         return Value(f"{found.at(ATOM)}.{kind}({inner}).astype(dtype)", ATOM, left)
     return Value(f"{found.at(ATOM)}.{kind}({axes_text})", ATOM, left)
+
+
+def natural_scope(whole: Statement) -> Indices:
+    """The indices of a reduction in the order in which its largest read has them, if that keeps the target's order."""
+    scope = (*whole.indices, *whole.bound)
+    reads = [e for e in walk(whole.body) if isinstance(e, Read)]
+    for read in sorted(reads, key=lambda r: -len(free_indices(r))):
+        order = tuple(i for i in free_indices(read) if i in scope)
+        order = (*order, *(i for i in scope if i not in order))
+        if tuple(i for i in order if i in whole.indices) == whole.indices:
+            return order
+    return scope

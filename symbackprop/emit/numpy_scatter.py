@@ -1,11 +1,21 @@
-"""Scatters: slices of the target, one for each tap, where positions walk with constant steps; else by computed places."""
+"""Scatters: a slice of the target for each tap where positions walk with constant steps, else computed places."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from symbackprop.emit.numpy_context import Context, variable
-from symbackprop.emit.numpy_contract import Product, factors, product, product_text, settled
+from symbackprop.emit.numpy_contract import (
+    Product,
+    factors,
+    matrix,
+    multiplied,
+    product,
+    product_text,
+    settled,
+    tensor_of,
+)
 from symbackprop.emit.numpy_expression import value
 from symbackprop.emit.numpy_loops import block_loops, prepare_body, reduced, tap_loops
 from symbackprop.emit.numpy_split import split
@@ -21,13 +31,17 @@ from symbackprop.notation.nodes import (
     Read,
     add,
     mul,
-    negative,
-    subtract,
     walk,
 )
 from symbackprop.program.affine import Affine, affine, bounds
 from symbackprop.program.affine import normal as polynomial_form
 from symbackprop.program.statements import Statement
+
+
+def _incoming(whole: Statement) -> set[Index]:
+    """The indices of the gradients that come in: these are whole axes, the others are taps."""
+    reads = [e for e in walk(whole.body) if isinstance(e, Read) and e.tensor.startswith("grad_")]
+    return {i for read in reads for i in free_indices(read)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,7 @@ def scatter_lines(s: Statement, context: Context, first: bool) -> list[str]:
 
 def _axes(whole: Statement, w: Writer) -> list[Axis] | None:
     """The axes of the target, or None where some position is not a walk that slices can follow."""
-    incoming = {i for e in walk(whole.body) if isinstance(e, Read) and e.tensor.startswith("grad_") for i in free_indices(e)}
+    incoming = _incoming(whole)
     axes = []
     for position, index in zip(whole.positions, whole.indices, strict=True):
         for extent, place in w.digits(position, index.extent):
@@ -82,7 +96,7 @@ def _axis(extent: Expr, place: Expr, walk_: Affine, incoming: set[Index], w: Wri
     moving = [(i, c) for i, c in walk_.terms if isinstance(i, Index)]
     base = next((t for t in moving if t[0] in incoming), moving[0] if moving else None)
     box = bounds(place, w.context.negative)
-    before, after = w.margin(negative(box.low)), w.margin(add(box.high, ONE, negative(extent)))
+    before, after = w.margins(box, extent)
     start = polynomial_form(add(walk_.constant, before))
     shifts = tuple(t for t in moving if t != base)
     return Axis(extent, base[0] if base else None, base[1] if base else ONE, start, shifts, before, after)
@@ -110,14 +124,27 @@ def _by_slices(whole: Statement, axes: list[Axis], target: str, w: Writer) -> li
 
 
 def _product_slices(
-    axes: list[Axis], order: Indices, looped: Indices, p: Product, scale: tuple[Expr, ...], padded: bool, target: str, w: Writer
+    axes: list[Axis],
+    order: Indices,
+    looped: Indices,
+    p: Product,
+    scale: tuple[Expr, ...],
+    padded: bool,
+    target: str,
+    w: Writer,
 ) -> list[str]:
     """The values by a matrix product, block by block of the batch, then a slice for each tap."""
     outer = next((a.base for a in axes if a.base is not None and not a.shifts), None)
     inner = next((a.base for a in axes if a.base is not None and a.shifts), None)
     w.blocks = {i: w.context.names.new(i.name) for i in (outer, inner) if i is not None}
     inside = Writer(w.context, order, [], {}, w.blocks, w.views, w.copies, padded)
-    text = settled(product_text(p, inside), order).text
+    factors_ = []
+    for factor, rows, columns in ((p.left, p.rows, p.contracted), (p.right, p.contracted, p.columns)):
+        cut = set(w.blocks) & set(free_indices(factor))
+        where = inside if cut else Writer(w.context, order, w.lines, {}, {}, w.views, w.copies, padded)
+        v = matrix(factor, p.batch, rows, columns, where)
+        factors_.append(Value(where.bind(f"{tensor_of(factor)}_matrix", v.text), ATOM, v.axes))
+    text = settled(multiplied(p, factors_[0], factors_[1], inside), order).text
     panel = w.context.names.new("panel")
     values = Writer(w.context, order, [], {}, w.blocks)
     lines = [*inside.lines, f"{panel} = {text}"]
@@ -150,7 +177,13 @@ def _element(order: Indices) -> tuple[Expr, ...]:
 
 
 def _added(
-    axes: list[Axis], heads: list[str], names: dict[Index, str], text: str, w: Writer, target: str, blocks: dict[Index, str]
+    axes: list[Axis],
+    heads: list[str],
+    names: dict[Index, str],
+    text: str,
+    w: Writer,
+    target: str,
+    blocks: Mapping[Index, str],
 ) -> list[str]:
     before, add_up, after = _sums(axes, heads, names, text, w, target, blocks)
     return [*before[:1], *add_up[:0], *before[1:], *_with_inner(heads, w, add_up), *after]
@@ -162,7 +195,13 @@ def _with_inner(heads: list[str], w: Writer, add_up: list[str]) -> list[str]:
 
 
 def _sums(
-    axes: list[Axis], heads: list[str], names: dict[Index, str], text: str, w: Writer, target: str, blocks: dict[Index, str]
+    axes: list[Axis],
+    heads: list[str],
+    names: dict[Index, str],
+    text: str,
+    w: Writer,
+    target: str,
+    blocks: Mapping[Index, str],
 ) -> tuple[list[str], list[str], list[str]]:
     """What stands before the taps, the taps, and what stands after: with a margin, a wider array is filled and cut."""
     indent = "    " * len(heads)
@@ -197,12 +236,10 @@ def _place(axis: Axis, names: dict[Index, str], w: Writer, inside: bool) -> str:
     if axis.base is None:
         return " + ".join([*(p for p in [start] if p != "0" or not shift), *shift])
     block = w.blocks.get(axis.base)
-    if block is not None and not axis.shifts:
-        plain = axis.step == ONE and axis.start == ZERO
-        if plain:
-            return ":" if inside else block
-    whole = not axis.shifts and axis.step == ONE and axis.start == ZERO and w.context.equal(axis.base.extent, axis.extent)
-    if whole and block is None:
+    if block is not None and not axis.shifts and axis.step == ONE and axis.start == ZERO:
+        return ":" if inside else block
+    plain = not axis.shifts and axis.step == ONE and axis.start == ZERO
+    if plain and block is None and w.context.equal(axis.base.extent, axis.extent):
         return ":"
     step = w.context.integer(axis.step)
     if block is not None:
@@ -219,10 +256,9 @@ def _times(coefficient: str, name: str) -> str:
 
 def _by_places(whole: Statement, w: Writer) -> list[str]:
     """Add at computed places; indices that only shift a place are looped over."""
-    incoming = {i for e in walk(whole.body) if isinstance(e, Read) and e.tensor.startswith("grad_") for i in free_indices(e)}
-    looped = tuple(
-        dict.fromkeys(i for p in whole.positions if len(free_indices(p)) > 1 for i in free_indices(p) if i not in incoming)
-    )
+    incoming = _incoming(whole)
+    shifting = [i for p in whole.positions if len(free_indices(p)) > 1 for i in free_indices(p)]
+    looped = tuple(dict.fromkeys(i for i in shifting if i not in incoming))
     used = {i for p in whole.positions for i in free_indices(p)}
     kept = tuple(i for i in whole.bound if i in used and i not in looped)
     contracted = tuple(i for i in whole.bound if i not in used)
@@ -240,18 +276,10 @@ def _by_places(whole: Statement, w: Writer) -> list[str]:
 def _contracted(body: Expr, kept: Indices, contracted: Indices, w: Writer) -> Value:
     found = factors(body, w.context, w.scope)
     if found is not None and contracted:
-        fixed = [a for a in found.arrays if free_indices(a)]
-        p = product([_without_fixed(a) for a in fixed], kept, contracted)
+        p = product(found.arrays, kept, contracted)
         if p is not None:
             w.guarded = found.padded
             v = settled(product_text(p, w), kept)
             return Value(v.text, ATOM if v.text.endswith(")") else SUM, kept)
     part = value(body, w)
     return reduced("sum", part, kept, contracted, w) if contracted else part
-
-
-def _without_fixed(expr: Expr) -> Expr:
-    return expr
-
-
-__all__ = ["scatter_lines", "subtract"]

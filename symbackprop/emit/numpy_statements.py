@@ -10,19 +10,32 @@ from symbackprop.emit.numpy_contract import (
     Product,
     einsum,
     factors,
+    layout,
+    matrix,
     merged_shape,
+    multiplied,
     product,
     product_text,
     settled,
+    tensor_of,
     windowed,
 )
 from symbackprop.emit.numpy_expression import risky, value
-from symbackprop.emit.numpy_loops import block_loops, panel_loops, prepare, prepare_body, reduced, tap_loops, taps
+from symbackprop.emit.numpy_loops import (
+    block_loops,
+    natural_scope,
+    panel_loops,
+    prepare,
+    prepare_body,
+    reduced,
+    tap_loops,
+    taps,
+)
 from symbackprop.emit.numpy_scatter import scatter_lines
 from symbackprop.emit.numpy_split import split
-from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern
+from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern, reshaped
 from symbackprop.emit.numpy_writer import Writer
-from symbackprop.emit.spelling import ATOM, PRODUCT, bracket
+from symbackprop.emit.spelling import ATOM, PRODUCT
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.nodes import MINUS_ONE, Add, Expr, Index, Mul, Pow, Read, mul, walk
 from symbackprop.program.statements import Statement
@@ -34,6 +47,7 @@ _UPDATE = {"sum": "{t} += {v}", "prod": "{t} *= {v}", "max": "np.maximum({t}, {v
 
 def statement_lines(statement: Statement, context: Context, first: bool = True) -> list[str]:
     """The lines that compute a statement, its equation as a comment above; `first` of those with its target."""
+    context = context.for_statement()
     lines = comment(statement.comment) if statement.comment else []
     return lines + _within_errstate(statement, _KINDS[statement.kind](statement, context, first))
 
@@ -63,7 +77,7 @@ def complete(found: Value, s: Statement, axes: Indices, w: Writer) -> str:
         found = Value(f"{found.at(ATOM)}.copy()", ATOM, axes)
     if axes == s.indices:
         return found.text
-    return f"{found.at(ATOM)}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})"
+    return reshaped(found, [w.context.integer(i.extent) for i in s.indices]).text
 
 
 def _reduction(s: Statement, context: Context, first: bool) -> list[str]:
@@ -143,34 +157,42 @@ def shaped(v: Value, s: Statement, axes: Indices, w: Writer) -> str:
     """The text with split axes merged to the target's."""
     if axes == s.indices:
         return v.text
-    text = v.text
-    tail = f".reshape({', '.join(w.extent(i) for i in axes)})"
-    text = text[: -len(tail)] if text.endswith(tail) else bracket(v.text, v.binds, ATOM)
-    return f"{text}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})"
+    return reshaped(v, [w.context.integer(i.extent) for i in s.indices]).text
 
 
 def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[str]:
     """A product with a window view, in blocks of at most `_PANEL_BYTES` of the matrix that is copied from it."""
-    panel = p.right if windowed(p.right, w) else p.left
-    prepare(panel, w)
+    on_right = windowed(p.right, w)
+    panel = p.right if on_right else p.left
+    sides = ((p.left, p.rows, p.contracted), (p.right, p.contracted, p.columns))
+    order, _, _ = layout(panel, p.batch, *sides[on_right][1:], w)
+    prepare(panel, w.scoped(order))
     outer, inner = panel_loops(panel, w.scope, w)
     target, names = variable(s.target), w.context.names
-    bound = [i for i in (outer, inner) if i is not None and i in whole.bound]
-    shape = w.shape(whole.indices)
-    lines = [f"{target} = np.{'zeros' if bound else 'empty'}({shape}, dtype)"]
-    w.blocks = {i: names.new(i.name) for i in (outer, inner) if i is not None}
-    inside = Writer(w.context, w.scope, [], w.fixed, w.blocks, w.views, w.copies, w.guarded)
-    text = settled(product_text(p, inside), whole.indices).text
-    places = [w.blocks.get(i, ":") for i in whole.indices]
-    place = pattern(places)
-    update = f"{target}{place} {'+' if bound else ''}= {text}"
-    loops = block_loops(panel, outer, inner, w)
+    blocks = {i: names.new(i.name) for i in (outer, inner) if i is not None}
+    bound = any(i in whole.bound for i in blocks)
+    inside = Writer(w.context, w.scope, [], {}, blocks, w.views, w.copies, w.guarded)
+    found = []
+    for at, (factor, rows, columns) in enumerate(sides):
+        cut = bool(set(blocks) & set(free_indices(factor)))
+        v = matrix(factor, p.batch, rows, columns, inside if cut else w)
+        wish = "panel" if at == on_right else f"{tensor_of(factor)}_matrix"
+        found.append(Value((inside if cut else w).bind(wish, v.text), ATOM, v.axes))
+    text = settled(multiplied(p, found[0], found[1], inside), whole.indices).text
+    place = pattern([blocks.get(i, ":") for i in whole.indices])
+    loops = block_loops(panel, outer, inner, inside)
     indent = "    " * len(loops)
-    lines += [*loops, *(f"{indent}{line}" for line in (*inside.lines, update))]
-    w.blocks = {}
-    if whole.indices != s.indices:
-        lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
-    return [*w.lines, *lines]
+    lines = [f"{target} = np.{'zeros' if bound else 'empty'}({w.shape(whole.indices)}, dtype)"]
+    lines += [*loops, *(f"{indent}{line}" for line in (*inside.lines, f"{target}{place} {'+' if bound else ''}= {text}"))]
+    return [*w.lines, *lines, *_merge_axes(s, whole, w)]
+
+
+def _merge_axes(s: Statement, whole: Statement, w: Writer) -> list[str]:
+    """The line that gives a target back the axes that were split."""
+    if whole.indices == s.indices:
+        return []
+    target = variable(s.target)
+    return [f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})"]
 
 
 # --- reductions over windows, tap by tap -----------------------------------------------------------------------
@@ -196,9 +218,7 @@ def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
     if s.kind == "mean":
         count = "*".join(w.context.integer(i.extent, PRODUCT) for i in whole.bound)
         lines.append(f"{target} /= {count}")
-    if whole.indices != s.indices:
-        lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
-    return lines
+    return [*lines, *_merge_axes(s, whole, w)]
 
 
 # --- reductions of whole arrays --------------------------------------------------------------------------------
@@ -206,6 +226,7 @@ def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
 
 def _whole_reduction(s: Statement, whole: Statement, w: Writer) -> list[str]:
     target = variable(s.target)
+    w = w.scoped(natural_scope(whole))
     outer = _cut(whole)
     if outer is not None:
         prepare_body(whole.body, w)
@@ -226,9 +247,7 @@ def _whole_reduction(s: Statement, whole: Statement, w: Writer) -> list[str]:
         *(f"    {line}" for line in (*inside.lines, f"{target}{place} = {text}")),
     ]
     w.blocks = {}
-    if whole.indices != s.indices:
-        lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
-    return [*w.lines, *lines]
+    return [*w.lines, *lines, *_merge_axes(s, whole, w)]
 
 
 def _cut(whole: Statement) -> Index | None:

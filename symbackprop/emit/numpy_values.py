@@ -71,6 +71,26 @@ def pattern(places: list[str]) -> str:
     return f"[{', '.join(places)}]" if places else ""
 
 
+def reshaped(value: Value, dims: Iterable[str]) -> Value:
+    """The value in another shape; a reshape right before it has no effect and is left out."""
+    text = value.at(ATOM)
+    if text.endswith(")"):
+        start = _opening(text)
+        if text[:start].endswith(".reshape"):
+            text = text[: start - len(".reshape")]
+    return with_fields(value, text=f"{text}.reshape({', '.join(dims)})", binds=ATOM)
+
+
+def _opening(text: str) -> int:
+    """Where the bracket opens that the last character closes."""
+    depth = 0
+    for at in range(len(text) - 1, -1, -1):
+        depth += (text[at] in ")]") - (text[at] in "([")
+        if depth == 0:
+            return at
+    return 0
+
+
 def tuple_text(items: Iterable[str]) -> str:
     """A Python tuple of the items."""
     items = list(items)

@@ -19,7 +19,6 @@ from symbackprop.notation.nodes import (
     ONE,
     ZERO,
     Add,
-    Call,
     Clip,
     Expr,
     FloorDiv,
@@ -27,13 +26,15 @@ from symbackprop.notation.nodes import (
     Mod,
     Mul,
     Number,
+    Parameter,
     Read,
+    Size,
     add,
     mul,
     negative,
     subtract,
 )
-from symbackprop.program.affine import Affine, affine, bounds
+from symbackprop.program.affine import Affine, Bounds, affine, bounds
 from symbackprop.program.affine import normal as polynomial_form
 
 
@@ -137,7 +138,7 @@ class Writer:
         simple = steps and len(set(used)) == len(used)
         if simple:
             return self._sliced(base, access, walks, copy != "")
-        return self._windows(read, outside, base, walks)
+        return self._windows(read, outside, base, access.extents, walks)
 
     def _padded(self, read: Read, access: Access, walks: list[Affine], outside: Expr) -> tuple[str, list[Affine]]:
         """A copy with `outside` around the tensor, only as wide as the walks need, and the walks inside of it."""
@@ -146,7 +147,7 @@ class Writer:
         margins, moved, needed = [], [], False
         for index, extent, walk in zip(access.indices, access.extents, walks, strict=True):
             box = bounds(index, self.context.negative)
-            before, after = self.margin(negative(box.low)), self.margin(add(box.high, ONE, negative(extent)))
+            before, after = self.margins(box, extent)
             needed = needed or before != ZERO or after != ZERO
             margins.append((before, after))
             moved.append(Affine(polynomial_form(add(walk.constant, before)), walk.terms))
@@ -158,13 +159,19 @@ class Writer:
         self.copies[read, outside] = name, moved
         return name, moved
 
-    def margin(self, width: Expr) -> Expr:
-        """`max(0, width)`, without the maximum where the sign is known."""
+    def margins(self, box: Bounds, extent: Expr) -> tuple[Expr, Expr]:
+        """How far places within the bounds leave an axis before its start and after its end."""
+        before = self._margin(negative(box.low), f"before_{axis_name(extent)}")
+        after = add(box.high, ONE, negative(extent))
+        return before, self._margin(after, f"after_{axis_name(extent)}")
+
+    def _margin(self, width: Expr, name: str) -> Expr:
+        """`max(0, width)`; a local variable where the sign of the width is not known."""
         if self.context.never_negative(width):
             return self.context.named(polynomial_form(width)) if width != ZERO else ZERO
         if self.context.never_negative(negative(width)):
             return ZERO
-        return Call("max", (ZERO, self.context.named(polynomial_form(width))))
+        return Size(self.bind(name, f"max(0, {self.context.integer(self.context.named(width))})"))
 
     def _sliced(self, base: str, access: Access, walks: list[Affine], padded: bool) -> Value:
         """Each axis at one index: a slice from the first to the last place, with the walk's step."""
@@ -199,15 +206,18 @@ class Writer:
         """Whether a slice can have the step: it must not be zero."""
         return step in (ONE, MINUS_ONE) or self.context.positive(step)
 
-    def _windows(self, read: Read, outside: Expr | None, base: str, walks: list[Affine]) -> Value:
+    def _windows(
+        self, read: Read, outside: Expr | None, base: str, extents: tuple[Expr, ...], walks: list[Affine]
+    ) -> Value:
         """A window view: one axis for each index, its stride the sum of its steps through the tensor's axes."""
         first = [self.context.integer(w.constant) for w in walks]
         order = tuple(i for i in self.scope if any(i == j for w in walks for j, _ in w.terms))
-        strides = self.bind("strides", f"{base}.strides")
+        strides = [self.context.names.new(f"step_{axis_name(e)}") for e in extents]
+        self.lines.append(f"{', '.join(strides)}{',' if len(strides) == 1 else ''} = {base}.strides")
         steps = []
         for index in order:
             through = [(at, w.coefficient(index)) for at, w in enumerate(walks) if w.coefficient(index) != ZERO]
-            steps.append(" + ".join(self._step(c, f"{strides}[{at}]") for at, c in through))
+            steps.append(" + ".join(self._step(c, strides[at]) for at, c in through))
         start = pattern([f"{s}:" if s != "0" else ":" for s in first])
         shape = tuple_text(self.context.integer(i.extent) for i in order)
         text = f"as_strided({base}{start}, {shape}, {tuple_text(steps)}, writeable=False)"
@@ -344,6 +354,17 @@ def without_sign(term: Expr) -> tuple[bool, Expr]:
     if isinstance(term, Mul) and isinstance(term.factors[0], Number) and term.factors[0].value < 0:
         return True, negative(term)
     return False, term
+
+
+def axis_name(extent: Expr) -> str:
+    """What an axis is called in the names of local variables: the index of its size, `h` for H."""
+    match extent:
+        case Size(name):
+            return name.lower()
+        case Parameter(name, _):
+            return name
+        case _:
+            return "axis"
 
 
 def conjunction(masks: list[Value], scope: Indices) -> Value:

@@ -48,6 +48,10 @@ class Names:
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)
 
+    def fork(self) -> Names:
+        """A copy: what it gives out is not taken here."""
+        return Names(self._taken)
+
     def new(self, wish: str) -> str:
         name, count = identifier(wish), 2
         while name in self._taken:

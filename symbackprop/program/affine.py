@@ -196,7 +196,8 @@ def bounds(expr: Expr, negative_parameters: frozenset[str] = frozenset()) -> Bou
     found = affine(expr)
     if found is None:
         return _product_bounds(expr, negative_parameters)
-    low, high = [found.constant], [found.constant]
+    low: list[Expr] = []
+    high: list[Expr] = []
     for atom, coefficient in found.terms:
         inner = _atom_bounds(atom, negative_parameters)
         first, last = mul(coefficient, inner.low), mul(coefficient, inner.high)
@@ -207,7 +208,7 @@ def bounds(expr: Expr, negative_parameters: frozenset[str] = frozenset()) -> Bou
             first, last = last, first
         low.append(first)
         high.append(last)
-    return Bounds(normal(add(*low)), normal(add(*high)))
+    return Bounds(add(*low, found.constant), add(*high, found.constant))
 
 
 def _product_bounds(expr: Expr, negative_parameters: frozenset[str]) -> Bounds:

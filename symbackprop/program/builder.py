@@ -202,9 +202,7 @@ def _lone_reduction(body: Expr, indices: Indices) -> Reduce | Arg | None:
 
 
 def _outermost(expr: Expr, found: list[Expr]) -> None:
-    if isinstance(expr, Reduce | Arg):
-        found.append(expr)
-    elif isinstance(expr, Where) and any(isinstance(e, Reduce | Arg) for e in walk(expr)):
+    if isinstance(expr, Reduce | Arg) or (isinstance(expr, Where) and any(isinstance(e, Reduce | Arg) for e in walk(expr))):
         found.append(expr)
     else:
         for part in parts(expr):
