@@ -288,7 +288,8 @@ class _Writer:
 
     def delta(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """`KroneckerDelta(i, j)`."""
-        left, right = sorted(self._all(expr.args[:2], True, shifts), key=self._factor_key)
+        both = self._all(expr.args[:2], True, shifts)
+        left, right = sorted(both, key=lambda side: (isinstance(side, n.Number), self._factor_key(side)))
         return n.where(n.Compare("==", left, right), n.ONE, n.ZERO)
 
     def constant(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
