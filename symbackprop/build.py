@@ -33,7 +33,9 @@ from symbackprop.check.report import Check, Outcome, Row, run_all
 from symbackprop.emit import html, latex, text
 from symbackprop.emit.numba_module import numba_module
 from symbackprop.emit.numpy_module import numpy_module
+from symbackprop.emit.plan_text import plan_text
 from symbackprop.errors import CheckFailed, InternalError, UserError
+from symbackprop.loops.kernel import Kernel
 from symbackprop.loops.lower import lower
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.reader import read_file
@@ -47,8 +49,10 @@ __all__ = [
     "check",
     "derivation_text",
     "derive",
+    "explanation",
     "generate",
     "generated_folder",
+    "kernel",
     "load",
     "module",
     "texts",
@@ -56,7 +60,7 @@ __all__ = [
 
 BACKENDS: dict[str, Callable[[Derivation], str]] = {
     "numpy": lambda derivation: numpy_module(plan(derivation)),
-    "numba": lambda derivation: numba_module(lower(plan(derivation, scatter_strided=False, inline=True))),
+    "numba": lambda derivation: numba_module(kernel(derivation)),
 }
 
 VIEWS: dict[str, Callable[..., str]] = {"text": text.derivation, "latex": latex.derivation, "html": html.derivation}
@@ -97,6 +101,17 @@ def derivation_text(
     evidence = (*(f"Proved: {claim}." for claim in report.proved), *(f"Sampled: {claim}." for claim in report.sampled))
     page = {} if view == "text" else {"standalone": standalone}
     return VIEWS[view](derivation, wrt, evidence=evidence, form=form, **page)
+
+
+def kernel(derivation: Derivation) -> Kernel:
+    """The loops of a derivation: everything is gathered, and what is cheap is computed where it is read."""
+    return lower(plan(derivation, scatter_strided=False, inline=True))
+
+
+def explanation(layer: Layer) -> str:
+    """What the kernels of the layer compute and keep, which passes over memory they make, and what that costs."""
+    derivation = derive(layer)
+    return plan_text(plan(derivation), kernel(derivation))
 
 
 def module(derivation: Derivation, backend: str) -> str:

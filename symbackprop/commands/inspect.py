@@ -66,4 +66,6 @@ def derive(layer: str, wrt: str | None, view: str, form: str, standalone: bool, 
 @click.argument("layer", metavar="LAYER|FILE")
 def explain(layer: str) -> None:
     """Print the plan of a layer's kernels: what is computed, what is kept, what shares a pass."""
-    raise NotImplementedError
+    from symbackprop.build import explanation, load
+
+    click.echo(explanation(load(layer)), nl=False)
