@@ -78,10 +78,19 @@ def _pass_lines(one: Pass, functions: tuple[KernelFunction, ...], layer: Layer, 
         written = {a.name for a in nest.arrays if a.written}
         new = [a for a in one.allocations if a.name in written and a.name not in made]
         made |= written
-        inner = [*(_allocation(a, dtype) for a in new), *_call(function), *_dropped(nest, new, layer)]
+        early = [a for a in new if _read_without(a, nest, one.nests)]
+        lines += [_allocation(a, dtype) for a in early]
+        inner = [_allocation(a, dtype) for a in new if a not in early]
+        inner += [*_call(function), *_dropped(nest, new, layer)]
         condition = wanted_condition(layer, nest.wanted_by) if nest.wanted_by else ""
         lines += [f"if {condition}:", *(f"    {line}" for line in inner)] if condition else inner
     return lines
+
+
+def _read_without(a: Allocation, nest: Nest, nests: tuple[Nest, ...]) -> bool:
+    """Whether a nest that is called also where this one is not has the array among its arguments."""
+    others = [n for n in nests if n is not nest and any(b.name == a.name for b in n.arrays)]
+    return any(not set(n.wanted_by) <= set(nest.wanted_by) for n in others)
 
 
 def _allocation(a: Allocation, dtype: str) -> str:

@@ -60,8 +60,10 @@ def guarded(body: Expr, operation: str, tensors: Tensors) -> Guarded:
     Gives: a value in which every read that the conditions do not keep inside stands in a choice of its own.
     """
     conditions, value = _strip(body, IDENTITY[operation], tensors)
-    kept = conjuncts(both(*conditions))
-    return Guarded(kept, tensors.closed(value, kept))
+    kept: list[Expr] = []
+    for condition in conjuncts(both(*conditions)):
+        kept.append(tensors.closed(condition, tuple(kept)))
+    return Guarded(tuple(kept), tensors.closed(value, tuple(kept)))
 
 
 def _strip(expr: Expr, identity: Expr, tensors: Tensors) -> tuple[tuple[Expr, ...], Expr]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from symbackprop.loops.groups import Group
+from symbackprop.loops.groups import Group, reads
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation.nodes import Expr, Index, Read, mul, parts, rebuild
 from symbackprop.program.statements import Statement
@@ -31,7 +31,7 @@ def merge_axes(group: Group, tensors: Tensors) -> Merged:
     A group with a scatter stays as it is: its positions are seldom plain.
     Needs: indices that bear the same names in all statements. Keeps: the order of the elements of every tensor.
     """
-    names = {r.tensor for s in group.statements for r in _reads(s)} | set(group.targets)
+    names = {r.tensor for s in group.statements for r in reads(s)} | set(group.targets)
     axes = {name: tensors.extents(name) for name in sorted(names)}
     while not any(s.kind == "scatter" for s in group.statements):
         pair = next((p for p in _pairs(group, axes) if _fits(group, axes, p)), None)
@@ -61,7 +61,7 @@ def _pairs(group: Group, axes: dict[str, tuple[Expr, ...]]) -> Iterator[Pair]:
     for s in group.statements:
         for read in _reads(s):
             for a, b in zip(reversed(read.indices[:-1]), reversed(read.indices[1:]), strict=True):
-                if isinstance(a, Index) and isinstance(b, Index):
+                if isinstance(a, Index) and isinstance(b, Index) and a != b:
                     found[a, b] = None
     return iter(found)
 

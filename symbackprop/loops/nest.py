@@ -124,7 +124,9 @@ class _Builder:
         wanted = self.group.wanted_by
         body: list[Node] = []
         for sweep in self.sweeps:
+            lasting = dict(self.storage.locals)
             nodes = self._sweep(sweep)
+            self.storage = replace(self.storage, locals=lasting)  # a local inside of a loop ends with it
             body += [Wanted(sweep.wanted_by, nodes)] if set(sweep.wanted_by) != set(wanted) else nodes
         equations = tuple(s.comment for s in self.group.statements if s.comment)
         stored = "_".join(t for t in self.group.targets if t in self.arrays)
