@@ -1,7 +1,7 @@
-"""Which names a layer may use, and how they are spelled in Python.
+"""Which names a layer may use.
 
 The words of the notation and of Python are refused, since neither an equation nor a call could say them. Every other
-name is the user's: where a generated module needs `np` or `saved` for itself, `python_names` gives way, not the user.
+name is the user's: where a generated module needs `np` or `saved` for itself, the module gives way.
 """
 
 from __future__ import annotations
@@ -21,11 +21,6 @@ RESERVED: Mapping[str, str] = {
     **dict.fromkeys(WORDS, "a word of the notation"),
     "pi": "the constant pi",
 }
-MODULE_NAMES = (
-    *("abs", "bool", "dict", "divmod", "enumerate", "float", "int", "isinstance", "len", "list", "max", "min", "pow"),
-    *("print", "range", "round", "self", "set", "str", "sum", "super", "tuple", "type", "zip", "np", "numba", "math"),
-    *("forward", "backward", "saved", "wrt", "out", "grads", "dy", "Saved", "Gradients", "Outputs", "NamedTuple"),
-)
 
 
 def complaint(name: str) -> tuple[str, str] | None:
@@ -43,18 +38,3 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`Did you mean gamma?`, or nothing where no known name is close."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"Did you mean {close[0]}?" if close else ""
-
-
-def python_names(names: Iterable[str], taken: Iterable[str] = MODULE_NAMES) -> dict[str, str]:
-    """Each name with the identifier that stands for it in a generated module: `np` becomes `np_`, most stay."""
-    wanted = list(dict.fromkeys(names))
-    used = {*keyword.kwlist, *taken}
-    kept = {name: name for name in wanted if name not in used}
-    used.update(kept)
-    for name in wanted:
-        if name not in kept:
-            kept[name] = name + "_"
-            while kept[name] in used:
-                kept[name] += "_"
-            used.add(kept[name])
-    return {name: kept[name] for name in wanted}

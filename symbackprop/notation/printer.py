@@ -111,47 +111,32 @@ def _definitions(layer: Layer) -> list[str]:
 
 
 def broken(line: str, width: int = WIDTH) -> list[str]:
-    """A long statement on several lines, each but the last ending after an operator inside brackets."""
-    if len(line) > width and not _breaks(line, width):
+    """A long definition on several lines, each but the last ending after an operator or a comma inside brackets."""
+    if len(line) > width and not _breaks(line, width, 0):
         left, _, right = line.partition(" = ")
         line = f"{left} = ({right})"
     lines: list[str] = []
-    while len(line) > width:
-        places = _breaks(line, width)
-        if not places:
-            break
-        at = min(places, key=lambda found: (found[1], -found[0]))[0]
+    depth = 0
+    while len(line) > width and (places := _breaks(line, width, depth)):
+        # the outermost operator, and of those the last that fits
+        at = min(places, key=lambda place: (place[1], -place[0]))[0]
+        depth += _depth(line[:at])
         lines.append(line[:at].rstrip())
         line = "    " + line[at:].lstrip()
-        # the brackets that are open stay open: count them by a prefix that is taken off again
-        return [*lines, *_continued(line, _depth(lines), width)]
     return [*lines, line]
 
 
-def _continued(line: str, depth: int, width: int) -> list[str]:
-    lines: list[str] = []
-    while len(line) > width:
-        places = [found for found in _breaks(line, width, depth) if found[0] > 8]
-        if not places:
-            break
-        at = min(places, key=lambda found: (found[1], -found[0]))[0]
-        head = line[:at].rstrip()
-        depth += _depth([head])
-        lines.append(head)
-        line = "    " + line[at:].lstrip()
-    return [*lines, line]
+def _depth(text: str) -> int:
+    """How many brackets a text opens and does not close."""
+    return sum((c in "([") - (c in ")]") for c in text)
 
 
-def _depth(lines: Iterable[str]) -> int:
-    return sum((c in "([") - (c in ")]") for line in lines for c in line)
-
-
-def _breaks(line: str, width: int, depth: int = 0) -> list[tuple[int, int]]:
+def _breaks(line: str, width: int, depth: int) -> list[tuple[int, int]]:
     """Where a line may be broken before `width`: after an operator or a comma in brackets, with the depth there."""
     found: list[tuple[int, int]] = []
     counted = 0
     for place in _BREAK.finditer(line, 20, width):
-        depth += _depth([line[counted : place.end()]])
+        depth += _depth(line[counted : place.end()])
         counted = place.end()
         if depth > 0:
             found.append((place.end(), depth))

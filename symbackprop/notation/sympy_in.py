@@ -59,7 +59,7 @@ def from_sympy(
     lines.append(f"layer {name}")
     for tensor in inputs:
         kind = "integer" if _name(tensor) in integers else "input"
-        lines += broken(f"{kind} {writer.tensor(tensor, outsides.get(_name(tensor)))}")
+        lines.append(f"{kind} {writer.tensor(tensor, outsides.get(_name(tensor)))}")
     lines += [f"param {p} = {_default(d)}" for p, d in writer.parameters.items()]
     lines += [f"size {_name(s)} = {expression(writer.size(value))}" for s, value in (sizes or {}).items()]
     definitions = [writer.definition(equation) for equation in equations]
