@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ VALUES = 1e-10  # float64 values and gradients, against the largest number of th
 SLOPES = 1e-6  # differences against gradients, relative
 SINGLE = 2e-5  # float32 against float64, against the largest number; more where the layer itself amplifies rounding
 REFUSED = 1e-7  # a difference that is less sure of itself than this is refused
+BLOCKS = (1, 500, 3000)  # bytes
 DIRECTIONS = 8  # directions tried for one gradient until one is not degenerate
 
 
@@ -180,6 +182,37 @@ def repeats_agree(subject: Subject, seed: int, draws: int = 3) -> Outcome:
         seen.same("gradients", again, grads, where)
         seen.same("outputs", subject.forward(arrays, sample.parameters)[0], first, where)
     return seen.outcome()
+
+
+def memory_bounds(module: Any) -> tuple[str, ...]:
+    """The constants of a module that bound the memory of a temporary array (`_PANEL_BYTES`)."""
+    return tuple(name for name in vars(module) if name.endswith("_BYTES"))
+
+
+def blocks_agree(subject: Subject, seed: int, draws: int = 6) -> Outcome:
+    """With its memory bounds so low that all work falls into blocks, a module gives what it gives in one piece."""
+    seen = Seen(subject)
+    for sample, where in samples(subject, seed + 8, draws):
+        expected = _run(subject, sample.arrays, sample.cotangents, sample)
+        for limit in BLOCKS:
+            with _bounded(subject.module, limit):
+                found = _run(subject, sample.arrays, sample.cotangents, sample)
+            for name, value in found.items():
+                seen.compare(name, value, expected[name], VALUES, f"blocks of {limit} bytes, {where}", 1.0)
+    return seen.outcome()
+
+
+@contextmanager
+def _bounded(module: Any, limit: int) -> Iterator[None]:
+    """The module with its memory bounds at `limit` bytes for a while."""
+    before = {name: getattr(module, name) for name in memory_bounds(module)}
+    try:
+        for name in before:
+            setattr(module, name, limit)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(module, name, value)
 
 
 def nan_passes_through(subject: Subject, seed: int, draws: int = 3) -> Outcome:

@@ -24,6 +24,7 @@ MODULE_CHECKS: tuple[tuple[str, Callable[[Subject, int], Outcome]], ...] = (
     ("float32 = float64", of_modules.single_agrees),
 )
 OUTPUT_CHECK = ("gradients left out", of_modules.outputs_agree)
+BLOCK_CHECK = ("in small blocks", of_modules.blocks_agree)
 
 
 def checks(
@@ -38,7 +39,11 @@ def checks(
         work.append(Check(layer.name, "derivation", "", partial(_derivation, derivation, seed)))
     subjects = tuple(Subject(layer, backend, module) for backend, module in (modules or {}).items())
     for subject in subjects:
-        named = MODULE_CHECKS if not _may_leave_out(layer) else (*MODULE_CHECKS, OUTPUT_CHECK)
+        named = (
+            *MODULE_CHECKS,
+            *((OUTPUT_CHECK,) if _may_leave_out(layer) else ()),
+            *((BLOCK_CHECK,) if of_modules.memory_bounds(subject.module) else ()),
+        )
         work += [Check(layer.name, what, subject.backend, partial(run, subject, seed)) for what, run in named]
     if len(subjects) > 1:
         together = " = ".join(subject.backend for subject in subjects)

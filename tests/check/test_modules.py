@@ -13,7 +13,7 @@ from rich.console import Console
 from symbackprop.check import modules as checks_of
 from symbackprop.check.report import FAILED, OK, Check, Outcome, failures, run_all, table
 from symbackprop.check.subjects import Subject, within_time_limit
-from symbackprop.check.suite import MODULE_CHECKS, OUTPUT_CHECK, checks
+from symbackprop.check.suite import BLOCK_CHECK, MODULE_CHECKS, OUTPUT_CHECK, checks
 from symbackprop.errors import CheckFailed
 from symbackprop.notation.reader import read
 
@@ -164,6 +164,32 @@ def test_a_call_that_does_not_end_is_a_failure(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("symbackprop.check.subjects.TIME_LIMIT", 0.05)
     with pytest.raises(CheckFailed, match="does not end"):
         within_time_limit("a wait", threading.Event().wait)
+
+
+class Blocked(Filter):
+    """The filter in blocks of rows, for which there is memory."""
+
+    def __init__(self, slip: str = "") -> None:
+        super().__init__(slip)
+        self._PANEL_BYTES = 2**20
+
+    def forward(self, x: Array, w: Array, *, stride: int = 1, dilation: int = 1, pad: int = 0) -> tuple[Array, Any]:
+        y, saved = super().forward(x, w, stride=stride, dilation=dilation, pad=pad)
+        rows = max(1, self._PANEL_BYTES // x[0].nbytes)
+        if self.slip == "blocks begin at zero" and rows < len(x):
+            y[rows:] = y[:1]
+        return y, saved
+
+
+def test_work_in_blocks_is_tried_with_little_memory() -> None:
+    what, run = BLOCK_CHECK
+    module = Blocked()
+
+    assert run(Subject(FILTER, "blocked", module), 1).points > 0
+    assert module._PANEL_BYTES == 2**20
+    assert what in {check.what for check in checks(FILTER, None, {"blocked": module})}
+    with pytest.raises(CheckFailed, match=r"backend blocked: y.*blocks of \d+ bytes"):
+        run(Subject(FILTER, "blocked", Blocked("blocks begin at zero")), 1)
 
 
 # -- several outputs, scalars ----------------------------------------------------------------------------------------
