@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import keyword
-
 import pytest
 
-from symbackprop.notation.names import MODULE_NAMES, RESERVED, complaint, did_you_mean, python_names
+from symbackprop.notation.names import RESERVED, complaint, did_you_mean
 from symbackprop.notation.reader import read
-
-
-def test_a_name_that_a_module_needs_for_itself_gives_way_only_there() -> None:
-    names = python_names(["x", "np", "saved", "saved_", "wrt", "gamma"])
-
-    assert names == {"x": "x", "np": "np_", "saved": "saved__", "saved_": "saved_", "wrt": "wrt_", "gamma": "gamma"}
-
-
-def test_no_two_names_become_one_and_none_is_taken() -> None:
-    names = [*MODULE_NAMES, *(f"{name}_" for name in MODULE_NAMES), "x"]
-    spelled = list(python_names(names).values())
-
-    assert len(set(spelled)) == len(names)
-    assert not {*MODULE_NAMES, *keyword.kwlist} & set(spelled)
 
 
 @pytest.mark.parametrize(

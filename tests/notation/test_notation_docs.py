@@ -26,7 +26,7 @@ def test_an_example_is_a_layer(text: str) -> None:
     assert read(to_text(read(text))) == read(text)
 
 
-@pytest.mark.parametrize("text, message", zip(blocks("eq-wrong"), blocks("text"), strict=True))
+@pytest.mark.parametrize("text, message", list(zip(blocks("eq-wrong"), blocks("text"), strict=True)))
 def test_an_error_reads_as_it_is_shown(text: str, message: str) -> None:
     name = text.split()[1]
     with pytest.raises(NotationError) as caught:
