@@ -52,6 +52,8 @@ class Point:
         self._shapes: dict[str, Key] = {}
         for derived in layer.sizes:
             self.sizes[derived.name] = self.extent(derived.value, f"size {derived.name}")
+        for ranged in layer.ranges:
+            self.extent(ranged.extent, f"range {ranged.index}")
 
     # ----------------------------------------------------------------------------------- plain names
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from symbackprop.build import module_of
+from symbackprop.build import module
 from symbackprop.calculus.derive import derive
 from symbackprop.check.derivation import verify
 from symbackprop.check.forward import forward
 from symbackprop.equations import load
 from symbackprop.errors import SymbackpropError
+from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Reduce, walk
 from symbackprop.notation.reader import read
 
@@ -26,12 +28,18 @@ output y
 """
 
 
+def numpy_module_of(layer: Layer) -> ModuleType:
+    made = ModuleType(layer.name)
+    exec(module(derive(layer), "numpy"), made.__dict__)
+    return made
+
+
 def gradient(text: str, **arrays: np.ndarray) -> dict[str, np.ndarray]:
     """All gradients of the generated NumPy module, the output gradient first among the arrays."""
-    module = module_of(read(text), "numpy")
+    made = numpy_module_of(read(text))
     dy = arrays.pop("dy")
-    _, saved = module.forward(*arrays.values())
-    return module.backward(saved, dy)._asdict()
+    _, saved = made.forward(*arrays.values())
+    return made.backward(saved, dy)._asdict()
 
 
 def test_a_strided_read_leaves_a_divisibility_guard() -> None:
@@ -61,7 +69,7 @@ def test_an_empty_sum_is_refused_and_never_negative() -> None:
     with pytest.raises(SymbackpropError, match="comes out as"):
         forward(layer, {"x": np.ones(2)})
     with pytest.raises(ValueError, match="-1"):
-        module_of(layer, "numpy").forward(np.ones(2))
+        numpy_module_of(layer).forward(np.ones(2))
 
 
 def test_batch_norm_is_derived_at_once_and_has_two_sums() -> None:
@@ -85,21 +93,21 @@ def test_nothing_that_depends_on_a_bound_index_is_hoisted_out_of_its_sum() -> No
     text = "layer a\ninput x[N], m\ny[i] = x[i]*sum[j](exp(x[j] - m)*(x[j] - m)) + sum[j]((x[j] - m)^2)\noutput y\n"
     layer = read(text)
     x, m = np.array([0.5, -1.0, 2.0]), np.array(0.25)
-    y, _ = module_of(layer, "numpy").forward(x, m)
+    y, _ = numpy_module_of(layer).forward(x, m)
 
     np.testing.assert_allclose(y, forward(layer, {"x": x, "m": m})["y"], rtol=1e-13)
 
 
 def test_an_offset_in_a_read_is_kept() -> None:
     text = "layer a\ninput x[N], w[R]\nrange p = N - R + 1\ny[p] = sum[r](x[p + r]*w[r])\noutput y\n"
-    y, _ = module_of(read(text), "numpy").forward(np.array([1.0, 10.0, 100.0]), np.array([1.0, 2.0]))
+    y, _ = numpy_module_of(read(text)).forward(np.array([1.0, 10.0, 100.0]), np.array([1.0, 2.0]))
 
     assert y.tolist() == [21.0, 210.0]
 
 
 def test_a_condition_on_a_bound_index_stays_inside_its_sum() -> None:
     text = "layer a\ninput x[N], w[R]\ny[i] = x[i]*sum[r](where(r < 1, w[r], 0)) + sum[r](w[r])\noutput y\n"
-    y, _ = module_of(read(text), "numpy").forward(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    y, _ = numpy_module_of(read(text)).forward(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
 
     assert y.tolist() == [10.0, 13.0]
 
@@ -109,9 +117,9 @@ def test_a_centred_sum_stays_centred() -> None:
     rng = np.random.default_rng(3)
     x = 1e7 + np.round(rng.standard_normal((64, 1)), 6)
     dy = rng.standard_normal((64, 1))
-    module = module_of(load("batchnorm1d"), "numpy")
-    _, saved = module.forward(x, np.ones(1), np.zeros(1), eps=0.0)
-    grads = module.backward(saved, dy)
+    made = numpy_module_of(load("batchnorm1d"))
+    _, saved = made.forward(x, np.ones(1), np.zeros(1), eps=0.0)
+    grads = made.backward(saved, dy)
 
     np.testing.assert_allclose(grads.x[:, 0], _exact_batch_norm(x[:, 0], dy[:, 0]), rtol=1e-7, atol=1e-9)
 
