@@ -12,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from symbackprop.bench.timing import Figure, figure, in_turns
+from symbackprop.build import derive, kernel, load
+from symbackprop.loops.kernel import Pass
+from symbackprop.notation.nodes import Expr, Mul, mul
 
 Array = npt.NDArray[np.float32]
 MB = 1024 * 1024
-BOUND_OF_PATCHES = 64.0  # MB: what the windows of a convolution may take beside its arguments and results
+BOUND_OF_PATCHES = 64.0  # MB: what the windows of a convolution may take, beside a padded copy of its image
 
 
 def kernel_figures(repeats: int, quick: bool) -> Iterator[Figure]:
@@ -50,10 +53,22 @@ def _batchnorm(repeats: int, shape: tuple[int, int, int, int]) -> Iterator[Figur
     yield from _milliseconds(name, {k: v for k, v in seconds.items() if k != "copy"})
     copying = 2 * x.nbytes / float(np.median(seconds["copy"])) / 1e9
     yield figure(name, "copy of x, for comparison", "GB/s", [copying])
-    # the moves of the activations that the two passes need at least: see the costs in the module's docstring
-    for what, moves in (("forward", 4), ("backward", 5)):
+    plan = kernel(derive(load("batchnorm2d")))
+    for what, one, most in (("forward", plan.forward, 4.0), ("backward", plan.backward, 5.0)):
+        moves = activations_moved(one, plan.program.layer.axes("x"))
+        yield figure(name, f"numba {what}, moves of the activations", "", [float(moves)], bound=most)
         rates = [moves * x.nbytes / s / 1e9 for s in seconds[f"numba {what}"]]
-        yield figure(name, f"numba {what}, {moves} moves of x", "GB/s", rates)
+        yield figure(name, f"numba {what}, memory traffic", "GB/s", rates)
+
+
+def activations_moved(one: Pass, axes: tuple[Expr, ...]) -> int:
+    """How often the kernels of a pass read or write an array as large as one with these axes."""
+    return sum(_volume(access.axes) == _volume(axes) for nest in one.nests for access in nest.traffic)
+
+
+def _volume(axes: tuple[Expr, ...]) -> tuple[str, ...]:
+    product = mul(*axes)  # neighbouring axes may be one here and two there
+    return tuple(sorted(repr(f) for f in (product.factors if isinstance(product, Mul) else (product,))))
 
 
 def _convolution(repeats: int, shape: tuple[int, int, int, int]) -> Iterator[Figure]:
@@ -99,15 +114,16 @@ def _torch_runs(function: str, arguments: tuple[Array, ...], grad_y: Array) -> d
 
 
 def _peak_memory(quick: bool) -> Iterator[Figure]:
-    # patches of the whole batch would take 9 times x: 441 MB here
+    # patches of the whole batch would take 9 times x: 441 MB (110 MB with `quick`)
     shape = (16, 64, 28, 28) if quick else (64, 64, 56, 56)
     x, weight, bias = _normal(0, *shape), _normal(1, 64, 64, 3, 3), _normal(2, 64)
     module = _module("numpy", "conv2d")
     name = f"conv2d 3x3 {'x'.join(map(str, shape))}"
+    bound = BOUND_OF_PATCHES + 2 * x.nbytes / MB
     (y, saved), peak = _beside_results(lambda: module.forward(x, weight, bias, pad=1))
-    yield figure(name, "numpy forward, memory beside the results", "MB", [peak], bound=BOUND_OF_PATCHES)
+    yield figure(name, "numpy forward, memory beside the results", "MB", [peak], bound=bound)
     _, peak = _beside_results(lambda: module.backward(saved, y))
-    yield figure(name, "numpy backward, memory beside the results", "MB", [peak], bound=BOUND_OF_PATCHES)
+    yield figure(name, "numpy backward, memory beside the results", "MB", [peak], bound=bound)
 
 
 def _beside_results(run: Callable[[], Any]) -> tuple[Any, float]:

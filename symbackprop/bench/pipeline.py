@@ -19,7 +19,8 @@ def pipeline_figures(repeats: int) -> Iterator[Figure]:
     layers = built_in()
     for layer in layers:
         seconds = in_turns({"derive": partial(derive, layer)}, repeats)["derive"]
-        yield figure(layer.name, "derivation", "s", seconds, bound=1.0)
+        bound = max(1.0, 0.25 * len(layer.definitions))
+        yield figure(layer.name, "derivation", "s", seconds, bound=bound)
     everything = in_turns({"all": partial(texts, layers, tuple(BACKENDS))}, 1)["all"]
     yield figure("all layers", "regeneration", "s", everything, bound=20.0, note=f"{len(layers)} layers")
     yield from _start_figures(repeats)
