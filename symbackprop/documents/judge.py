@@ -10,20 +10,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from symbackprop.check.arithmetic import Redraw
+from symbackprop.check.arithmetic import Redraw, Value
 from symbackprop.check.cases import Case
+from symbackprop.check.interpret import Key
 from symbackprop.check.point import OutsideBox
 from symbackprop.documents.legend import Part
-from symbackprop.documents.meaning import Reading, Sides, Translator, sides
-from symbackprop.documents.names import Element, Plain, Unclear, is_loss, resolve
+from symbackprop.documents.meaning import Letter, Reading, Sides, Translator, free_letters, sides
+from symbackprop.documents.names import Element, Plain, Unclear, is_loss, resolve, silent_letters, standings
 from symbackprop.documents.scenes import Difference, Setting, cases, float_scene, scene, setting_of
 from symbackprop.documents.tree import Chain, Name, Over, Slope, Tree, bare, latex, walk
 from symbackprop.errors import InternalError, UserError
-from symbackprop.notation.nodes import Expr, FloorDiv, Parameter, Size
+from symbackprop.notation.nodes import TRUE, ZERO, Expr, FloorDiv, Parameter, Size, both
 from symbackprop.notation.nodes import walk as walk_nodes
 
 HOLDS, FAILS, HOLDS_IF, NOT_READ, NOT_DECIDED, NO_CLAIM = "holds", "fails", "holds if", "not read", "not decided", "no claim"
 PATIENCE = 2.0  # seconds for one formula
+NO_VALUE = (UserError, InternalError, ArithmeticError, ValueError, TypeError)  # a limit or an index that is not whole, ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Undecided(UserError):
     """No point at which a relation could be tried."""
 
 
+class Slow(Undecided):
+    """A relation that takes too long to try."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """`left = right` where `when` holds; `unless` inverts the condition."""
@@ -82,7 +88,7 @@ def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judg
         if first is not None and not _could_help(convention, first):
             continue
         try:
-            outcome = attempt(relation, part, convention)
+            outcome = attempt(relation, part, convention, deadline)
         except Undecided as undecided:
             trouble = str(undecided)
             continue
@@ -94,7 +100,7 @@ def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judg
             first, first_convention = outcome, convention
     if first is None:
         return Judgement(NOT_DECIDED, reason=trouble or "no sizes were found at which it could be tried")
-    return Judgement(FAILS, (), first.agreed, first.difference, "", _strange_letters(relation, first), first_convention)
+    return Judgement(FAILS, (), first.agreed, first.difference, "", _strange_letters(relation, first, part), first_convention)
 
 
 def _could_help(convention: Convention, first: Outcome) -> bool:
@@ -102,11 +108,11 @@ def _could_help(convention: Convention, first: Outcome) -> bool:
     return outside or not (convention.reading.zero_outside and len(convention.says) == 1)
 
 
-def _strange_letters(relation: Relation, outcome: Outcome) -> str:
+def _strange_letters(relation: Relation, outcome: Outcome, part: Part) -> str:
     """Letters of the right side that are on the left neither free nor silent."""
     if outcome.sides is None:
         return ""
-    left = {p.base for p in walk(relation.left) if isinstance(p, Name)}
+    left = {p.base for p in walk(relation.left) if isinstance(p, Name)} | {s.letter for s in standings(relation.left, part)}
     strange = [x.name for x in outcome.sides.letters if x.printed and x.name not in left]
     if not strange:
         return ""
@@ -119,11 +125,11 @@ def _strange_letters(relation: Relation, outcome: Outcome) -> str:
 
 def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
     """The plain ways first, then each convention, then those together."""
-    both = (relation.left, relation.right)
-    names = [t for side in both for t in walk(side) if isinstance(t, Name)]
+    pair = (relation.left, relation.right)
+    names = [t for side in pair for t in walk(side) if isinstance(t, Name)]
     base = setting_of(part, _varied(names, part), _odd(part))
-    local = any(isinstance(t, Slope) and not is_loss(bare(t.top), part) for side in both for t in walk(side))
-    letters = any(isinstance(t, Slope) and t.letter == "d" for side in both for t in walk(side))
+    local = any(isinstance(t, Slope) and not is_loss(bare(t.top), part) for side in pair for t in walk(side))
+    letters = any(isinstance(t, Slope) and t.letter == "d" for side in pair for t in walk(side))
     totals = ((True, False) if letters else (False, True)) if local else (False,)
     extra: list[tuple[str, bool, Setting]] = [("", False, base)]
     extra.append(("it is zero outside", True, base))
@@ -176,7 +182,7 @@ def _single(relation: Relation, part: Part, base: Setting) -> tuple[str, Setting
                 except Unclear:
                     continue
                 if isinstance(found, Element):
-                    for letter in found.dropped:
+                    for letter in (*found.dropped, *silent_letters(found.meant, part)):
                         size = _axis_size(found, letter, part)
                         if size is not None:
                             dropped[size] = letter
@@ -228,7 +234,7 @@ def _quotients(relation: Relation, part: Part) -> tuple[Expr, ...]:
 # --------------------------------------------------------------------------------------------------- trials
 
 
-def attempt(relation: Relation, part: Part, convention: Convention) -> Outcome:
+def attempt(relation: Relation, part: Part, convention: Convention, deadline: float | None = None) -> Outcome:
     """The relation under one convention, at every case until one differs."""
     meant = sides(relation.left, relation.right, part, convention.reading, relation.when)
     agreed: list[Case] = []
@@ -239,7 +245,11 @@ def attempt(relation: Relation, part: Part, convention: Convention) -> Outcome:
             reason = "no point at which the layer has a value"
             continue
         try:
-            difference = compare(meant, part, convention, case)
+            difference = compare(meant, part, convention, case, deadline)
+        except Slow:
+            if agreed:
+                break
+            raise
         except Undecided as undecided:
             reason = str(undecided)
             continue
@@ -251,19 +261,42 @@ def attempt(relation: Relation, part: Part, convention: Convention) -> Outcome:
     return Outcome(tuple(agreed), None, meant)
 
 
-def agrees(relation: Relation, part: Part, convention: Convention, case: Case) -> bool:
-    """Whether both sides are equal at one case: the quick question that repairs ask."""
-    meant = sides(relation.left, relation.right, part, convention.reading, relation.when)
-    point = scene(part.layer, convention.setting, case)
-    if point is None:
-        return False
-    try:
-        return all(left == right for _, left, right in point.differences(meant))
-    except (UserError, Redraw, InternalError, ZeroDivisionError, OverflowError):
-        return False
+class Trial:
+    """Right sides tried against one left side, under one convention at one case: the quick question of repairs.
+
+    The values of the left side are found once.
+    """
+
+    def __init__(self, left: Tree, when: tuple[Chain, ...], part: Part, convention: Convention, case: Case) -> None:
+        self.left, self.when, self.part, self.convention = left, when, part, convention
+        self.scene = scene(part.layer, convention.setting, case)
+        self._left: dict[tuple[Letter, ...], list[tuple[Key, Value]]] = {}
+
+    def agrees(self, right: Tree) -> bool:
+        """Whether the right side has the left one's value at every element."""
+        if self.scene is None:
+            return False
+        try:
+            letters = free_letters((self.left, right), self.part)
+            if letters not in self._left:
+                meant = self._meant(self.left, letters)
+                self._left[letters] = [(values, left) for values, left, _ in self.scene.differences(meant)]
+            meant = self._meant(right, letters)
+            return self.scene.matches(meant, self._left[letters])
+        except (Redraw, *NO_VALUE):
+            return False
+
+    def _meant(self, tree: Tree, letters: tuple[Letter, ...]) -> Sides:
+        """A side alone, as both sides of a relation."""
+        translator = Translator(self.part, self.convention.reading, letters)
+        expr = translator.expr(tree)
+        condition = both(*(translator.condition(chain) for chain in self.when)) if self.when else TRUE
+        return Sides(expr, ZERO, letters, condition, tuple(translator.totals), ())
 
 
-def compare(meant: Sides, part: Part, convention: Convention, case: Case) -> Difference | None:
+def compare(
+    meant: Sides, part: Part, convention: Convention, case: Case, deadline: float | None = None
+) -> Difference | None:
     """Where the sides differ at one case, in small whole numbers."""
     for seed in range(6):
         point = scene(part.layer, convention.setting, case, seed)
@@ -271,6 +304,8 @@ def compare(meant: Sides, part: Part, convention: Convention, case: Case) -> Dif
             raise Undecided("no point at which the layer has a value")
         try:
             for values, left, right in point.differences(meant):
+                if deadline is not None and time.monotonic() > deadline + PATIENCE:
+                    raise Slow("it could not be decided in time")
                 if left != right:
                     return _shown(meant, part, convention, case) or Difference(
                         case, point.letters(meant, values), f"{left} (modulo a prime)", f"{right}"
@@ -278,9 +313,11 @@ def compare(meant: Sides, part: Part, convention: Convention, case: Case) -> Dif
             return None
         except Redraw:
             continue
+        except Slow:
+            raise
         except OutsideBox as outside:
             return Difference(case, (), "", "", outside=_outside(str(outside)))
-        except (InternalError, ZeroDivisionError, OverflowError, ValueError) as error:
+        except NO_VALUE as error:
             raise Undecided(str(error)) from error
     raise Undecided("no point at which both sides have a value")
 
@@ -298,7 +335,7 @@ def _shown(meant: Sides, part: Part, convention: Convention, case: Case) -> Diff
             for values, left, right in point.differences(meant):
                 if left == left and right == right and abs(left - right) > 1e-6 * max(1.0, abs(left), abs(right)):
                     return Difference(case, point.letters(meant, values), f"{left:.6g}", f"{right:.6g}", _inputs(point))
-        except (UserError, InternalError, Redraw, ZeroDivisionError, OverflowError, ValueError):
+        except (Redraw, *NO_VALUE):
             continue
     return None
 

@@ -8,6 +8,7 @@ A legend is TOML:
     silent = ["k"]                   # indices that the document leaves out where it pleases
     odd = ["N", "M"]                 # sizes that are odd
     absent = ["bias"]                # tensors of the layer that the document does not have: zero
+    equal = ["R", "S"]               # sizes of the layer for which the document has one name
     [names]                          # a symbol with its indices = what that is in the layer
     "x_i" = "x[i-1, d]"              # indices from 1; d is not printed in the document
     "\\sigma^2" = "var[d]"
@@ -39,7 +40,7 @@ from symbackprop.notation.reader import read as read_equations
 
 DEFAULT_LABELS = ("l", "l-1", "l+1", "(l)", "(l-1)")
 LINES = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+))?\s*")
-LISTS = ("loss", "labels", "silent", "odd", "absent")
+LISTS = ("loss", "labels", "silent", "odd", "absent", "equal")
 TABLES = ("names", "fix", "assumed")
 KEYS = ("layer", "equations", "lines", "part", *LISTS, *TABLES)
 
@@ -73,15 +74,16 @@ class Part:
     silent: tuple[str, ...]
     odd: tuple[str, ...]
     absent: tuple[str, ...]
+    equal: tuple[str, ...]
     symbols: tuple[Meant, ...]
     constants: Mapping[str, Tree]
     fixed: Mapping[str, int]
     assumed: Mapping[str, str]
     lines: tuple[tuple[int, int], ...] = ()
 
-    def vocabulary(self) -> Vocabulary:
-        """The names that the reader has to know of to take a text apart."""
-        words = {*self.loss, *(s.base for s in self.symbols), *(f for s in self.symbols for f in s.formals)}
+    def vocabulary(self, spoken: frozenset[str] = frozenset()) -> Vocabulary:
+        """The names that the reader has to know of to take a text apart; `spoken` are words of the document."""
+        words = {*spoken, *self.loss, *(s.base for s in self.symbols), *(f for s in self.symbols for f in s.formals)}
         for key in self.constants:
             words |= set(re.findall(r"[A-Za-z_]+", key)) | {re.split(r"[_^\[(]", key)[0]}
         plain = {w.rstrip("'") for w in words if w.rstrip("'").replace("_", "").isalnum()}
@@ -89,7 +91,7 @@ class Part:
         return Vocabulary(
             basic.words | frozenset(w for w in plain if len(w) > 1),
             basic.heads | frozenset(s.base for s in self.symbols if s.formals and not s.base.startswith("\\hat")),
-            frozenset(w for w in plain if len(w) == 1) | frozenset("ijkmnpqrsl"),
+            frozenset(w for w in plain if len(w) == 1),
         )
 
 
@@ -151,6 +153,9 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> P
     tables = {key: _table(data, key, file) for key in TABLES}
     symbols, constants = _names(tables["names"], layer, file)
     _check_fixed(tables["fix"], layer, file)
+    for name in lists["equal"]:
+        if name not in layer_names(layer):
+            raise LegendError(f"{file}: equal `{name}`: the layer {layer.name} has no such size")
     for name in lists["absent"]:
         if layer.tensor(name) is None:
             raise LegendError(f"{file}: absent `{name}`: the layer {layer.name} has no such input")
@@ -161,6 +166,7 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> P
         lists["silent"],
         lists["odd"],
         lists["absent"],
+        lists["equal"],
         symbols,
         constants,
         {k: int(v) for k, v in tables["fix"].items()},

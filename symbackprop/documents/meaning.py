@@ -9,11 +9,11 @@ the axis at which it stands.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from symbackprop.calculus.derivation import gradient_name
-from symbackprop.documents.legend import Meant, Part
+from symbackprop.documents.legend import Meant, Part, layer_names
 from symbackprop.documents.names import (
     Element,
     Kronecker,
@@ -21,6 +21,7 @@ from symbackprop.documents.names import (
     Unclear,
     is_loss,
     letter_of,
+    loose_letters,
     resolve,
     silent_letters,
     slot_of,
@@ -30,6 +31,7 @@ from symbackprop.documents.tree import (
     Applied,
     Big,
     Chain,
+    End,
     Group,
     Listed,
     Minus,
@@ -44,6 +46,7 @@ from symbackprop.documents.tree import (
     Tree,
     bare,
     latex,
+    walk,
 )
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.layer import Layer
@@ -133,6 +136,7 @@ def sides(left: Tree, right: Tree, part: Part, reading: Reading, when: tuple[Cha
 
 def free_letters(trees: Iterable[Tree], part: Part) -> tuple[Letter, ...]:
     """The letters that no sum binds, with the range of the axis at which each first stands."""
+    trees = tuple(trees)
     found: dict[str, Letter] = {}
     empty = Translator(part, Reading(), ())
     for tree in trees:
@@ -144,6 +148,11 @@ def free_letters(trees: Iterable[Tree], part: Part) -> tuple[Letter, ...]:
             elif standing.printed and not found[standing.letter].printed:
                 old = found[standing.letter]
                 found[standing.letter] = Letter(old.name, old.index, old.low, old.tensor, old.axis, True)
+    for tree in trees:
+        for letter, symbol, formal in loose_letters(tree, part):
+            if letter not in found:
+                low, extent, axis = empty.range_of(symbol, formal)
+                found[letter] = Letter(letter, Index(_identifier(letter), extent), low, symbol.tensor, axis, True)
     return tuple(found.values())
 
 
@@ -203,6 +212,10 @@ class Translator:
                 return self.big(tree)
             case Slope():
                 return self.slope(tree)
+            case End(base, letter, upper):
+                symbol = next(s for s in self.part.symbols if s.base == base and letter in s.formals)
+                low, extent, _ = self.range_of(symbol, letter)
+                return add(low, extent) if upper else low
             case Listed():
                 raise Unclear("a list stands where a number was expected", tree.span, latex(tree))
             case _:
@@ -426,15 +439,9 @@ def layer_constant(name: str, layer: Layer) -> Expr:
 
 
 def _names(tree: Tree) -> set[str]:
-    from symbackprop.documents.tree import walk
-
     return {part.base for part in walk(tree) if isinstance(part, Name)}
 
 
 def _layer_only(part: Part) -> Part:
     """The part with the layer's own names in place of the document's."""
-    from dataclasses import replace
-
-    from symbackprop.documents.legend import layer_names
-
     return replace(part, symbols=(), constants={n: Name(n) for n in layer_names(part.layer)}, assumed={})

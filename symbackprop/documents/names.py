@@ -176,6 +176,20 @@ def standings(tree: Tree, part: Part, bound: frozenset[str] = frozenset()) -> It
         yield from standings(inner, part, bound)
 
 
+def loose_letters(tree: Tree, part: Part, bound: frozenset[str] = frozenset()) -> Iterator[tuple[str, Meant, str]]:
+    """Free letters wherever they stand, that the legend uses as an index of a symbol: with that symbol and index."""
+    if isinstance(tree, Big):
+        bound = bound | {letter_of(tree.variable)}
+    if isinstance(tree, Name) and is_letter(tree, part) and letter_of(tree) not in bound:
+        formal = letter_of(tree).rstrip("'")
+        symbol = next((s for s in part.symbols for f in s.formals if f == letter_of(tree)), None)
+        symbol = symbol or next((s for s in part.symbols for f in s.formals if f == formal), None)
+        if symbol is not None and not any(s.base == tree.base for s in part.symbols):
+            yield letter_of(tree), symbol, letter_of(tree) if letter_of(tree) in symbol.formals else formal
+    for inner in parts(tree):
+        yield from loose_letters(inner, part, bound)
+
+
 def is_loss(tree: Tree, part: Part) -> bool:
     """Whether it is the loss itself."""
     return isinstance(tree, Name) and not tree.args and latex(replace(tree, sup=None)) in (*part.loss, *(_roman(x) for x in part.loss))

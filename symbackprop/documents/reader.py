@@ -160,10 +160,16 @@ class _Parser:
                     break
                 chains.append(self.chain())
             elif self.starts_factor() and self.tokens[self.at - 1].kind == "space" and not self.prose():
+                if not self.goes_on():
+                    break
                 chains.append(self.chain())  # `a = b \quad c = d`
             else:
                 break
         return self.finished(chains)
+
+    def goes_on(self) -> bool:
+        """Whether a relation still comes: what stands behind a wide space without one are words."""
+        return any(t.text in RELATIONS and t.kind in ("command", t.text) for t in self.tokens[self.at :])
 
     def finished(self, chains: list[Chain]) -> tuple[Chain, ...]:
         """Conditions in words belong to the last clause; other words are set aside."""
@@ -182,13 +188,14 @@ class _Parser:
                     otherwise = meant
                 else:
                     when = meant
-            elif self.token.kind in ("text", "space") or self.prose():
+            elif self.token.kind in ("text", "space") or self.prose() or self.tokens[self.at - 1].kind == "space":
                 words.append(" ".join(t.text for t in self.tokens[self.at :] if t.kind != "space"))
                 self.at = len(self.tokens)
             else:
                 raise NotRead("what stands here cannot be read on", self.token.span, self.token.text)
-        if words and len(chains) == 1 and not chains[0].rest and isinstance(bare(chains[0].first), Name):
-            raise NotRead("words where a formula was expected", chains[0].span, words[0])
+        strange = next((t for t in self.tokens if t.kind == "unknown"), None)
+        if strange is not None and not chains[0].rest:
+            raise NotRead("words where a formula was expected", strange.span, strange.text)
         last = replace(chains[-1], words=tuple(words), when=when, otherwise=otherwise)
         return (*chains[:-1], last)
 

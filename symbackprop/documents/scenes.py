@@ -23,8 +23,8 @@ from symbackprop.notation.binding import substitute
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import ZERO, Expr, Parameter
 
-DRAWS, MOST_WORK, SCENES, SEEDS = 160, 2500, 5, 160
-SIZES_OF_ENTANGLED, SIZES_OF_OTHERS, INTEGERS = (1, 2, 3, 4, 5, 6), (1, 2, 3), (1, 2, 3)
+DRAWS, MOST_WORK, SCENES, SEEDS = 120, 600, 7, 160
+SIZES_OF_ENTANGLED, SIZES_OF_OTHERS, INTEGERS = (1, 2, 3, 4, 5), (1, 2, 3), (1, 2, 3)
 MOST_ELEMENTS = 150
 
 
@@ -38,6 +38,7 @@ class Setting:
     whole: tuple[Expr, ...] = ()
     odd: tuple[Expr, ...] = ()
     absent: tuple[str, ...] = ()
+    equal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,13 @@ class Scene:
             if test(places):
                 yield values, left(places), right(places)
 
+    def matches(self, side: Sides, wanted: list[tuple[Key, Value]]) -> bool:
+        """Whether the left of `side` has the wanted value at each of the points; it stops at the first that has not."""
+        self._given(side)
+        interpreter = Interpreter(self.world.point, tuple(letter.index for letter in side.letters))
+        meaning = interpreter.real(side.left)
+        return all(meaning(interpreter.places(values)) == value for values, value in wanted)
+
     def exact(self, expr: Expr) -> int:
         value = evaluate_exact(expr, self.world.point)
         if value != int(value):
@@ -137,26 +145,31 @@ def _spread(ranges: list[range]) -> Iterator[Key]:
 def cases(layer: Layer, setting: Setting) -> tuple[Case, ...]:
     """Small cases in order of size: the least one, and ones whose sizes all differ."""
     layer = layer_at(layer, setting)
-    held = dict(setting.held)
     names = free_sizes(layer)
     entangled = entangled_sizes(layer)
+    mixed = len(entangled) < len(names) or len(names) > 5
+    choices = [SIZES_OF_ENTANGLED if n in entangled and mixed else SIZES_OF_OTHERS for n in names]
     rng = np.random.default_rng(6)
+    drawn = [tuple(1 for _ in names), *(tuple(1 + (at == one) for at in range(len(names))) for one in range(len(names)))]
+    drawn += [tuple(int(rng.choice(choice)) for choice in choices) for _ in range(DRAWS)]
     found: dict[Case, None] = {}
-    for attempt in range(DRAWS):
-        sizes = []
-        for name in names:
-            choice = SIZES_OF_ENTANGLED if name in entangled and len(entangled) < len(names) or len(names) > 5 else SIZES_OF_OTHERS
-            drawn = int(rng.choice(choice))
-            sizes.append((name, held.get(name, 1 if attempt == 0 else drawn)))
-        integers = []
-        for p in layer.parameters:
-            if p.integer:
-                value = int(rng.choice(INTEGERS)) if p.name in setting.varied else int(p.default)
-                integers.append((p.name, held.get(p.name, value)))
-        case = Case(tuple(sizes), tuple(integers))
+    for sizes in drawn:
+        case = _case(layer, setting, names, sizes, rng)
         if case not in found and _suits(layer, case, setting):
             found[case] = None
     return _telling(tuple(found))
+
+
+def _case(layer: Layer, setting: Setting, names: tuple[str, ...], sizes: tuple[int, ...], rng: np.random.Generator) -> Case:
+    held = dict(setting.held)
+    integers = []
+    for p in layer.parameters:
+        if p.integer:
+            value = int(rng.choice(INTEGERS)) if p.name in setting.varied else int(p.default)
+            integers.append((p.name, held.get(p.name, value)))
+    values = {n: held.get(n, v) for n, v in zip(names, sizes, strict=True)}
+    values |= {n: values[setting.equal[0]] for n in setting.equal[1:] if n in values}
+    return Case(tuple(values.items()), tuple(integers))
 
 
 def _suits(layer: Layer, case: Case, setting: Setting) -> bool:
@@ -180,8 +193,8 @@ def _telling(found: tuple[Case, ...]) -> tuple[Case, ...]:
 
     by_size = sorted(found, key=total)
     by_worth = sorted(found, key=lambda c: (-distinct(c), total(c)))
-    mild = [c for c in by_size if all(n > 1 for _, n in c.sizes)]
-    chosen = dict.fromkeys([*by_size[:1], *mild[:1], *by_worth[: SCENES - 2]])
+    mild = [c for c in by_size if sum(n > 1 for _, n in c.sizes) >= min(2, len(c.sizes))]
+    chosen = dict.fromkeys([*by_size[: SCENES - 3], *mild[:1], *by_worth[:2]])
     return tuple(sorted(chosen, key=total))
 
 
@@ -228,7 +241,7 @@ def float_scene(layer: Layer, setting: Setting, case: Case, seed: int) -> Scene:
 
 def setting_of(part: Part, varied: tuple[str, ...], odd: tuple[Expr, ...]) -> Setting:
     """The setting that a part of a legend states."""
-    return Setting(held=tuple(part.fixed.items()), varied=varied, odd=odd, absent=part.absent)
+    return Setting(held=tuple(part.fixed.items()), varied=varied, odd=odd, absent=part.absent, equal=part.equal)
 
 
 __all__ = ["Difference", "InternalError", "Scene", "Setting", "cases", "float_scene", "layer_at", "scene", "setting_of"]

@@ -123,6 +123,15 @@ class Listed(Tree):
 
 
 @dataclass(frozen=True, slots=True)
+class End(Tree):
+    """The first value of an index of a symbol, or the one behind its last: what a printed range is compared with."""
+
+    base: str
+    letter: str
+    upper: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Chain(Tree):
     """`first OP next OP next ...`; without relations it only mentions something. `when` are conditions in words."""
 
@@ -256,6 +265,8 @@ def _latex(tree: Tree) -> tuple[str, int]:
             return rf"\{function}({', '.join(map(latex, args))})", ATOM
         case Listed(items):
             return f"({', '.join(map(latex, items))})", ATOM
+        case End(_, letter, upper):
+            return f"{'the end' if upper else 'the first'} of {letter}", ATOM
         case Chain(first, rest):
             return latex(first) + "".join(f" {op} {latex(part)}" for op, part in rest), SUM
         case _:

@@ -1,0 +1,216 @@
+"""A document's formulas, one finding each: what it claims, whether that holds, and what should stand there."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from symbackprop.documents.claims import Claim, claims, kind_of
+from symbackprop.documents.judge import (
+    FAILS,
+    HOLDS,
+    HOLDS_IF,
+    NO_CLAIM,
+    NOT_DECIDED,
+    NOT_READ,
+    PATIENCE,
+    Judgement,
+    Relation,
+    judge,
+)
+from symbackprop.documents.legend import Legend, LegendError, Part
+from symbackprop.documents.names import Unclear
+from symbackprop.documents.reader import Vocabulary, read
+from symbackprop.documents.repairs import Repair, repairs, strict_bounds
+from symbackprop.documents.source import Formula, Row, rows
+from symbackprop.documents.tokens import NotRead
+from symbackprop.documents.tree import Chain, Tree, latex
+from symbackprop.errors import UserError
+
+RELATION_FIRST = re.compile(r"^(?:\s|&|\\begin\{[^}]*\}|\{\})*(=|\\leftarrow|\\approx)")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is found of one relation of a formula.
+
+    `step` says whether it follows from the line before; `place` is the characters of the formula that it is about.
+    """
+
+    formula: Formula
+    claim: str
+    kind: str
+    judgement: Judgement
+    step: str = ""
+    repairs: tuple[Repair, ...] = ()
+    words: tuple[str, ...] = ()
+    place: tuple[int, int] = (0, 0)
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        return self.judgement.verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The findings of a document, in its order."""
+
+    file: str
+    findings: tuple[Finding, ...]
+
+    def count(self, verdict: str) -> int:
+        """How many findings have a verdict."""
+        return sum(f.verdict == verdict for f in self.findings)
+
+    @property
+    def status(self) -> int:
+        """0 where all hold, 1 where something fails, 2 where something could not be read or decided."""
+        if self.count(FAILS):
+            return 1
+        return 2 if self.count(NOT_READ) or self.count(NOT_DECIDED) else 0
+
+
+def audit(
+    found: Iterable[Formula], legend: Legend, file: str = "", done: Callable[[], None] | None = None, mend: bool = True
+) -> Audit:
+    """All formulas against the legend; `done` is called after each. Without `mend` no repairs are looked for."""
+    found = tuple(found)
+    words = spoken_words(found)
+    findings: list[Finding] = []
+    for formula in found:
+        findings += _formula(formula, legend, mend, words)
+        if done is not None:
+            done()
+    return Audit(file, tuple(findings))
+
+
+def _formula(formula: Formula, legend: Legend, mend: bool, words: frozenset[str]) -> list[Finding]:
+    started = time.monotonic()
+    try:
+        part = legend.part(formula.line)
+        statements = statements_of(formula.text, part.vocabulary(words))
+    except NotRead as error:
+        return [_unread(formula, error.message, error.span, error.token)]
+    except RecursionError:
+        return [_unread(formula, "the formula is nested too deeply", (0, len(formula.text)), "")]
+    except LegendError as error:
+        return [Finding(formula, formula.text, "", Judgement(NOT_DECIDED, reason=str(error)))]
+    findings: list[Finding] = []
+    for chain in statements:
+        findings += _chain(formula, chain, part, mend, started)
+    return findings
+
+
+def _unread(formula: Formula, message: str, span: tuple[int, int], token: str) -> Finding:
+    where = f"{message}, at character {span[0] + 1}" + (f": `{token}`" if token else "")
+    return Finding(formula, formula.text, "", Judgement(NOT_READ, reason=where), place=span)
+
+
+def spoken_words(found: Iterable[Formula]) -> frozenset[str]:
+    """Words of several letters that stand as arguments: `a(cin, i, j)`."""
+    return frozenset(w for f in found for w in re.findall(r"(?<=[(,])\s*([A-Za-z]{3,})\s*(?=,)", f.text))
+
+
+def statements_of(text: str, vocabulary: Vocabulary) -> tuple[Chain, ...]:
+    """The statements of a formula; a row that begins with a relation goes on with the statement before it."""
+    found: list[Chain] = []
+    for row in rows(text):
+        if RELATION_FIRST.match(row.text):
+            going_on = RELATION_FIRST.sub(lambda m: " " * (m.end() - 1) + "0 =", row.text, count=1)
+            shift = row.offset - (len(going_on) - len(row.text))
+            more = _shifted(read(going_on, vocabulary), shift)
+            if not found:
+                raise NotRead("a relation without a left side", (row.offset, row.offset + 1), "=")
+            found[-1] = replace(found[-1], rest=(*found[-1].rest, *more[0].rest), words=(*found[-1].words, *more[0].words))
+            found += more[1:]
+        else:
+            found += _shifted(_read_row(row, vocabulary), row.offset)
+    return tuple(found)
+
+
+def _read_row(row: Row, vocabulary: Vocabulary) -> tuple[Chain, ...]:
+    try:
+        return read(row.text, vocabulary)
+    except NotRead as error:
+        span = (error.span[0] + row.offset, error.span[1] + row.offset)
+        raise NotRead(error.message, span, error.token) from error
+
+
+def _shifted(chains: tuple[Chain, ...], by: int) -> tuple[Chain, ...]:
+    return tuple(_moved(c, by) for c in chains) if by else chains  # type: ignore[misc]
+
+
+def _moved(tree: Tree, by: int) -> Tree:
+    from symbackprop.documents.tree import parts, rebuild
+
+    moved = rebuild(tree, tuple(_moved(p, by) for p in parts(tree)))
+    return replace(moved, span=(tree.span[0] + by, tree.span[1] + by))
+
+
+def _chain(formula: Formula, chain: Chain, part: Part, mend: bool, started: float) -> list[Finding]:
+    findings = []
+    for claim in claims(chain, part):
+        began = time.monotonic()
+        kind = claim.kind or kind_of(claim, part)
+        finding = Finding(formula, claim.text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span)
+        if claim.relation is not None:
+            finding = _judged(finding, claim, part, mend, max(started + PATIENCE, began + PATIENCE / 4))
+        findings.append(replace(finding, seconds=time.monotonic() - began))
+    return findings
+
+
+def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: float) -> Finding:
+    assert claim.relation is not None
+    try:
+        judgement = judge(claim.relation, part, deadline)
+    except Unclear as unclear:
+        if unclear.count and mend:
+            mended = repairs(claim.relation, part, None, deadline)
+            if mended:
+                return replace(finding, judgement=Judgement(FAILS, reason=str(unclear)), repairs=mended)
+        token = f", at character {unclear.span[0] + 1}" if unclear.span != (0, 0) else ""
+        return replace(finding, judgement=Judgement(NOT_DECIDED, reason=f"{unclear}{token}"))
+    except UserError as error:
+        return replace(finding, judgement=Judgement(NOT_DECIDED, reason=str(error)))
+    if judgement.verdict == HOLDS_IF and any("outside" in c for c in judgement.conditions):
+        # a limit that is off by one is a slip, though what it adds is zero
+        nearer = strict_bounds(claim.relation, part, deadline)
+        if nearer:
+            reason = f"a sum runs past its range; what is added is zero only if {judgement.conditions[-1]}"
+            return replace(finding, judgement=Judgement(FAILS, reason=reason), repairs=nearer)
+    finding = replace(finding, judgement=judgement, step=_step(claim, part, judgement, deadline))
+    if judgement.verdict == FAILS and mend:
+        finding = replace(finding, repairs=repairs(claim.relation, part, judgement, deadline))
+    return finding
+
+
+def _step(claim: Claim, part: Part, judgement: Judgement, deadline: float) -> str:
+    """Whether a line follows from the line before it."""
+    if claim.before is None or claim.relation is None:
+        return ""
+    try:
+        against = judge(Relation(claim.before, claim.relation.right), part, deadline)
+    except UserError:
+        return ""
+    if against.verdict in (HOLDS, HOLDS_IF):
+        return "follows from the line before" if judgement.verdict != FAILS else "follows from the line before, which is wrong already"
+    return "does not follow from the line before" if against.verdict == FAILS else ""
+
+
+def summary(found: Audit) -> str:
+    """One line: how many hold, fail, and so on."""
+    named = ((v, found.count(v)) for v in (HOLDS, HOLDS_IF, FAILS, NOT_DECIDED, NOT_READ, NO_CLAIM))
+    return ", ".join(f"{count} {verdict}" for verdict, count in named if count)
+
+
+def first_wrong(found: Audit) -> Finding | None:
+    """The first finding that fails."""
+    return next((f for f in found.findings if f.verdict == FAILS), None)
+
+
+def text_of(tree: Tree) -> str:
+    """A tree as LaTeX."""
+    return latex(tree)

@@ -1,0 +1,436 @@
+"""The nearest formula that holds: small edits of a wrong one, the smallest first, each tried by evaluation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from symbackprop.check.cases import Case
+from symbackprop.documents.judge import Convention, Judgement, Relation, Trial, attempt, conventions
+from symbackprop.documents.legend import Part
+from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, resolve, standings
+from symbackprop.documents.scenes import cases
+from symbackprop.documents.tree import (
+    Big,
+    Group,
+    Minus,
+    Name,
+    Num,
+    Over,
+    Plus,
+    Raised,
+    Root,
+    Slope,
+    Span,
+    Times,
+    Tree,
+    bare,
+    latex,
+    parts,
+    rebuild,
+    walk,
+)
+from symbackprop.errors import UserError
+
+MOST = 3  # repairs that are shown
+HALF = Fraction(1, 2)
+EXPONENTS = (HALF, -HALF, 3 * HALF, -3 * HALF, Fraction(1), Fraction(2), Fraction(-1), Fraction(-2), Fraction(3))
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One small change: what kind, where, and how much it changes."""
+
+    kind: str
+    span: Span
+    before: str
+    after: str
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A formula that holds, with the edits that lead to it and the conventions it needs."""
+
+    edits: tuple[Edit, ...]
+    formula: str
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stock:
+    """What an edit may put in: index letters, and symbols by the number of their indices."""
+
+    letters: tuple[str, ...]
+    symbols: tuple[tuple[str, str, int], ...]  # base, power, number of indices
+    constants: tuple[str, ...]
+    part: Part
+
+
+class _Search:
+    """The trials of one wrong relation."""
+
+    def __init__(self, relation: Relation, part: Part, judgement: Judgement | None, deadline: float) -> None:
+        self.relation, self.part, self.deadline = relation, part, deadline
+        self.stock = _stock(relation, part)
+        self.ways = _ways(relation, part, judgement)
+        self.found: list[Repair] = []
+        self._trials: dict[tuple[int, bool, Tree], Trial] = {}
+
+    @property
+    def late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    def trial(self, way: int, small: bool, left: Tree) -> Trial:
+        """The trial of right sides against a left side."""
+        key = (way, small, left)
+        if key not in self._trials:
+            convention, low, high = self.ways[way]
+            self._trials[key] = Trial(left, self.relation.when, self.part, convention, low if small else high)
+        return self._trials[key]
+
+    def consider(self, candidate: Relation, edits: tuple[Edit, ...]) -> None:
+        """Keep a candidate that holds."""
+        for way, (convention, _, _) in enumerate(self.ways):
+            if not all(self.trial(way, small, candidate.left).agrees(candidate.right) for small in (True, False)):
+                continue
+            self.keep(candidate, edits, convention)
+            return
+
+    def keep(self, candidate: Relation, edits: tuple[Edit, ...], convention: Convention) -> None:
+        try:
+            outcome = attempt(candidate, self.part, convention)
+        except UserError:
+            return
+        if outcome.difference is None and outcome.sides is not None:
+            text = f"{latex(candidate.left)} = {latex(candidate.right)}"
+            if all(text != r.formula for r in self.found):
+                self.found.append(Repair(edits, text, (*convention.says, *outcome.sides.assumed)))
+
+    def singles(self) -> None:
+        """One edit, the smallest first."""
+        for candidate, edit in sorted(_edited(self.relation, self.stock), key=lambda pair: pair[1].cost):
+            if self.late or len(self.found) == MOST or (self.found and edit.cost > self.found[0].edits[0].cost):
+                return
+            self.consider(candidate, (edit,))
+
+    def pairs(self, kinds: tuple[str, ...], most: int) -> None:
+        """Two edits in one term of the right side; the other terms go to the left, where their values are known."""
+        right = bare(self.relation.right)
+        terms = right.terms if isinstance(right, Plus) else (right,)
+        for at, term in enumerate(terms):
+            others = tuple(Minus(t) if not isinstance(t, Minus) else t.body for t in (*terms[:at], *terms[at + 1 :]))
+            left = Plus((self.relation.left, *others)) if others else self.relation.left
+            for first, edit in edits(term, self.stock):
+                if edit.kind not in kinds or edit.cost > most:
+                    continue
+                for second, other in edits(first, self.stock):
+                    if self.late or self.found:
+                        return
+                    if other.kind in kinds and other.cost <= most and other.span >= edit.span:
+                        self.pair(left, terms, at, second, (edit, other))
+
+    def pair(self, left: Tree, terms: tuple[Tree, ...], at: int, new: Tree, edits: tuple[Edit, ...]) -> None:
+        for way, (convention, _, _) in enumerate(self.ways):
+            if self.trial(way, True, left).agrees(new):
+                right = Plus((*terms[:at], new, *terms[at + 1 :])) if len(terms) > 1 else new
+                self.keep(replace(self.relation, right=right), edits, convention)
+
+
+def repairs(relation: Relation, part: Part, judgement: Judgement | None, deadline: float) -> tuple[Repair, ...]:
+    """The nearest formulas that hold: with one edit; else with two of the smallest kinds. Empty if none is found in time."""
+    search = _Search(relation, part, judgement, deadline)
+    search.singles()
+    for kinds, most in ((("sign",), 1), (("index", "name", "bound", "sign"), 2), (("sign", "exponent"), 2)):
+        if not search.found:
+            search.pairs(kinds, most)
+    return tuple(search.found)
+
+
+def strict_bounds(relation: Relation, part: Part, deadline: float) -> tuple[Repair, ...]:
+    """Limits of sums off by one, one or two of them, after which nothing is read outside its range any more."""
+    plain = next(iter(conventions(relation, part)))
+    search = _Search(relation, part, None, deadline)
+    search.ways = [way for way in search.ways if way[0] == plain]
+    if not search.ways:
+        return ()
+    for most in (1, 2):
+        for candidate, made in _bounded(relation.right, search.stock, most):
+            if search.late or search.found:
+                break
+            search.consider(replace(relation, right=candidate), made)
+    return tuple(search.found)
+
+
+def _bounded(tree: Tree, stock: _Stock, most: int) -> Iterator[tuple[Tree, tuple[Edit, ...]]]:
+    for first, edit in edits(tree, stock):
+        if edit.kind != "bound":
+            continue
+        if most == 1:
+            yield first, (edit,)
+            continue
+        for second, other in edits(first, stock):
+            if other.kind == "bound" and other.span > edit.span:
+                yield second, (edit, other)
+
+
+def _ways(relation: Relation, part: Part, judgement: Judgement | None) -> list[tuple[Convention, Case, Case]]:
+    """The conventions under which a repair may hold, each with a small and a telling case."""
+    ways = []
+    for convention in conventions(relation, part):
+        if convention.says and not all("zero" in s or "only one" in s for s in convention.says):
+            continue
+        if len(ways) == 6:
+            break
+        known = cases(part.layer, convention.setting)
+        if not known:
+            continue
+        small = known[min(1, len(known) - 1)]
+        if judgement is not None and judgement.difference is not None and judgement.difference.case in known:
+            small = judgement.difference.case
+        ways.append((convention, small, known[-1]))
+    return ways
+
+
+def _stock(relation: Relation, part: Part) -> _Stock:
+    letters: dict[str, None] = {}
+    for side in (relation.left, relation.right):
+        for standing in standings(side, part):
+            if standing.printed:
+                letters[standing.letter] = None
+        for tree in walk(side):
+            if isinstance(tree, Big):
+                letters[letter_of(tree.variable)] = None
+            elif isinstance(tree, Name):
+                letters.update({letter_of(i): None for i in (*tree.sub, *tree.args) if isinstance(i, Name) and is_letter(i, part)})
+    bases = tuple((s.base, s.power, len(s.formals)) for s in part.symbols)
+    plain = [k for k in part.constants if k.isalnum() or k.startswith("\\")]
+    return _Stock(tuple(letters), bases, tuple(plain), part)
+
+
+# --------------------------------------------------------------------------------------------------- edits
+
+
+def _edited(relation: Relation, stock: _Stock) -> Iterator[tuple[Relation, Edit]]:
+    """The relation after each single edit; the left side too where it is more than a symbol or a gradient."""
+    for new, edit in edits(relation.right, stock):
+        yield replace(relation, right=new), edit
+    left = bare(relation.left)
+    if not isinstance(left, Name) and not (isinstance(left, Slope) and is_loss(bare(left.top), stock.part)):
+        for new, edit in edits(relation.left, stock):
+            yield replace(relation, left=new), edit
+
+
+def edits(tree: Tree, stock: _Stock, value: bool = True) -> Iterator[tuple[Tree, Edit]]:
+    """The tree after each edit of it or of one of its parts. `value` is False inside indices and exponents."""
+    yield from _here(tree, stock, value)
+    children = parts(tree)
+    for at, child in enumerate(children):
+        inner = value and not isinstance(tree, Name) and not (isinstance(tree, Raised) and at == 1)
+        inner = inner and not (isinstance(tree, Big) and at < len(children) - 1)
+        if isinstance(tree, Big) and at == 0:
+            continue
+        if isinstance(tree, Slope) and at == 0 and is_loss(bare(child), stock.part):
+            continue
+        for new, edit in edits(child, stock, inner):
+            if isinstance(tree, Slope) and isinstance(bare(child), Name) and not (
+                isinstance(new, Name) and edit.kind in ("index", "name", "counting")
+            ):
+                continue
+            yield rebuild(tree, (*children[:at], new, *children[at + 1 :])), edit
+
+
+def _edit(kind: str, before: Tree, after: Tree | None, cost: int) -> Edit:
+    return Edit(kind, before.span, latex(before), latex(after) if after is not None else "", cost)
+
+
+def negated(tree: Tree) -> Tree:
+    """The tree with its sign turned."""
+    if isinstance(tree, Minus):
+        return replace(tree.body, span=tree.span)
+    return Minus(tree, span=tree.span)
+
+
+def _here(tree: Tree, stock: _Stock, value: bool) -> Iterator[tuple[Tree, Edit]]:
+    if not isinstance(tree, Plus | Group | Big):
+        turned = negated(tree)
+        yield turned, _edit("sign", tree, turned, 1)
+    match tree:
+        case Plus(terms):
+            yield from _of_sum(tree, terms)
+        case Times(factors):
+            yield from _of_product(tree, factors)
+        case Big():
+            yield from _of_big(tree, stock)
+        case Raised():
+            yield from _of_power(tree)
+        case Root(body):
+            for exponent in (None, 3 * HALF):
+                new = body if exponent is None else Raised(Group(body), _fraction(exponent), span=tree.span)
+                yield new, _edit("exponent", tree, new, 2)
+        case Over(top, bottom):
+            for new in (Over(bottom, top, tree.slash, span=tree.span), top):
+                yield new, _edit("exponent" if new is not top else "factor", tree, new, 2)
+        case Num(number):
+            for other in (number + 1, number - 1, 2 * number, number / 2):
+                if other not in (number, 0) and (value or other.denominator == 1):
+                    new = _number(other, tree.span)
+                    yield new, _edit("number", tree, new, 2)
+        case Name():
+            yield from _of_name(tree, stock, value)
+    if value and isinstance(tree, Name | Over | Times | Slope | Big | Root | Raised):
+        yield from _added(tree, stock)
+
+
+def _of_sum(tree: Plus, terms: tuple[Tree, ...]) -> Iterator[tuple[Tree, Edit]]:
+    for at, term in enumerate(terms):
+        if not isinstance(term, Minus | Name | Times | Over | Slope | Raised | Num | Root):  # those turn by themselves
+            new = replace(tree, terms=(*terms[:at], negated(term), *terms[at + 1 :]))
+            yield new, _edit("sign", term, negated(term), 1)
+        rest = (*terms[:at], *terms[at + 1 :])
+        cost = 2 if isinstance(term.body if isinstance(term, Minus) else term, Num) else 3
+        yield rest[0] if len(rest) == 1 else replace(tree, terms=rest), _edit("term", term, None, cost)
+
+
+def _of_product(tree: Times, factors: tuple[Tree, ...]) -> Iterator[tuple[Tree, Edit]]:
+    for at, factor in enumerate(factors):
+        rest = (*factors[:at], *factors[at + 1 :])
+        yield rest[0] if len(rest) == 1 else replace(tree, factors=rest), _edit("factor", factor, None, 2)
+
+
+def _of_big(tree: Big, stock: _Stock) -> Iterator[tuple[Tree, Edit]]:
+    for name in ("low", "high"):
+        limit = tree.low if name == "low" else tree.high
+        if limit is None:
+            continue
+        for step in (1, -1):
+            new_limit = _stepped(limit, step)
+            new = replace(tree, low=new_limit) if name == "low" else replace(tree, high=new_limit)
+            yield new, _edit("bound", limit, new_limit, 1)
+    for letter in stock.letters:
+        if letter != letter_of(tree.variable):
+            variable = Name(letter, span=tree.variable.span)
+            yield replace(tree, variable=variable), _edit("index", tree.variable, variable, 1)
+    yield tree.body, _edit("sum", tree, tree.body, 2)
+
+
+def _stepped(limit: Tree, step: int) -> Tree:
+    if isinstance(limit, Num):
+        return _number(limit.value + step, limit.span)
+    one: Tree = Num(Fraction(1), "1", span=limit.span)
+    terms = list(limit.terms) if isinstance(limit, Plus) else [limit]
+    opposite = Minus(one) if step > 0 else one
+    if opposite in terms:  # `N - 1 + 1` is `N`
+        terms.remove(opposite)
+        if not terms:
+            return Num(Fraction(0), "0", span=limit.span)
+        return terms[0] if len(terms) == 1 else Plus(tuple(terms), span=limit.span)
+    return Plus((*terms, one if step > 0 else Minus(one)), span=limit.span)
+
+
+def _of_power(tree: Raised) -> Iterator[tuple[Tree, Edit]]:
+    yield tree.base, _edit("exponent", tree.exponent, None, 2)
+    for exponent in EXPONENTS:
+        new = _fraction(exponent, tree.exponent.span)
+        if latex(new) != latex(tree.exponent):
+            yield replace(tree, exponent=new), _edit("exponent", tree.exponent, new, 2)
+
+
+def _of_name(tree: Name, stock: _Stock, value: bool) -> Iterator[tuple[Tree, Edit]]:
+    if isinstance(tree.sup, Num):
+        for exponent in (1, 2, 3, -1):
+            if tree.sup.value != exponent:
+                new = replace(tree, sup=_number(Fraction(exponent), tree.sup.span) if exponent != 1 else None)
+                yield new, _edit("exponent", tree, new, 2)
+    elif value and tree.sup is None and not tree.args:
+        new = replace(tree, sup=_number(Fraction(2), tree.span))
+        yield new, _edit("exponent", tree, new, 3)
+    if not value:
+        yield from _of_index(tree, stock)
+    yield from _of_indices(tree)
+    yield from _renamed(tree, stock)
+
+
+def _of_index(tree: Name, stock: _Stock) -> Iterator[tuple[Tree, Edit]]:
+    if is_letter(tree, stock.part) and letter_of(tree) in stock.letters:
+        for letter in stock.letters:
+            if letter != letter_of(tree):
+                new = Name(letter, span=tree.span)
+                yield new, _edit("index", tree, new, 1)
+        for step in (1, -1):
+            shifted = _stepped(tree, step)
+            yield shifted, _edit("counting", tree, shifted, 2)
+
+
+def _of_indices(tree: Name) -> Iterator[tuple[Tree, Edit]]:
+    """An index too many; two in each other's place."""
+    for field_name in ("sub", "args"):
+        items: tuple[Tree, ...] = tree.sub if field_name == "sub" else tree.args
+        for at in range(len(items)):
+            kept = (*items[:at], *items[at + 1 :])
+            new = replace(tree, sub=kept) if field_name == "sub" else replace(tree, args=kept)
+            yield new, _edit("index", tree, new, 2)
+        for at in range(len(items) - 1):
+            if items[at] != items[at + 1]:
+                swapped = (*items[:at], items[at + 1], items[at], *items[at + 2 :])
+                new = replace(tree, sub=swapped) if field_name == "sub" else replace(tree, args=swapped)
+                yield new, _edit("index", tree, new, 2)
+
+
+def _renamed(tree: Name, stock: _Stock) -> Iterator[tuple[Tree, Edit]]:
+    count = len(tree.sub) + len(tree.args)
+    try:
+        found = resolve(tree, stock.part)
+    except Unclear as unclear:
+        if not unclear.count:
+            return
+        found = None
+    if isinstance(found, Plain):
+        for other in stock.constants:
+            if other != tree.base and not tree.sub:
+                new = replace(tree, base=other)
+                yield new, _edit("name", tree, new, 2)
+    elif found is None or isinstance(found, Element):
+        for base, power, needed in stock.symbols:
+            if base != tree.base and (needed == count or found is None and needed <= count):
+                sup = _number(Fraction(power), tree.span) if power.isdigit() else tree.sup if found is None else None
+                new = replace(tree, base=base, sup=sup)
+                yield new, _edit("name", tree, new, 2)
+
+
+def _added(tree: Tree, stock: _Stock) -> Iterator[tuple[Tree, Edit]]:
+    """A factor or a sum that is missing."""
+    for number in (Fraction(2), HALF):
+        factor = _fraction(number, tree.span)
+        new: Tree = Times((factor, tree), span=tree.span)
+        yield new, _edit("factor", tree, new, 3)
+    for constant in stock.constants[:8]:
+        name = Name(constant, span=tree.span)
+        for factor in (name, Over(Num(Fraction(1), "1"), name)):
+            new = Times((factor, tree), span=tree.span)
+            yield new, _edit("factor", tree, new, 4)
+    for base, power, needed in stock.symbols:
+        if needed == 0 and not power:
+            new = Times((Name(base), tree), span=tree.span)
+            yield new, _edit("factor", tree, new, 4)
+    inside = {letter_of(t) for t in walk(tree) if isinstance(t, Name) and not t.args and not t.sub}
+    for letter in stock.letters:
+        if letter in inside:
+            new = Big("sum", Name(letter), None, None, tree, span=tree.span)
+            yield new, _edit("sum", tree, new, 3)
+
+
+def _number(value: Fraction, span: Span) -> Tree:
+    if value < 0:
+        return Minus(_number(-value, span), span=span)
+    return Num(value, str(value), span=span) if value.denominator == 1 else _fraction(value, span)
+
+
+def _fraction(value: Fraction, span: Span = (0, 0)) -> Tree:
+    if value.denominator == 1:
+        return _number(value, span)
+    top, bottom = Num(Fraction(abs(value.numerator)), str(abs(value.numerator))), Num(Fraction(value.denominator), str(value.denominator))
+    quotient = Over(top, bottom, span=span)
+    return Minus(quotient, span=span) if value < 0 else quotient
