@@ -15,8 +15,11 @@ from symbackprop.check.forward import Array, Arrays, point_of, to_array
 from symbackprop.check.forward import gradients as dual_gradients
 from symbackprop.errors import CheckFailed, UserError
 from symbackprop.notation.layer import Layer, Tensor
+from symbackprop.notation.nodes import Expr
 
 T = TypeVar("T")
+PROFILES = ("ones", "uneven", "equal", "small", "uneven", "larger", "uneven", "wide")
+VALUES = 1e-10  # float64 values and gradients, against the largest number of their tensor
 TIME_LIMIT = 120.0  # seconds for calls that must end, the compilation included
 STYLES = ("normal", "normal", "normal", "positive", "unit", "mixed", "mixed", "mixed")
 WIDE_ENOUGH = 1e-2  # a distance from the next kink that differences are content with
@@ -109,7 +112,24 @@ def within_time_limit(what: str, work: Callable[[], T]) -> T:
     return results[0]
 
 
-def draw_sample(layer: Layer, seed: Sequence[int], profile: str, most_work: int = 20_000) -> Sample:
+def samples(subject: Subject, seed: int, draws: int) -> Iterator[tuple[Sample, str]]:
+    """Points of growing variety, each with its description."""
+    for draw in range(draws):
+        profile = PROFILES[draw % len(PROFILES)]
+        sample = draw_sample(subject.layer, (seed, draw), profile)
+        yield sample, f"{sample.case}, seed {seed}, draw {draw} ({profile})"
+
+
+def run(subject: Subject, arrays: Arrays, cotangents: Arrays, sample: Sample) -> dict[str, Array]:
+    """Outputs, and gradients as `grad_x`, of one call of each pass."""
+    outputs, saved = subject.forward(arrays, sample.parameters)
+    grads = subject.backward(saved, cotangents)
+    return outputs | {f"grad_{name}": g for name, g in grads.items()}
+
+
+def draw_sample(
+    layer: Layer, seed: Sequence[int], profile: str, most_work: int = 20_000, conditions: tuple[Expr, ...] = ()
+) -> Sample:
     """A case with float64 inputs, hyperparameters near their defaults, and normal cotangents.
 
     All definitions are finite there, and of several draws it is the one farthest from a kink.
@@ -117,7 +137,7 @@ def draw_sample(layer: Layer, seed: Sequence[int], profile: str, most_work: int 
     """
     rng = np.random.default_rng(list(seed))
     for _ in range(20):
-        case = draw_case(layer, rng, profile, most_work)
+        case = draw_case(layer, rng, profile, most_work, conditions)
         found = list(_samples(layer, case, rng))
         if found:
             return max(found, key=lambda s: min(s.gap, WIDE_ENOUGH))

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from symbackprop.calculus.derivation import Derivation
+from symbackprop.check import calls
 from symbackprop.check import modules as of_modules
 from symbackprop.check.derivation import verify
 from symbackprop.check.report import Check, Outcome
@@ -17,14 +18,15 @@ MODULE_CHECKS: tuple[tuple[str, Callable[[Subject, int], Outcome]], ...] = (
     ("forward = equations", of_modules.values_agree),
     ("gradients = dual numbers", of_modules.gradients_agree),
     ("gradients = differences", of_modules.differences_agree),
-    ("layouts of arrays", of_modules.layouts_agree),
-    ("subsets (wrt)", of_modules.subsets_agree),
-    ("repeated calls", of_modules.repeats_agree),
-    ("NaN passes through", of_modules.nan_passes_through),
+    ("layouts of arrays", calls.layouts_agree),
+    ("subsets (wrt)", calls.subsets_agree),
+    ("repeated calls", calls.repeats_agree),
+    ("defaults, object form", calls.calls_agree),
+    ("NaN passes through", calls.nan_passes_through),
     ("float32 = float64", of_modules.single_agrees),
 )
-OUTPUT_CHECK = ("gradients left out", of_modules.outputs_agree)
-BLOCK_CHECK = ("in small blocks", of_modules.blocks_agree)
+OUTPUT_CHECK = ("gradients left out", calls.outputs_agree)
+BLOCK_CHECK = ("in small blocks", calls.blocks_agree)
 
 
 def checks(
@@ -42,7 +44,7 @@ def checks(
         named = (
             *MODULE_CHECKS,
             *((OUTPUT_CHECK,) if _may_leave_out(layer) else ()),
-            *((BLOCK_CHECK,) if of_modules.memory_bounds(subject.module) else ()),
+            *((BLOCK_CHECK,) if calls.memory_bounds(subject.module) else ()),
         )
         work += [Check(layer.name, what, subject.backend, partial(run, subject, seed)) for what, run in named]
     if len(subjects) > 1:
