@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NoReturn
 
-from symbackprop.errors import NotationError, Place
+from symbackprop.errors import NotationError
 from symbackprop.notation import nodes as n
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.names import RESERVED, did_you_mean
@@ -47,7 +47,7 @@ class Access:
 
     read: n.Read
     guarded: bool
-    places: tuple[Place, ...]
+    places: tuple[Node, ...]
 
 
 class Meaning:
@@ -184,7 +184,7 @@ class Meaning:
             raise self._wrong_rank(node, len(places), axes)
         inside = replace(context, mode="index")
         read = n.Read(node.text, tuple(self.read(place, inside) for place in places))
-        self.accesses.append(Access(read, context.guarded, tuple(self.statement.place(p) for p in places)))
+        self.accesses.append(Access(read, context.guarded, places))
         return read
 
     def _check_tensor(self, node: Node, context: Context) -> None:

@@ -279,11 +279,13 @@ class _Reading:
         return Definition(left.text, indices, body, statement.place(left))
 
     def _check_accesses(self, meaning: Meaning, signs: Signs) -> None:
+        seen: set[n.Read] = set()
         for access in meaning.accesses:
             name = access.read.tensor
             tensor = self.scope.tensors.get(name)
-            if access.guarded or (tensor is not None and tensor.outside is not None):
+            if access.guarded or access.read in seen or (tensor is not None and tensor.outside is not None):
                 continue
+            seen.add(access.read)
             for axis, (place, position) in enumerate(zip(access.places, access.read.indices, strict=True)):
                 extent = self.scope.extent_at(name, axis)
                 value = None if extent is None else signs.outside(position, extent)
@@ -293,7 +295,7 @@ class _Reading:
                         f"{_reaching(position, value)}, and the axis runs from 0 to "
                         f"{expression(n.subtract(extent or n.ONE, n.ONE))}"
                     )
-                    raise NotationError(message, place, _way_out(tensor, position))
+                    raise meaning.error(place, message, _way_out(tensor, position))
 
     def _check_gradient_names(self) -> None:
         """The gradient of a tensor t is called grad_t, which must not be another tensor of the layer."""

@@ -79,7 +79,7 @@ def mutated(draw: Any) -> str:
     return "".join(tokens)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(mutated())
 def test_a_mutated_text_gives_a_layer_or_a_notation_error(text: str) -> None:
     try:
@@ -129,10 +129,10 @@ BODIES = {
 
 @pytest.mark.parametrize("what", BODIES)
 def test_a_monstrous_text_is_answered_at_once(what: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         read(HEAD + BODIES[what] + "\noutput y\n")
     except NotationError as error:
         assert len(str(error)) < 2_000
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

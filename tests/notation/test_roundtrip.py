@@ -10,7 +10,7 @@ from symbackprop.notation.reader import read
 from tests.strategies import layers
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(layers(benign=False))
 def test_a_printed_layer_is_read_back_as_the_same_layer(layer: Layer) -> None:
     text = to_text(layer)
