@@ -81,6 +81,12 @@ def pool(x: Array, kernel: int, stride: int, pad: int, outside: float, reduce: C
     return y
 
 
+def evaluated(x: Array, gamma: Array, beta: Array, mu: Array, var: Array) -> Array:
+    """Batch norm with given statistics."""
+    mu, var = (given.reshape(-1, *[1] * (x.ndim - 2)) for given in (mu, var))
+    return affine((x - mu) / np.sqrt(var + 1e-5), gamma, beta)
+
+
 def normalised(x: Array, axes: tuple[int, ...], eps: float = 1e-5) -> Array:
     """x with mean 0 and variance 1 over some axes."""
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
@@ -189,6 +195,16 @@ LAYERS: dict[str, tuple[tuple[Array, ...], dict[str, Any], Callable[..., Any]]] 
         STEPS,
         lambda x, w, b, **steps: conv(x, w[:, :, ::-1, ::-1], b, **steps),
     ),
+    "flatten": ((real(2, 3, 4, 5),), {}, lambda x: x.reshape(2, 60)),
+    "batchnorm1d_training": ((real(5, 3), real(3), real(3)), {}, lambda x, g, b: affine(normalised(x, (0,)), g, b)),
+    "batchnorm2d_training": (
+        (real(*IMAGE), real(3), real(3)),
+        {},
+        lambda x, g, b: affine(normalised(x, (0, 2, 3)), g, b),
+    ),
+    "batchnorm1d_evaluation": ((real(5, 3), real(3), real(3), real(3), real(3) ** 2), {}, evaluated),
+    "batchnorm2d_evaluation": ((real(*IMAGE), real(3), real(3), real(3), real(3) ** 2), {}, evaluated),
+    "untied_conv2d": ((real(*IMAGE), KERNEL[0], real(4, 3, 3)), {}, lambda x, w, b: conv(x, w, 0 * b[:, 0, 0]) + b),
 }
 
 
