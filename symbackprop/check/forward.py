@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from symbackprop.check.arithmetic import Arithmetic, Float64
 from symbackprop.check.dual import Magnitudes
-from symbackprop.check.exact import Exact
+from symbackprop.check.exact import Exact, lean
 from symbackprop.check.point import Elements, Point, SeededPoint
 from symbackprop.errors import UserError
 from symbackprop.notation.layer import Layer, Tensor
@@ -72,11 +72,11 @@ def point_of(
 ) -> Point:
     """The point that the arrays are, in float64 unless another arithmetic of floats is given."""
     sizes = sizes_of(layer, arrays)
-    chosen: dict[str, Exact] = {p.name: p.default for p in layer.parameters}
+    chosen: dict[str, Exact] = {p.name: lean(p.default) for p in layer.parameters}
     for name, value in (params or {}).items():
         if name not in chosen:
             raise UserError(f"layer {layer.name} has no parameter {name}")
-        chosen[name] = value if isinstance(value, int) else Fraction(value)
+        chosen[name] = value if isinstance(value, int) else lean(Fraction(value))
     elements = {t.name: from_array(arrays[t.name], t.kind) for t in layer.inputs}
     point = Point(layer, arithmetic or Float64(), sizes, chosen, elements)
     for tensor in layer.inputs:

@@ -176,6 +176,19 @@ def test_derived_sizes_and_ranges_come_from_the_arrays() -> None:
     assert forward(layer, {"x": np.arange(5.0), "w": np.ones(2)})["y"].tolist() == [1, 5]
 
 
+def test_hyperparameters_that_are_not_given_have_their_defaults() -> None:
+    layer = read("""
+        layer window
+        input x[H]
+        param kernel = 2 integer, scale = 0.5
+        range p = H - kernel + 1, r = kernel
+        y[p] = scale*max[r](x[p + r])
+        output y
+    """)
+
+    assert forward(layer, {"x": np.arange(4.0)})["y"].tolist() == [0.5, 1, 1.5]
+
+
 def test_a_size_that_comes_out_empty_is_refused_with_the_sizes_that_led_there() -> None:
     layer = read("""
         layer window
