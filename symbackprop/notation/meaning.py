@@ -12,15 +12,14 @@ from fractions import Fraction
 from typing import NoReturn
 
 from symbackprop.errors import NotationError
+from symbackprop.notation import functions, operators
 from symbackprop.notation import nodes as n
-from symbackprop.notation.binding import free_indices
 from symbackprop.notation.names import RESERVED, did_you_mean
-from symbackprop.notation.nodes import FUNCTIONS, REDUCTIONS, Expr, Index
-from symbackprop.notation.scope import KINDS, Scope, base, element_like
+from symbackprop.notation.nodes import REDUCTIONS, Expr, Index
+from symbackprop.notation.operators import MAX_BITS, bits
+from symbackprop.notation.scope import WHAT_IT_IS, Scope, base, element_like
 from symbackprop.notation.syntax import MAX_DIGITS, MAX_NESTING, Node, Statement
 
-MAX_CONDITIONS = 100
-_MAX_BITS = 8_000
 _LARGEST = Fraction(10) ** 300
 _LARGEST_INTEGER = 2**31 - 1
 _NUMBERS = f"Numbers have at most {MAX_DIGITS} digits and lie between 1e-300 and 1e300."
@@ -57,28 +56,32 @@ class Meaning:
         self.scope, self.statement, self.owner, self.usable = scope, statement, owner, frozenset(usable)
         self.accesses: list[Access] = []
         self._endless: list[Node] = []
-        self._depth = 0
+        self.depth = 0
 
     def error(self, node: Node, message: str, advice: str = "") -> NotationError:
         """An error at a node of this statement."""
         return self.statement.error(message, node, advice)
 
+    def place_of(self, context: Context) -> str:
+        """Where an expression stands, in words."""
+        return _WHAT[context.mode]
+
     def read(self, node: Node, context: Context) -> Expr:
         """The expression that a piece of syntax means."""
-        self._depth += 1
-        if self._depth > MAX_NESTING:
+        self.depth += 1
+        if self.depth > MAX_NESTING:
             raise self.error(node, f"the expression is nested over {MAX_NESTING} deep", "Define a part of it first.")
         rule = _RULES.get(node.kind)
         if rule is None:
             raise self.error(node, "a condition stands where a value is expected", "Write where(condition, a, b).")
         expr = self._bounded(node, rule(self, node, context), context)
-        self._depth -= 1
+        self.depth -= 1
         return expr
 
     def _bounded(self, node: Node, expr: Expr, context: Context) -> Expr:
         for part in (expr, *n.parts(expr)):
             if isinstance(part, n.Number):
-                if _bits(part) > _MAX_BITS or (part.value and not 1 / _LARGEST <= abs(part.value) <= _LARGEST):
+                if bits(part) > MAX_BITS or (part.value and not 1 / _LARGEST <= abs(part.value) <= _LARGEST):
                     raise self.error(node, "the number is too large or too small", _NUMBERS)
                 if context.mode in ("index", "size"):
                     self._check_integer(node, part.value)
@@ -127,7 +130,9 @@ class Meaning:
     def _index(self, node: Node, context: Context) -> Expr:
         name = node.text
         if context.mode not in ("value", "index"):
-            raise self.error(node, f"index {name} stands in {_WHAT[context.mode]}", "Use the size that it runs over.")
+            raise self.error(
+                node, f"index {name} stands in {self.place_of(context)}", "Use the size that it runs over."
+            )
         if name not in context.indices:
             raise self._unbound(node)
         return self.running(node)
@@ -157,7 +162,7 @@ class Meaning:
     def _parameter(self, node: Node, context: Context) -> Expr:
         integer = self.scope.parameters[node.text].integer
         if not integer and context.mode in ("index", "size"):
-            message = f"{node.text} is a real parameter and cannot stand in {_WHAT[context.mode]}"
+            message = f"{node.text} is a real parameter and cannot stand in {self.place_of(context)}"
             raise self.error(node, message, f"Write `param {node.text} = ... integer`.")
         return n.Parameter(node.text, integer)
 
@@ -175,7 +180,9 @@ class Meaning:
     def _not_a_tensor(self, node: Node, kind: str | None) -> NotationError:
         if kind is None:
             return self._unknown(node)
-        return self.error(node, f"{node.text} is {_KIND[kind]} and has no axes", f"Write {node.text} without brackets.")
+        return self.error(
+            node, f"{node.text} is {WHAT_IT_IS[kind]} and has no axes", f"Write {node.text} without brackets."
+        )
 
     def _element(self, node: Node, places: tuple[Node, ...], context: Context) -> Expr:
         self._check_tensor(node, context)
@@ -190,7 +197,7 @@ class Meaning:
     def _check_tensor(self, node: Node, context: Context) -> None:
         tensor = self.scope.tensors.get(node.text)
         if context.mode in ("size", "number"):
-            raise self.error(node, f"tensor {node.text} stands in {_WHAT[context.mode]}")
+            raise self.error(node, f"tensor {node.text} stands in {self.place_of(context)}")
         if context.mode == "index" and (tensor is None or tensor.kind != "integer"):
             message = f"{node.text} is real and cannot stand in an index"
             raise self.error(node, message, "Only the elements of `integer` tensors can.")
@@ -210,191 +217,15 @@ class Meaning:
         message = f"{self.owner} uses {node.text} {with_what}, but {node.text} {has}"
         return self.error(node, message, f"Write {element_like(self.scope, node.text)}.")
 
-    # operators
 
-    def sum(self, node: Node, context: Context) -> Expr:
-        """`a + b - c`."""
-        signs = ["+", *node.text.split()]
-        terms = [self.read(part, context) for part in node.parts]
-        self._check_folding(node, terms)
-        return n.add(*(t if sign == "+" else n.negative(t) for sign, t in zip(signs, terms, strict=True)))
-
-    def minus(self, node: Node, context: Context) -> Expr:
-        """`-a`."""
-        return n.negative(self.read(node.parts[0], context))
-
-    def product(self, node: Node, context: Context) -> Expr:
-        """`a * b / c`, and `//` and `%` of integers, from left to right."""
-        operators = node.text.split()
-        cut = max((at for at, o in enumerate(operators) if o in ("//", "%")), default=-1)
-        factors = [self._whole(node, operators, cut, context)] if cut >= 0 else [self.read(node.parts[0], context)]
-        for operator, part in list(zip(operators, node.parts[1:], strict=True))[max(cut + 1, 0) :]:
-            factor = self.read(part, context)
-            factors.append(self._inverse(part, factor, context) if operator == "/" else factor)
-        self._check_folding(node, factors)
-        return n.mul(*factors)
-
-    def _inverse(self, node: Node, divisor: Expr, context: Context) -> Expr:
-        if context.mode in ("index", "size"):
-            raise self.error(node, f"`/` stands in {_WHAT[context.mode]}", "Floor division is written //.")
-        if divisor == n.ZERO:
-            raise self.error(node, "division by zero", "Divide by something else.")
-        return n.power(divisor, n.MINUS_ONE)
-
-    def _whole(self, node: Node, operators: list[str], cut: int, context: Context) -> Expr:
-        """The part of a product up to its last `//` or `%`: both sides are integers."""
-        inside = replace(context, mode="index") if context.mode == "value" else context
-        if context.mode == "number":
-            raise self.error(node, f"`{operators[cut]}` stands where a number is expected", "Write the number.")
-        rest = node.parts[: cut + 1]
-        left = Node("product", " ".join(operators[:cut]), rest, node.line, node.column) if cut else rest[0]
-        dividend, divisor = self.read(left, inside), self._divisor(node.parts[cut + 1], inside)
-        return n.floor_divide(dividend, divisor) if operators[cut] == "//" else n.modulo(dividend, divisor)
-
-    def _divisor(self, node: Node, context: Context) -> Expr:
-        divisor = self.read(node, context)
-        if divisor == n.ZERO:
-            raise self.error(node, "division by zero", "Divide by something else.")
-        if context.mode == "index" and not isinstance(divisor, n.Number | n.Parameter | n.Size):
-            message = "an index is divided by something that is not an integer, an integer parameter or a size"
-            raise self.error(node, message, "Name the divisor first: `size M = ...`.")
-        return divisor
-
-    def power(self, node: Node, context: Context) -> Expr:
-        """`a ^ b`."""
-        if context.mode in ("index", "size"):
-            raise self.error(node, f"`^` stands in {_WHAT[context.mode]}", "Write the product out: n*n.")
-        left, right = node.parts
-        return self._power(node, self.read(left, context), self.read(right, context))
-
-    def _power(self, node: Node, left: Expr, right: Expr) -> Expr:
-        if left == n.ZERO and isinstance(right, n.Number) and right.value < 0:
-            raise self.error(node, "division by zero", "Divide by something else.")
-        if isinstance(left, n.Number) and isinstance(right, n.Number) and _bits(left) * abs(right.value) > _MAX_BITS:
-            raise self.error(node, "the power is too large or too small", "Write a smaller exponent.")
-        return n.power(left, right)
-
-    def _check_folding(self, node: Node, parts: list[Expr]) -> None:
-        if sum(_bits(part) for part in parts) > _MAX_BITS:
-            raise self.error(node, "the numbers have too many digits together", "Write the result as one number.")
-
-    # functions
-
-    def call(self, node: Node, context: Context) -> Expr:
-        """A function, `where` or `clip`."""
-        name, arguments = node.text, node.parts[0].parts
-        expected = _ARGUMENTS.get(name)
-        if expected is None:
-            raise self._not_a_function(node)
-        if len(arguments) != expected:
-            advice = f"To reduce over an index, write {name}[i](...)." if name in REDUCTIONS else ""
-            counted = f"{expected} argument{'s' if expected > 1 else ''}"
-            raise self.error(node, f"{name} takes {counted}, but {len(arguments)} came", advice)
-        if name == "clip":
-            return self._clip(node, arguments, context)
-        if context.mode != "value":
-            advice = "Write clip(e, lo, hi)." if name in ("max", "min") else ""
-            raise self.error(node, f"{name}(...) stands in {_WHAT[context.mode]}", advice)
-        if name == "where":
-            return self._where(arguments, context)
-        values = [self.read(a, context) for a in arguments]
-        return self._power(node, *values) if name == "pow" else n.call(name, *values)
-
-    def _not_a_function(self, node: Node) -> NotationError:
-        name = node.text
-        if name in REDUCTIONS:
-            return self.error(node, f"{name} needs the indices that it runs over", f"Write {name}[i](...).")
-        if name in self.scope.kinds:
-            what = _KIND[self.scope.kinds[name]]
-            return self.error(node, f"{name} is {what}, not a function", "Elements take [ ], products take *.")
-        known = ", ".join(_ARGUMENTS)
-        return self.error(node, f"{name} is not a function", did_you_mean(name, _ARGUMENTS) or f"There are {known}.")
-
-    def _clip(self, node: Node, arguments: tuple[Node, ...], context: Context) -> Expr:
-        if context.mode not in ("value", "index"):
-            raise self.error(node, f"clip(...) stands in {_WHAT[context.mode]}")
-        value, low, high = (self.read(a, replace(context, mode="index")) for a in arguments)
-        return n.Clip(value, low, high)
-
-    def _where(self, arguments: tuple[Node, ...], context: Context) -> Expr:
-        condition = self.condition(arguments[0], context)
-        then, other = (self.read(a, replace(context, guarded=True)) for a in arguments[1:])
-        return n.where(condition, then, other)
-
-    def reduction(self, node: Node, context: Context) -> Expr:
-        """`sum[i, j](E)`."""
-        if node.text not in REDUCTIONS:
-            advice = did_you_mean(node.text, REDUCTIONS) or f"The reductions are {', '.join(REDUCTIONS)}."
-            raise self.error(node, f"{node.text} is not a reduction", advice)
-        if context.mode != "value":
-            raise self.error(node, f"a reduction stands in {_WHAT[context.mode]}", "Define its value first.")
-        names, bodies = node.parts
-        if len(bodies.parts) != 1 or not names.parts:
-            raise self.error(node, f"{node.text} takes indices and one expression", f"Write {node.text}[i](...).")
-        bound = self._bound(node, names.parts, context)
-        body = self.read(bodies.parts[0], replace(context, indices=(*context.indices, *(p.text for p in names.parts))))
-        used = free_indices(body)
-        for index, place in zip(bound, names.parts, strict=True):
-            if index not in used:
-                message = f"{node.text} runs over index {place.text}, which does not occur in what it reduces"
-                raise self.error(place, message, f"Leave {place.text} out, or use it.")
-        return n.Reduce(node.text, bound, body)
-
-    def _bound(self, node: Node, names: tuple[Node, ...], context: Context) -> tuple[Index, ...]:
-        taken, bound = list(context.indices), []
-        for place in names:
-            if place.kind != "name":
-                raise self.error(place, f"{node.text} takes plain indices in [ ]", f"Write {node.text}[i](...).")
-            if place.text in taken:
-                message = f"index {place.text} of {node.text} already has a value here"
-                raise self.error(place, message, "Choose another index; each may be bound once.")
-            taken.append(place.text)
-            bound.append(self.running(place))
-        return tuple(bound)
-
-    # conditions
-
-    def condition(self, node: Node, context: Context) -> Expr:
-        """A comparison, or several joined by `and`, `or`, `not`."""
-        if node.kind == "comparison":
-            return self._comparison(node, context)
-        if node.kind not in ("conjunction", "disjunction", "negation"):
-            raise self.error(node, "a value stands where a condition is expected", "Compare it: `a > 0`.")
-        self._depth += 1
-        if self._depth > MAX_NESTING or len(node.parts) > MAX_CONDITIONS:
-            raise self.error(node, f"over {MAX_CONDITIONS} conditions are joined or nested", "Use fewer conditions.")
-        conditions = tuple(self.condition(part, context) for part in node.parts)
-        self._depth -= 1
-        if node.kind == "conjunction":
-            return n.both(*conditions)
-        return n.Logic("or" if node.kind == "disjunction" else "not", conditions)
-
-    def _comparison(self, node: Node, context: Context) -> Expr:
-        if len(node.parts) != 2:
-            raise self.error(node, "more than two expressions are compared", "Write a < b and b < c.")
-        left, right = (self.read(part, context) for part in node.parts)
-        return n.Compare(node.text, left, right)
-
-
-def _bits(expr: Expr) -> int:
-    """How long the numbers are that would be folded with others."""
-    if isinstance(expr, n.Add | n.Mul):
-        return sum(_bits(part) for part in n.parts(expr) if isinstance(part, n.Number))
-    if not isinstance(expr, n.Number):
-        return 0
-    return expr.value.numerator.bit_length() + expr.value.denominator.bit_length()
-
-
-_KIND = {**KINDS, "size": "a size", "definition": "a tensor"}
-_ARGUMENTS: dict[str, int] = {**FUNCTIONS, "pow": 2, "where": 3, "clip": 3}
 _RULES: dict[str, Callable[[Meaning, Node, Context], Expr]] = {
     "number": Meaning.number,
     "name": Meaning.name,
     "element": Meaning.element,
-    "sum": Meaning.sum,
-    "minus": Meaning.minus,
-    "product": Meaning.product,
-    "power": Meaning.power,
-    "call": Meaning.call,
-    "reduction": Meaning.reduction,
+    "sum": operators.total,
+    "minus": operators.minus,
+    "product": operators.product,
+    "power": operators.power,
+    "call": functions.call,
+    "reduction": functions.reduction,
 }

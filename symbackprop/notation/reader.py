@@ -20,6 +20,7 @@ from fractions import Fraction
 from symbackprop.errors import NotationError
 from symbackprop.notation import nodes as n
 from symbackprop.notation.fits import Signs
+from symbackprop.notation.functions import condition
 from symbackprop.notation.layer import Definition, DerivedSize, Hyperparameter, Layer, Range, Requirement, Tensor
 from symbackprop.notation.meaning import Context, Meaning
 from symbackprop.notation.names import did_you_mean
@@ -244,7 +245,9 @@ class _Reading:
 
     def _requirements(self) -> tuple[Requirement, ...]:
         return tuple(
-            Requirement(Meaning(self.scope, statement, "the requirement").condition(node, _SIZE), statement.place(node))
+            Requirement(
+                condition(Meaning(self.scope, statement, "the requirement"), node, _SIZE), statement.place(node)
+            )
             for statement, node in self.of("require")
         )
 

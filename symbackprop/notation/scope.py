@@ -22,6 +22,7 @@ KINDS = {
     "size": "the size of an axis",
     "index": "an index",
 }
+WHAT_IT_IS = {**KINDS, "size": "a size", "definition": "a tensor"}
 
 
 @dataclass(frozen=True, slots=True)
