@@ -104,12 +104,17 @@ def _record(steps: list[Step], target: Read, before: Expr, after: Expr, rule: st
     return after
 
 
+def _without_vanishing(layer: Layer, target: Read, expr: Expr, steps: list[Step], facts: Facts) -> Expr:
+    gone = vanishing_sums(expr, layer, facts)
+    reason = "what is summed cancels by the definitions: the deviations from a mean sum to zero, shares to one"
+    return _record(steps, target, expr, tidy(gone, facts) if gone != expr else expr, "vanishing sum", reason)
+
+
 def shorter(layer: Layer, target: Read, expr: Expr, steps: list[Step], facts: Facts) -> Expr:
     """Apply the identities while they make the expression cheaper; each that applies is a step."""
     gathered = factors_out(tidy(expr, facts), facts)
     expr = _record(steps, target, expr, gathered, "constants out of the sum", "like powers and like terms gathered")
-    gone = vanishing_sums(expr, layer, facts)
-    expr = _record(steps, target, expr, gone, "vanishing sum", "the deviations from a mean sum to zero")
+    expr = _without_vanishing(layer, target, expr, steps, facts)
     while True:
         best, name = expr, ""
         for definition in layer.definitions:
@@ -120,6 +125,7 @@ def shorter(layer: Layer, target: Read, expr: Expr, steps: list[Step], facts: Fa
         if best is expr:
             break
         expr = _record(steps, target, expr, best, "definition recognised", f"the definition of {name} put back")
+        expr = _without_vanishing(layer, target, expr, steps, facts)
     factored = tidy(common_factor(expr), facts)
     if _nodes(factored) <= _nodes(expr) + 2:
         expr = _record(steps, target, expr, factored, "common factor", "the common factor taken out")

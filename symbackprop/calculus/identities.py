@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symbackprop.calculus.integer import Facts, holds
-from symbackprop.calculus.match import replace_matches
-from symbackprop.notation.binding import canonical, free_indices, substitute
+from symbackprop.calculus.match import form, replace_matches
+from symbackprop.notation.binding import free_indices, substitute
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import (
     ONE,
@@ -63,7 +63,7 @@ class Product:
                 coefficient *= factor.value
                 continue
             base, exponent = _base_and_exponent(factor)
-            key = canonical(base)
+            key = form(base)
             powers[key] = (base, powers[key][1] + exponent if key in powers else exponent)
         return cls(coefficient, tuple((b, e) for b, e in powers.values() if e))
 
@@ -72,7 +72,7 @@ class Product:
 
     def key(self) -> frozenset[tuple[Expr, Fraction]]:
         """Equal for like terms."""
-        return frozenset((canonical(b), e) for b, e in self.powers)
+        return frozenset((form(b), e) for b, e in self.powers)
 
 
 def _base_and_exponent(factor: Expr) -> tuple[Expr, Fraction]:
@@ -230,7 +230,7 @@ def vanishing_sums(expr: Expr, layer: Layer, facts: Facts) -> Expr:
     expr = rebuild(expr, tuple(vanishing_sums(p, layer, facts) for p in parts(expr)))
     if isinstance(expr, Reduce) and expr.operation == "sum" and _worth_expanding(expr.body):
         total = add(*(tidy(Reduce("sum", expr.indices, t), facts) for t in _expanded(expr.body)))
-        if tidy(sums_by_definition(total, layer), facts) == ZERO:
+        if tidy(sums_by_definition(shares_taken_apart(total, layer, facts), layer), facts) == ZERO:
             return ZERO
     return expr
 
@@ -245,6 +245,18 @@ def _expanded(body: Expr) -> list[Expr]:
     factors = body.factors if isinstance(body, Mul) else (body,)
     at = next(i for i, f in enumerate(factors) if isinstance(f, Add))
     return [mul(*factors[:at], term, *factors[at + 1 :]) for term in parts(factors[at])]
+
+
+def shares_taken_apart(expr: Expr, layer: Layer, facts: Facts) -> Expr:
+    """`sum_k y_k = sum_k(e_k)/s` where `y_k = e_k/s` is a definition: so a softmax sums to one."""
+    expr = rebuild(expr, tuple(shares_taken_apart(p, layer, facts) for p in parts(expr)))
+    if not (isinstance(expr, Reduce) and expr.operation == "sum" and isinstance(read := expr.body, Read)):
+        return expr
+    definition = next((d for d in layer.definitions if d.name == read.tensor), None)
+    if definition is None or not isinstance(definition.body, Mul):
+        return expr
+    share = substitute(definition.body, dict(zip(definition.indices, read.indices, strict=True)))
+    return tidy(Reduce("sum", expr.indices, share), facts)
 
 
 def sums_by_definition(expr: Expr, layer: Layer) -> Expr:
@@ -299,10 +311,10 @@ def common_factor(expr: Expr) -> Expr:
     products = [Product.of(t) for t in expr.terms]
     shared: list[tuple[Expr, Fraction]] = []
     for base, _ in (pair for p in products for pair in p.powers):
-        key = canonical(base)
-        if any(canonical(b) == key for b, _ in shared):
+        key = form(base)
+        if any(form(b) == key for b, _ in shared):
             continue
-        exponents = [next((e for b, e in p.powers if canonical(b) == key), Fraction(0)) for p in products]
+        exponents = [next((e for b, e in p.powers if form(b) == key), Fraction(0)) for p in products]
         common = _common_exponent(base, exponents)
         if common:
             shared.append((base, common))
@@ -318,12 +330,16 @@ def common_factor(expr: Expr) -> Expr:
 
 
 def factors_out(expr: Expr, facts: Facts) -> Expr:
-    """`c (a b + a d) = a c (b + d)` inside products, so that what is common can cancel with what stands outside."""
+    """`c (a b + a d) = a c (b + d)` inside products, so that what is common can cancel with what stands outside.
+
+    What stays in brackets stands last.
+    """
     expr = rebuild(expr, tuple(factors_out(p, facts) for p in parts(expr)))
     if not isinstance(expr, Mul) or not any(isinstance(f, Add) for f in expr.factors):
         return expr
     factored = tidy(mul(*(common_factor(f) for f in expr.factors)), facts)
-    return factored if sum(1 for _ in walk(factored)) < sum(1 for _ in walk(expr)) else expr
+    shorter = factored if sum(1 for _ in walk(factored)) < sum(1 for _ in walk(expr)) else expr
+    return mul(*sorted(parts(shorter), key=lambda f: isinstance(f, Add))) if isinstance(shorter, Mul) else shorter
 
 
 def _reading_order(product: Product) -> tuple[bool, bool, int]:
@@ -334,10 +350,10 @@ def _reading_order(product: Product) -> tuple[bool, bool, int]:
 
 def _without(product: Product, coefficient: Fraction, shared: list[tuple[Expr, Fraction]]) -> Product:
     """A term divided by the common factor: the sizes that clear a denominator in front, sums last."""
-    powers = {canonical(b): (b, e) for b, e in product.powers}
+    powers = {form(b): (b, e) for b, e in product.powers}
     cleared: list[tuple[Expr, Fraction]] = []
     for base, common in shared:
-        left = powers.pop(canonical(base), (base, Fraction(0)))[1] - common
+        left = powers.pop(form(base), (base, Fraction(0)))[1] - common
         if left:
             cleared.append((base, left))
     rest = sorted(powers.values(), key=lambda pair: isinstance(pair[0], Reduce))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 
-from symbackprop.notation.binding import free_indices
-from symbackprop.notation.nodes import Add, Arg, Expr, Index, Mul, Reduce, parts, rebuild
+from symbackprop.notation.binding import canonical, free_indices
+from symbackprop.notation.nodes import Add, Arg, Expr, Index, Mul, Reduce, parts, rebuild, walk
 
 Binding = dict[Index, Expr]
 
@@ -92,6 +92,18 @@ def _binder(
                 outside = {k: v for k, v in binding.items() if k not in pattern.indices or k in known}
                 if not any(i in expr.indices for k, v in outside.items() if k in variables for i in free_indices(v)):
                     yield outside
+
+
+def form(expr: Expr) -> Expr:
+    """Equal for expressions that differ only in the names of bound indices or in the order of factors and terms."""
+    return _sorted(canonical(expr)) if any(isinstance(e, Reduce) for e in walk(expr)) else expr
+
+
+def _sorted(expr: Expr) -> Expr:
+    inner = tuple(_sorted(p) for p in parts(expr))
+    if isinstance(expr, Add | Mul):
+        return type(expr)(tuple(sorted(inner, key=repr)))
+    return rebuild(expr, inner)
 
 
 def replace_matches(
