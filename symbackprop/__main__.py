@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -36,11 +37,11 @@ class Commands(click.Group):
         except BaseException as error:
             if os.environ.get("SYMBACKPROP_DEBUG") == "1":
                 traceback.print_exc()
-            return explained(error)
+            return explained(error, ctx.obj or ())
         return status if isinstance(status, int) else FINE
 
 
-def explained(error: BaseException) -> int:
+def explained(error: BaseException, arguments: Sequence[str] = ()) -> int:
     """Say on standard error what went wrong. Gives: the exit status."""
     match error:
         case BrokenPipeError():
@@ -63,7 +64,7 @@ def explained(error: BaseException) -> int:
             raise error
         case Exception():
             text = " ".join(str(error).split())
-            command = shlex.join(["symbackprop", *sys.argv[1:]])
+            command = shlex.join(["symbackprop", *arguments])
             fault = f"a fault of symbackprop {__version__}, not of yours: {type(error).__name__}: {text}"
             return _say(
                 f"{fault}\nplease report it with the command `{command}` (SYMBACKPROP_DEBUG=1 shows where)", CANNOT
@@ -95,10 +96,11 @@ for _command in (show, derive, generate, check, bench, list_layers, explain):
     cli.add_command(_command)
 
 
-def run(arguments: list[str] | None = None) -> int:
+def run(arguments: Sequence[str]) -> int:
     """The command line as a function. Gives: the exit status."""
+    given = list(arguments)
     try:
-        status: Any = cli.main(arguments, prog_name="symbackprop", standalone_mode=False)
+        status: Any = cli.main(given, prog_name="symbackprop", standalone_mode=False, obj=given)
     except click.ClickException as error:
         error.show()
         return CANNOT
@@ -109,7 +111,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the installed command."""
-    sys.exit(run())
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":
