@@ -2,9 +2,8 @@
 """From SymPy to a `Layer`: `Eq`, `Sum`, `Indexed`, `Idx` are written in the equation notation, and that text is read.
 
 So there is one place that decides what an equation means, and one set of messages; they show the equation as it would
-stand in a file. SymPy sorts the factors of a product and the terms of a sum by rules of its own. Here they are put back
-into the order of the textbooks: numbers, parameters and sizes, tensors as they are declared, functions, sums, brackets,
-divisors.
+stand in a file. SymPy sorts the factors of a product and the terms of a sum by rules of its own; `textbook.py`
+puts them back into the order of the textbooks.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import FUNCTIONS, REDUCTIONS, Expr, Index, Read, Size
 from symbackprop.notation.printer import broken, expression
 from symbackprop.notation.reader import read
+from symbackprop.notation.textbook import Textbook
 
 _NAMES = {sympy.Abs: "abs", sympy.StrictLessThan: "<", sympy.LessThan: "<=", sympy.StrictGreaterThan: ">"}
 _NAMES |= {sympy.GreaterThan: ">=", sympy.Equality: "==", sympy.Unequality: "!="}
@@ -104,6 +104,9 @@ class _Writer:
     extents: dict[str, Any] = field(default_factory=dict)
     left: tuple[str, ...] = ()
     where: str = ""
+
+    def _order(self) -> Textbook:
+        return Textbook(self.tensors, list(self.parameters), self.left)
 
     def error(self, message: str, advice: str) -> NotationError:
         """An error that says in which equation the trouble is."""
@@ -213,12 +216,11 @@ class _Writer:
     def add(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """A sum, in textbook order."""
         terms = self._all(expr.args, whole, shifts)
-        mirrored = not any(_sign(term) > 0 and _has_index(term) for term in terms)
-        return n.add(*sorted(terms, key=lambda term: self._term_key(term, whole, mirrored)))
+        return n.add(*self._order().sum(terms, whole))
 
     def mul(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """A product, in textbook order."""
-        return n.mul(*sorted(self._all(expr.args, whole, shifts), key=self._factor_key))
+        return n.mul(*self._order().product(self._all(expr.args, whole, shifts)))
 
     def power(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """A power."""
@@ -261,7 +263,7 @@ class _Writer:
 
     def extremum(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """`Max` and `Min`, whose arguments SymPy keeps as a set: in textbook order, nested from the left."""
-        first, *others = sorted(self._all(expr.args, whole, shifts), key=self._factor_key)
+        first, *others = self._order().product(self._all(expr.args, whole, shifts))
         for other in others:
             first = n.Call("max" if isinstance(expr, sympy.Max) else "min", (first, other))
         return first
@@ -289,7 +291,7 @@ class _Writer:
     def delta(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """`KroneckerDelta(i, j)`."""
         both = self._all(expr.args[:2], True, shifts)
-        left, right = sorted(both, key=lambda side: (isinstance(side, n.Number), self._factor_key(side)))
+        left, right = sorted(self._order().product(both), key=lambda side: isinstance(side, n.Number))
         return n.where(n.Compare("==", left, right), n.ONE, n.ZERO)
 
     def constant(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
@@ -309,66 +311,6 @@ class _Writer:
             return n.both(*parts) if isinstance(expr, And) else n.Logic("or", tuple(parts))
         advice = "Write a > b, Eq(a, b), Ne(a, b); == compares SymPy objects at once."
         raise self.error(f"{expr} is not a condition that depends on anything", advice)
-
-    # textbook order
-
-    def _rank(self, expr: Expr) -> tuple[int, ...]:
-        """Where an atom or a bracket stands among others."""
-        match expr:
-            case n.Number():
-                return (0,)
-            case n.Size(name) if name in self.parameters:
-                return (1, list(self.parameters).index(name))
-            case n.Size() | n.Constant():
-                return (2,)
-            case n.Read(tensor, _):
-                return (4, self.tensors.index(tensor) if tensor in self.tensors else len(self.tensors))
-            case n.Index(name, _, _):
-                return (3, self.left.index(name) if name in self.left else len(self.left))
-            case n.FloorDiv(a, _) | n.Mod(a, _):
-                return self._rank(a)
-            case n.Pow(base, exponent):
-                return (5,) if exponent == n.number("1/2") else self._rank(base)
-            case n.Call() | n.Where() | n.Clip():
-                return (5,)
-            case n.Reduce():
-                return (6,)
-            case n.Mul(factors):
-                return max((self._rank(f) for f in factors if not _inverse(f)), default=(0,))
-            case n.Add():
-                return (7,)
-            case _:
-                return (8,)
-
-    def _factor_key(self, factor: Expr) -> tuple[Any, ...]:
-        return (_inverse(factor), self._rank(factor), expression(factor))
-
-    def _term_key(self, term: Expr, whole: bool, mirrored: bool) -> tuple[Any, ...]:
-        factors = term.factors if isinstance(term, n.Mul) else (term,)
-        negative = _sign(term) < 0
-        ranks = [self._rank(f) for f in factors if not isinstance(f, n.Number) and not _inverse(f)]
-        if whole:  # stride*p + dilation*r - pad, H + 2*pad - 1: indices, sizes, parameters, numbers; but R - 1 - r
-            order = {3: 10 if mirrored else 0, 4: 1, 5: 2, 6: 2, 7: 2, 8: 2, 2: 3, 1: 4}
-            key = min(((order.get(rank[0], 5), *rank[1:]) for rank in ranks), default=(9,))
-            return (negative, key, expression(term))
-        if not ranks:  # 1 + tanh(x), but x - 1
-            return (negative, (9,) if negative else (0,), expression(term))
-        # x - mu, gamma*xhat + beta, bias + sum, var + eps
-        leading = min(((9, *rank) if rank[0] < 3 else rank for rank in ranks), default=(9,))
-        return (negative, leading, expression(term))
-
-
-def _sign(term: Expr) -> int:
-    first = term.factors[0] if isinstance(term, n.Mul) else term
-    return -1 if isinstance(first, n.Number) and first.value < 0 else 1
-
-
-def _has_index(expr: Expr) -> bool:
-    return any(isinstance(part, Index) for part in n.walk(expr))
-
-
-def _inverse(expr: Expr) -> bool:
-    return isinstance(expr, n.Pow) and isinstance(expr.exponent, n.Number) and expr.exponent.value < 0
 
 
 _KNOWN = "It knows Add, Mul, Pow, Sum, Product, Piecewise, Indexed, Idx, floor, Mod, Max, Min and " + ", ".join(
