@@ -6,14 +6,15 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import click
 import pytest
 
 from symbackprop import __main__ as program
-from symbackprop import __version__
+from symbackprop import __version__, build
 from symbackprop.errors import CheckFailed, InternalError, UserError
+from symbackprop.writing import write
 
 ROOT = Path(__file__).parents[1]
 LAYER = """\
@@ -200,6 +201,41 @@ def test_a_module_that_nothing_makes_any_more_is_reported_and_a_strange_one_is_l
     assert program.run(["generate", "--backend", "numpy", "--out", str(out)]) == 0
     assert not old.exists()
     assert strange.exists()
+
+
+# ------------------------------------------------------------------------------------------------ checking
+
+
+def test_check_of_a_sound_layer_is_a_table_and_status_0(scale: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.run(["check", str(scale), "--backend", "numpy"]) == 0
+    text = capsys.readouterr().out
+
+    assert "gradients = differences" in text
+    assert "FAILED" not in text
+
+
+def test_check_sees_a_kernel_that_was_changed_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "generated_folder", lambda: tmp_path)
+    path = PurePosixPath("numpy/relu.py")
+    sound = build.texts([build.load("relu")], ["numpy"])[path]
+    write(tmp_path, {path: sound.replace("x", "-x", 1)})
+
+    assert program.run(["check", "relu", "--backend", "numpy"]) == 1
+    assert f"{tmp_path / path}: different from line" in capsys.readouterr().err
+
+
+def test_check_sees_a_wrong_module(
+    scale: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = build.BACKENDS["numpy"]
+    monkeypatch.setitem(build.BACKENDS, "numpy", lambda derivation: real(derivation).replace("gamma*x", "gamma+x"))
+
+    assert program.run(["check", str(scale), "--backend", "numpy"]) == 1
+    text = capsys.readouterr()
+    assert "FAILED" in text.out
+    assert "seed 0" in text.err
 
 
 # ------------------------------------------------------------------------------------------------ refusing

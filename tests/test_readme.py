@@ -1,8 +1,8 @@
 """The README's blocks run: what it shows is what comes out.
 
 In a `console` block each line after `$ ` is run in a shell, and what follows it has to be its output; a line `...`
-stands for any lines, and `...` within a line for anything there. `$ cat FILE` of a file that does not exist yet states the file. A `python` block is run as it is,
-after the blocks before it. Blocks of other kinds are not run.
+stands for any lines, and `...` within a line for anything there. `$ cat FILE` of a file that does not exist yet states
+the file. A `python` block is run as it is, after the blocks before it. Blocks of other kinds are not run.
 """
 
 from __future__ import annotations

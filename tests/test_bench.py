@@ -1,0 +1,47 @@
+"""The measurements: what a figure says, and that a missed bound is seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from symbackprop import __main__ as program
+from symbackprop.bench import kernels, pipeline
+from symbackprop.bench.timing import figure, in_turns
+from symbackprop.build import derive, kernel, load
+
+
+def test_a_figure_is_the_median_between_its_quartiles() -> None:
+    found = figure("a", "b", "s", [5.0, 1.0, 3.0, 2.0, 4.0])
+
+    assert (found.low, found.median, found.high) == (2.0, 3.0, 4.0)
+
+
+def test_runs_are_measured_in_turns_after_a_round_that_does_not_count() -> None:
+    order: list[str] = []
+    seconds = in_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
+
+    assert order == ["a", "b"] * 3
+    assert [len(values) for values in seconds.values()] == [2, 2]
+
+
+def test_batch_norm_moves_its_activations_no_more_than_it_may() -> None:
+    plan = kernel(derive(load("batchnorm2d")))
+    axes = plan.program.layer.axes("x")
+
+    assert kernels.activations_moved(plan.forward, axes) <= 4
+    assert kernels.activations_moved(plan.backward, axes) <= 5
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0.5, 0), (1.5, 1)])
+def test_a_missed_bound_is_status_1_and_stands_in_the_json(
+    seconds: float, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "pipeline_figures", lambda _: [figure("x", "derivation", "s", [seconds], bound=1.0)])
+    monkeypatch.setattr(kernels, "kernel_figures", lambda *_: [])
+
+    assert program.run(["bench", "--json", str(tmp_path / "b.json")]) == status
+    written = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
+    assert [f["within"] for f in written["figures"]] == [status == 0]
