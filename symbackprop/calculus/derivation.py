@@ -61,7 +61,10 @@ class Gradient:
 
     @property
     def name(self) -> str:
-        return gradient_name(self.tensor)
+        """The tensor that holds the gradient: `grad_x`, or `grad_y_total` for an output that others read."""
+        if self.gather is not None:
+            return self.gather.name
+        return self.scatters[0].target if self.scatters else gradient_name(self.tensor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from symbackprop.emit.numpy_context import layer_context
+from symbackprop.emit.numpy_writer import Writer, integer_value
 from symbackprop.emit.spelling import AND, PRODUCT, condition, decimal, identifier, integer
 from symbackprop.notation import printer
+from symbackprop.notation.binding import free_indices
 from symbackprop.notation.layer import Hyperparameter, Layer, Tensor
 from symbackprop.notation.nodes import (
     ONE,
@@ -25,7 +28,7 @@ from symbackprop.notation.nodes import (
     subtract,
     walk,
 )
-from symbackprop.program.affine import bounds, replace, sign
+from symbackprop.program.affine import affine, bounds, replace, sign
 from symbackprop.program.extents import all_sizes, name_extents
 
 
@@ -238,7 +241,19 @@ def _inside_line(layer: Layer, read: CheckedRead) -> list[str]:
     if isinstance(read.index, Read):
         table = read.index.tensor
         return [f'_values_inside("{table}", {identifier(table)}, "{read.tensor}", {read.axis}, {size})']
+    walk_ = affine(read.index)
+    if walk_ is None or not walk_.plain:
+        # bounds of floors, remainders and clips are not exact together: look at the places themselves
+        text = printer.expression(read.index)
+        return [f'_places_inside("{read.tensor}", {read.axis}, "{text}", {_places(layer, read.index)}, {size})']
     box = bounds(read.index, negative_parameters(layer))
     low, high = (integer(name_extents(b, extents)) for b in (box.low, box.high))
     text = printer.expression(read.index)
     return [f'_inside("{read.tensor}", {read.axis}, "{text}", {low}, {high}, {size})']
+
+
+def _places(layer: Layer, index: Expr) -> str:
+    """An index expression over the whole box of its indices, as an integer array."""
+    context = layer_context(layer)
+    index = context.named(index)
+    return integer_value(index, Writer(context, free_indices(index))).text

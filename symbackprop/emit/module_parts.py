@@ -29,7 +29,7 @@ _WORDS = ("norm", "pool")
 
 HELPERS = (
     "_real", "_integer", "_real_arrays", "_integer_arrays", "_axis", "_at_least_one", "_require", "_inside",
-    "_values_inside", "_gradient", "_wanted",
+    "_values_inside", "_places_inside", "_gradient", "_wanted",
 )  # fmt: skip
 
 

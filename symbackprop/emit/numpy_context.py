@@ -8,7 +8,7 @@ from dataclasses import replace as with_fields
 
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.calculus.integer import Facts, equal, never_negative, normal, simplified
-from symbackprop.emit.spelling import TEST, Names, identifier, integer, real_constant
+from symbackprop.emit.spelling import RESERVED, TEST, Names, identifier, integer, real_constant
 from symbackprop.errors import InternalError
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import (
@@ -105,6 +105,11 @@ def _in_extents(expr: Expr, formulas: Mapping[Expr, Expr]) -> Expr:
     if expr in formulas:
         return formulas[expr]
     return rebuild(expr, tuple(_in_extents(part, formulas) for part in parts(expr)))
+
+
+def layer_context(layer: Layer) -> Context:
+    """The context of a layer's inputs alone."""
+    return context(Program(layer, (), (), (), ()), Names(RESERVED))
 
 
 def context(program: Program, names: Names) -> Context:
