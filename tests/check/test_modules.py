@@ -243,6 +243,21 @@ def test_a_forgotten_output_is_caught() -> None:
         checks_of.differences_agree(Subject(PAIR, "by hand", Pair(forgets=True)), 1)
 
 
+def test_a_gradient_far_below_the_rounding_of_the_outputs_is_refused_not_failed() -> None:
+    class Faint:
+        def forward(self, x: Array, w: Array, **params: int) -> tuple[Array, Any]:
+            y, saved = Filter().forward(x, w, **params)
+            return 1 + 1e-14 * y, saved
+
+        def backward(self, saved: Any, dy: Array, wrt: tuple[str, ...] = ("x", "w")) -> Grads:
+            return Filter().backward(saved, 1e-14 * dy, wrt)
+
+    outcome = checks_of.differences_agree(Subject(FILTER, "faint", Faint()), 1, draws=3)
+
+    assert outcome.points == 0
+    assert "vanish" in outcome.note
+
+
 # -- the list of checks and their table ------------------------------------------------------------------------------
 
 
