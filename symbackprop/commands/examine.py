@@ -10,7 +10,9 @@ import click
 from symbackprop.commands.options import backend_option, chosen_backends, chosen_layers, seed_option, terminal
 
 if TYPE_CHECKING:
-    from symbackprop.check.report import Check
+    from symbackprop.check.report import Check, Row
+
+LINES_OF_A_MESSAGE = 6
 
 
 @click.command()
@@ -25,9 +27,19 @@ def check(layers: tuple[str, ...], backends: str | None, seed: int) -> int:
     rows = build.check(chosen_layers(layers), chosen_backends(backends), seed, _watched)
     terminal().print(table(rows, title=f"checks, seed {seed}"))
     failed = failures(rows)
-    for row in failed:
-        click.echo(f"symbackprop: {row.layer}, {row.what}: {row.note}", err=True)
+    for message, names in _by_message(failed).items():
+        click.echo(f"symbackprop: {', '.join(names)}: {message}", err=True)
     return 1 if failed else 0
+
+
+def _by_message(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The checks that say the same, under the first lines of what they say."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        lines = row.note.splitlines()
+        message = "\n".join([*lines[:LINES_OF_A_MESSAGE], *(["..."] if len(lines) > LINES_OF_A_MESSAGE else [])])
+        found.setdefault(message, []).append(row.what)
+    return found
 
 
 def _watched(checks: Sequence[Check]) -> Iterator[Check]:
