@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symbackprop.calculus.cost import cost
+from symbackprop.calculus.cost import AXIS, cost
 from symbackprop.calculus.derivation import Gradient, Stage, Step
 from symbackprop.calculus.identities import common_factor, definitions_put_back, factors_out, tidy, vanishing_sums
 from symbackprop.calculus.integer import Facts
@@ -22,14 +22,14 @@ def closed_forms(layer: Layer, staged: Sequence[Stage], facts: Facts) -> tuple[S
     input where that is cheaper; and for each intermediate whose gradient is still read, likewise.
     """
     gathers = {s.gradient.name: s.gradient.gather for s in staged if s.gradient.gather is not None}
+    readers = _readers(staged)
     closed: dict[str, Stage] = {}
     needed: set[str] = set()
     for stage in reversed(staged):
         tensor, name = stage.gradient.tensor, stage.gradient.name
         if layer.tensor(tensor) is None and name not in needed:
             continue
-        before = {n: g for n, g in gathers.items() if n != name}
-        shorter_stage = _closed(layer, stage, before, _shared(staged, stage), facts)
+        shorter_stage = _closed(layer, stage, gathers, readers, facts)
         if shorter_stage is not None:
             closed[name] = shorter_stage
         needed |= _read_by(shorter_stage or stage)
@@ -42,30 +42,51 @@ def _read_by(stage: Stage) -> set[str]:
     return {name for body in bodies for name in _reads(body)}
 
 
-def _shared(staged: Sequence[Stage], stage: Stage) -> set[str]:
-    """The gradients that other stages than this one read too."""
-    others = [s.gradient.gather for s in staged if s is not stage and s.gradient.gather is not None]
-    scattered = [v.value for s in staged if s.gradient.gather is None for v in s.gradient.scatters]
-    return {name for body in (*(g.body for g in others), *scattered) for name in _reads(body)}
+def _readers(staged: Sequence[Stage]) -> dict[str, set[str]]:
+    """For each gradient the gradients that read it."""
+    readers: dict[str, set[str]] = {s.gradient.name: set() for s in staged}
+    for stage in staged:
+        for name in _read_by(stage) & readers.keys():
+            readers[name].add(stage.gradient.name)
+    return readers
 
 
-def _closed(layer: Layer, stage: Stage, known: dict[str, Definition], shared: set[str], facts: Facts) -> Stage | None:
-    """All stages put in if that is cheaper; else only those that nothing else reads, while that is cheaper."""
+def _closed(
+    layer: Layer, stage: Stage, gathers: dict[str, Definition], readers: dict[str, set[str]], facts: Facts
+) -> Stage | None:
+    """The cheapest formula among those with all stages put in, all but the first computed, and so on."""
     start = stage.gradient.gather
-    used = _used(start.body, known) if start is not None else []
-    if start is None or not used:
-        return None
-    private = [d for d in used if d.name not in shared]
-    for chosen in (used, private) if private and len(private) < len(used) else (used,):
+    used = _used(start, gathers) if start is not None else []
+    best: tuple[int, Stage] | None = None
+    for count in range(len(used), 0, -1):
+        chosen = used[:count]
         steps: list[Step] = []
-        expr = _put_in(start, chosen, steps)
-        if expr is None:
+        expr = _put_in(start, chosen, steps) if start is not None else None
+        if start is None or expr is None:
             continue
         expr = shorter(layer, start.element, expr, steps, facts)
-        if cost(expr) < cost(start.body, *(d.body for d in chosen)):
+        spared = _spared(start, chosen, readers)
+        saving = cost(start.body, *(d.body for d in spared)) + sum(map(_stored, spared)) - cost(expr)
+        if saving > 0 and (best is None or saving > best[0]):
             gradient = Gradient(stage.gradient.tensor, start.indices, Definition(start.name, start.indices, expr), ())
-            return Stage(gradient, tuple(steps))
-    return None
+            best = saving, Stage(gradient, tuple(steps))
+    return best[1] if best is not None else None
+
+
+def _spared(start: Definition, chosen: Sequence[Definition], readers: dict[str, set[str]]) -> list[Definition]:
+    """Those of the chosen gradients that need not be computed any more: nothing else reads them."""
+    gone = {start.name}
+    spared: list[Definition] = []
+    for definition in chosen:
+        if readers[definition.name] <= gone:
+            gone.add(definition.name)
+            spared.append(definition)
+    return spared
+
+
+def _stored(definition: Definition) -> int:
+    """What it costs to write a tensor and to read it again, on the scale of `cost`."""
+    return 4 * int(AXIS ** len(definition.indices))
 
 
 def _put_in(start: Definition, chosen: Sequence[Definition], steps: list[Step]) -> Expr | None:
@@ -79,14 +100,14 @@ def _put_in(start: Definition, chosen: Sequence[Definition], steps: list[Step]) 
     return expr
 
 
-def _used(body: Expr, known: dict[str, Definition]) -> list[Definition]:
+def _used(start: Definition, gathers: dict[str, Definition]) -> list[Definition]:
     """The gradients that a formula reads, directly or through others, the latest computed first."""
     used: list[Definition] = []
-    names = _reads(body)
-    for name in reversed(known):
-        if name in names:
-            used.append(known[name])
-            names |= _reads(known[name].body)
+    names = _reads(start.body) - {start.name}
+    for name in reversed(gathers):
+        if name in names and name != start.name:
+            used.append(gathers[name])
+            names |= _reads(gathers[name].body)
     return used
 
 
