@@ -6,10 +6,12 @@ number of values of `p` is called `P` where the layer has no name for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from symbackprop.calculus.derivation import gradient_name
+from symbackprop.calculus.derivation import Scatter, gradient_name
 from symbackprop.emit.latex_names import names_of
+from symbackprop.errors import InternalError
 from symbackprop.notation.binding import fresh
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import (
@@ -17,6 +19,7 @@ from symbackprop.notation.nodes import (
     ZERO,
     Arg,
     Compare,
+    Delta,
     Expr,
     FloorDiv,
     Index,
@@ -33,7 +36,7 @@ from symbackprop.notation.nodes import (
     walk,
 )
 
-LONG = 7  # nodes: a position with this many is worth a letter
+GUARDED, ANYWHERE = 7, 14  # nodes: a position with more is worth a letter if a guard speaks of it too, or anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,34 +85,60 @@ def _indices(indices: tuple[Index, ...], names: dict[Expr, Size]) -> tuple[Index
 
 
 def abbreviate(expr: Expr, target: Read, layer: Layer) -> tuple[Expr, tuple[Abbreviation, ...]]:
-    """`expr` with a letter for each long position that a guard speaks of and a read uses.
+    """`expr` with a letter for each long position: in a read, in a delta, and in the guards that speak of it.
 
     A quotient that its guard makes even is abbreviated as the fraction, and the guard says that the letter is whole.
     """
     conditions = [node.condition for node in walk(expr) if isinstance(node, Where)]
     guards = [c for condition in conditions for c in walk(condition) if isinstance(c, Compare)]
-    spoken = {side for c in guards for side in (c.left, c.right)}
+    sides = [side for c in guards for side in (c.left, c.right)]
+    spoken = {FloorDiv(s.dividend, s.divisor) if isinstance(s, Mod) else s for s in sides}
     taken = [e for part in (target, expr) for e in walk(part) if isinstance(e, Index)]
     taken += [i for e in walk(expr) if isinstance(e, Reduce | Arg) for i in e.indices]
     letters: dict[Expr, Index] = {}
-    for read in (e for e in walk(expr) if isinstance(e, Read)):
-        for position, index in zip(read.indices, _axes(read.tensor, layer), strict=False):
-            if position in spoken and position not in letters and _is_long(position):
-                letters[position] = fresh(Index(index.name, position), (*taken, *letters.values()))
+    for position, name in _positions(expr, layer):
+        if position not in letters and _is_long(position, position in spoken):
+            letters[position] = fresh(Index(name, position), (*taken, *letters.values()))
     even: dict[Mod, Expr] = {Mod(e.dividend, e.divisor): e for e in letters if isinstance(e, FloorDiv)}
     found = tuple(Abbreviation(letter, _value(position, guards)) for position, letter in letters.items())
     return _shortened(expr, letters, even), found
 
 
-def _axes(tensor: str, layer: Layer) -> tuple[Index, ...]:
+def abbreviated_scatter(scatter: Scatter, layer: Layer) -> tuple[Read, Expr, tuple[Abbreviation, ...]]:
+    """The element that a scatter adds to and what it adds, with letters for what is long in either."""
+    target = Read(scatter.target, scatter.positions)
+    both, letters = abbreviate(Compare("==", target, scatter.value), Read(scatter.target, ()), layer)
+    match both:
+        case Compare(_, Read() as short, value):
+            return short, value, letters
+        case _:
+            raise InternalError(f"the scatter into {scatter.target} has lost its target")
+
+
+def _positions(expr: Expr, layer: Layer) -> Iterator[tuple[Expr, str]]:
+    """What stands at the axes of tensors, with the letter that the layer has for the axis."""
+    for node in walk(expr):
+        match node:
+            case Read(tensor, indices):
+                yield from zip(indices, _letters(tensor, layer), strict=False)
+            case Delta(Index(name, _, _), other) | Delta(other, Index(name, _, _)):
+                yield other, name
+            case _:
+                pass
+
+
+def _letters(tensor: str, layer: Layer) -> tuple[str, ...]:
+    """The indices of a definition; for an input, the sizes of its axes in lower case."""
     for definition in layer.definitions:
         if tensor in (definition.name, gradient_name(definition.name)):
-            return definition.indices
-    return ()
+            return tuple(i.name for i in definition.indices)
+    known = layer.tensor(tensor) or layer.tensor(tensor.removeprefix("grad_"))
+    return tuple(a.name.lower() for a in known.axes) if known else ()
 
 
-def _is_long(position: Expr) -> bool:
-    return isinstance(position, FloorDiv) or sum(1 for _ in walk(position)) > LONG
+def _is_long(position: Expr, guarded: bool) -> bool:
+    nodes = sum(1 for _ in walk(position))
+    return nodes > ANYWHERE or (guarded and (nodes > GUARDED or isinstance(position, FloorDiv)))
 
 
 def _value(position: Expr, guards: list[Compare]) -> Expr:

@@ -39,10 +39,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """How the gradient of `tensor` comes about. `closed`: from the stages to the closed form. `why`: why no gather."""
+    """How the gradient of `tensor` comes about. `closed`: from the stages to the closed form. `why`: why no gather.
+
+    `domain` are those of its indices that run further here than the layer's equations say.
+    """
 
     tensor: str
     closed: bool
+    domain: tuple[Index, ...]
     lines: tuple[Line, ...]
     scatters: tuple[Scatter, ...] = ()
     why: str = ""
@@ -128,14 +132,16 @@ def _section(
     if not lines and gradient.gather is not None:
         target = Read(gradient.name, gradient.gather.indices)
         lines.append(_line(layer, extents, None, "", "", target, gradient.gather.body, ()))
-    if lines and (closed or last):
+    if lines and (closed or last) and gradient.gather is not None:
         lines[-1] = _as_result(lines[-1])
     scatters = gradient.scatters if form == "scatter" or gradient.gather is None else ()
-    return Section(gradient.tensor, closed, tuple(lines), _named(scatters, extents), _why(gradient))
+    why = gradient.why if gradient.gather is None else ""
+    return Section(gradient.tensor, closed, _unlike(layer, gradient), tuple(lines), _named(scatters, extents), why)
 
 
-def _why(gradient: Gradient) -> str:
-    return gradient.why if gradient.gather is None else ""
+def _unlike(layer: Layer, gradient: Gradient) -> tuple[Index, ...]:
+    known = {i.name: i.extent for i in ranges(layer)}
+    return tuple(i for i in gradient.indices if known.get(i.name) != i.extent)
 
 
 def _named(scatters: tuple[Scatter, ...], extents: tuple[tuple[Size, Expr], ...]) -> tuple[Scatter, ...]:

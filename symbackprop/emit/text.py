@@ -7,13 +7,20 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from symbackprop.calculus.derivation import Derivation, Scatter
-from symbackprop.emit.abbreviations import Abbreviation, named_extents, with_named_extents
+from symbackprop.emit.abbreviations import (
+    Abbreviation,
+    abbreviate,
+    abbreviated_scatter,
+    named_extents,
+    with_named_extents,
+)
 from symbackprop.emit.latex_products import Group, arrange, split_sign
 from symbackprop.emit.story import Line, Section, Story, ranges, story
 from symbackprop.emit.templating import render
 from symbackprop.notation.layer import Definition, Layer, Tensor
 from symbackprop.notation.nodes import (
     MINUS_ONE,
+    Arg,
     Call,
     Constant,
     Expr,
@@ -54,7 +61,7 @@ def derivation(
     fields = {
         **_layer_fields(told.layer, told.auxiliary),
         "given": ", ".join(formula(Read(f"grad_{name}", _indices(told.layer, name))) for name in told.layer.outputs),
-        "sections": [_section(s) for s in told.sections],
+        "sections": [_section(told.layer, s) for s in told.sections],
         "rests": [wrapped_prose(sentence, WIDTH - 2) for sentence in _rests(told)],
     }
     return render("derivation.txt.jinja", fields)
@@ -65,9 +72,27 @@ def layer(layer: Layer) -> str:
     return render("layer.txt.jinja", _layer_fields(layer, ()))
 
 
-def formula(expr: Expr) -> str:
-    """One expression, as the notation prints it, with gradients as `dL/dx` and roots as `sqrt`."""
-    return re.sub(r"(\w+'*) % 1 == 0", r"\1 whole", expression(_spelled(expr)))
+def formula(expr: Expr, known: frozenset[Index] = frozenset()) -> str:
+    """One expression, as the notation prints it, with gradients as `dL/dx` and roots as `sqrt`.
+
+    A summed index stands with its extent (`k<M`), unless it is one of `known` or a copy of one.
+    """
+    return re.sub(r"(\w+'*) % 1 == 0", r"\1 whole", expression(_spelled(_limited(expr, known))))
+
+
+def _limited(expr: Expr, known: frozenset[Index]) -> Expr:
+    """Indices at their reductions with their extents in the name, where the reader could not know them."""
+    if not known:
+        return expr
+    new = rebuild(expr, tuple(_limited(part, known) for part in parts(expr)))
+    if isinstance(new, Reduce | Arg):
+        bound = tuple(i if Index(i.name, i.extent) in known else _with_limit(i) for i in new.indices)
+        return type(new)(new.operation, bound, new.body)
+    return new
+
+
+def _with_limit(index: Index) -> Index:
+    return Index(f"{expression(index)}<{expression(index.extent)}", index.extent)
 
 
 def _spelled(expr: Expr) -> Expr:
@@ -117,7 +142,7 @@ def _places(line: str, width: int) -> list[tuple[int, int]]:
             continue
         if line[at : at + 3] in (" + ", " - "):
             found.append((at, depth))
-        elif line[at - 1] == "*" or line[at - 2 : at] == ", ":
+        elif line[at - 1] == "*" or line[at - 2 : at] == ", " or line[at : at + 5] == " and ":
             found.append((at, depth + 1))
     return found
 
@@ -170,7 +195,7 @@ def _declarations(layer: Layer) -> Iterable[tuple[str, list[str]]]:
     if sizes:
         yield "sizes", [f"{size.name} = {expression(value)}" for size, value in sizes]
     indices = (with_named_extents(i, extents) for i in ranges(layer))
-    yield "indices", [f"0 <= {i.name} < {expression(i.extent)}" for i in indices if isinstance(i, Index)]
+    yield "indices", [_range(i) for i in indices if isinstance(i, Index)]
     if layer.requirements:
         yield "required", [expression(r.condition) for r in layer.requirements]
 
@@ -186,12 +211,15 @@ def _shape(name: str, axes: tuple[Expr, ...], extents: tuple[tuple[Size, Expr], 
 
 
 def _equations(layer: Layer, definitions: tuple[Definition, ...]) -> list[str]:
-    extents = named_extents(layer)
-    made: list[str] = []
-    for d in definitions:
-        line = f"{INDENT}{formula(d.element)} = {formula(with_named_extents(d.body, extents))}"
-        made += wrapped(line, indent=8)
-    return made
+    return [row for d in definitions for row in _equation(layer, d)]
+
+
+def _equation(layer: Layer, definition: Definition) -> list[str]:
+    value = with_named_extents(definition.body, named_extents(layer))
+    value, letters = abbreviate(value, definition.element, layer)
+    left = formula(definition.element)
+    rows = wrapped(f"{INDENT}{left} = {formula(value)}", indent=len(INDENT) + len(left) + 5)
+    return [*rows, *_where(letters, len(INDENT) + len(left) + 3)]
 
 
 def _indices(layer: Layer, name: str) -> tuple[Index, ...]:
@@ -201,22 +229,35 @@ def _indices(layer: Layer, name: str) -> tuple[Index, ...]:
 # the derivation
 
 
-def _section(section: Section) -> dict[str, object]:
+def _section(layer: Layer, section: Section) -> dict[str, object]:
     what = "Closed form of the gradient" if section.closed else "Gradient"
+    known = _known(layer)
     return {
         "heading": f"{what} of {section.tensor}",
-        "steps": [_step(line, first=at == 0) for at, line in enumerate(section.lines)],
+        "domain": ", ".join(map(_range, section.domain)),
+        "steps": [_step(line, known, first=at == 0) for at, line in enumerate(section.lines)],
         "why": section.why,
-        "scatters": [row for s in section.scatters for row in _scatter(s)],
+        "scatters": [row for s in section.scatters for row in _scatter(s, layer, known)],
     }
 
 
-def _step(line: Line, first: bool) -> dict[str, object]:
+def _known(layer: Layer) -> frozenset[Index]:
+    """The indices whose ranges stand at the top of the page."""
+    extents = named_extents(layer)
+    named = [with_named_extents(i, extents) for i in ranges(layer)]
+    return frozenset(i for i in named if isinstance(i, Index))
+
+
+def _range(index: Index) -> str:
+    return f"0 <= {expression(index)} < {expression(index.extent)}"
+
+
+def _step(line: Line, known: frozenset[Index], first: bool) -> dict[str, object]:
     left = formula(line.target)
     shown = left if first or line.result else " " * len(left)
-    rows = wrapped(f"{INDENT}{shown} = {formula(line.value)}", indent=len(INDENT) + len(left) + 5)
-    rows += [f"{INDENT}{' ' * len(left)}   where {_where(line.abbreviations)}"] if line.abbreviations else []
-    return {"reason": _reason(line), "rows": rows}
+    rows = wrapped(f"{INDENT}{shown} = {formula(line.value, known)}", indent=len(INDENT) + len(left) + 5)
+    rows += _where(line.abbreviations, len(INDENT) + len(left) + 3)
+    return {"reason": wrapped_prose(_reason(line)), "rows": rows}
 
 
 def _reason(line: Line) -> str:
@@ -227,15 +268,21 @@ def _reason(line: Line) -> str:
     return f"{what} (where {needs})." if needs else f"{what}."
 
 
-def _where(abbreviations: tuple[Abbreviation, ...]) -> str:
-    return ", ".join(f"{formula(a.letter)} = {formula(a.value)}" for a in abbreviations)
+def _where(letters: tuple[Abbreviation, ...], indent: int) -> list[str]:
+    """What the letters stand for: on one line if they are short, else on a line each."""
+    said = [f"{formula(a.letter)} = {formula(a.value)}" for a in letters]
+    together = ", ".join(said)
+    if said and indent + len(together) <= WIDTH - 6:
+        said = [together]
+    return [f"{' ' * indent}{'where' if not at else '     '} {one}" for at, one in enumerate(said)]
 
 
-def _scatter(scatter: Scatter) -> list[str]:
-    left = formula(Read(scatter.target, scatter.positions))
-    over = ", ".join(f"{formula(i)} < {formula(i.extent)}" for i in scatter.domain)
-    rows = wrapped(f"{INDENT}{left} += {formula(scatter.value)}", indent=8)
-    return [*rows, f"{INDENT}    for {over}"] if over else rows
+def _scatter(scatter: Scatter, layer: Layer, known: frozenset[Index]) -> list[str]:
+    target, value, letters = abbreviated_scatter(scatter, layer)
+    rows = wrapped(f"{INDENT}{formula(target)} += {formula(value, known)}", indent=8)
+    rows += _where(letters, len(INDENT))
+    over = ", ".join(map(_range, scatter.domain))
+    return [*rows, *wrapped(f"{INDENT}for all {over}", indent=8)] if over else rows
 
 
 def _rests(told: Story) -> Iterable[str]:

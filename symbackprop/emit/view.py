@@ -11,7 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from symbackprop.calculus.derivation import Scatter
-from symbackprop.emit.abbreviations import Abbreviation, named_extents, with_named_extents
+from symbackprop.emit.abbreviations import (
+    Abbreviation,
+    abbreviate,
+    abbreviated_scatter,
+    named_extents,
+    with_named_extents,
+)
 from symbackprop.emit.latex_conditions import conjuncts, spell_conditions
 from symbackprop.emit.latex_expression import Printer, latex, spell_number
 from symbackprop.emit.latex_layout import lines
@@ -19,7 +25,7 @@ from symbackprop.emit.latex_names import Spelling, for_layer, names_of
 from symbackprop.emit.latex_tree import width
 from symbackprop.emit.story import Line, Section, Story, ranges
 from symbackprop.notation.layer import Definition, Layer, Tensor
-from symbackprop.notation.nodes import Expr, Index, Read, Size
+from symbackprop.notation.nodes import Expr, Index, Size
 
 EQUALS = 3.0  # letters that the equals sign and its alignment take
 FRAME = 4.0  # and the frame around a result
@@ -118,7 +124,14 @@ class View(ABC):
         return r",\; ".join(spell_conditions(Printer(self._spelling), conjuncts(condition)))
 
     def _equations(self, definitions: tuple[Definition, ...]) -> list[Row]:
-        return [row for d in definitions for row in self._rows(self.math(d.element), d.body)]
+        return [row for d in definitions for row in self._equation(d)]
+
+    def _equation(self, definition: Definition) -> list[Row]:
+        value, letters = abbreviate(
+            with_named_extents(definition.body, self._extents), definition.element, self._layer
+        )
+        rows = self._rows(self.math(definition.element), value)
+        return [*rows, *self._where(letters)]
 
     def _rows(self, left: str, value: Expr, reserved: float = 0.0, shown: bool = True, sign: str = "=") -> list[Row]:
         """`left = value` on lines that fit the page; the left side may be left out, but takes its room."""
@@ -158,15 +171,14 @@ class View(ABC):
             "heading": f"{what} of {self.inline(self._spelling.symbol(section.tensor))}",
             "chain": [self._step(line, 0.0, shown=self.apart or at == 0) for at, line in enumerate(chain)],
             "results": [self._step(line, FRAME, shown=True) for line in results],
+            "domain": self._list(map(self._range, section.domain)),
             "why": self.prose(section.why),
             "scatters": [self._scatter(s) for s in section.scatters],
         }
 
     def _step(self, line: Line, reserved: float, shown: bool) -> dict[str, object]:
         rows = self._rows(self.math(line.target), line.value, reserved, shown)
-        if line.abbreviations:
-            rows.append(("", self.side(self._where(line.abbreviations))))
-        return {"reason": self._reason(line), "rows": rows}
+        return {"reason": self._reason(line), "rows": [*rows, *self._where(line.abbreviations)]}
 
     def _reason(self, line: Line) -> str:
         """`2. Substitution: the forward formula of y.`"""
@@ -175,14 +187,20 @@ class View(ABC):
         what = f"{line.number}. {self.plain(line.rule[:1].upper() + line.rule[1:])}: {self.prose(line.reason)}"
         return f"{what} (where {self._list(map(self._condition, line.conditions))})." if line.conditions else f"{what}."
 
-    def _where(self, abbreviations: tuple[Abbreviation, ...]) -> str:
-        said = r", \quad ".join(f"{self.math(a.letter)} = {self.math(a.value)}" for a in abbreviations)
-        return rf"\quad \text{{where }} {said}"
+    def _where(self, letters: tuple[Abbreviation, ...]) -> list[Row]:
+        """What the letters stand for: on one line if they are short, else on a line each."""
+        said = [f"{self.math(a.letter)} = {self.math(a.value)}" for a in letters]
+        together = r", \quad ".join(said)
+        if said and width(together) <= 0.6 * self._spelling.page:
+            said = [together]
+        word = r"\text{where } "
+        return [("", self.side(rf"\quad {word if not at else ''}{one}")) for at, one in enumerate(said)]
 
-    def _scatter(self, scatter: Scatter) -> list[Row]:
-        rows = self._rows(self.math(Read(scatter.target, scatter.positions)), scatter.value, sign=r"\mathrel{+}=")
-        said = r",\; ".join(map(self._range, scatter.domain))
-        return [*rows, ("", self.side(rf"\quad \text{{for }} {said}"))] if said else rows
+    def _scatter(self, scatter: Scatter) -> dict[str, object]:
+        """`target += value`, and the indices for all of which it is done."""
+        target, value, letters = abbreviated_scatter(scatter, self._layer)
+        rows = self._rows(self.math(target), value, FRAME, sign=r"\mathrel{+}=")
+        return {"rows": [*rows, *self._where(letters)], "domain": self._list(map(self._range, scatter.domain))}
 
     def _rests(self, told: Story) -> list[str]:
         """What was proved, sampled and assumed, a sentence each."""
