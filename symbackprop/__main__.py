@@ -18,6 +18,7 @@ from symbackprop import __version__
 from symbackprop.commands.examine import check
 from symbackprop.commands.inspect import derive, explain, list_layers, show
 from symbackprop.commands.measure import bench
+from symbackprop.commands.network import summary
 from symbackprop.commands.produce import generate
 from symbackprop.errors import CheckFailed, UserError
 
@@ -92,7 +93,7 @@ def cli() -> None:
     """
 
 
-for _command in (show, derive, generate, check, bench, list_layers, explain):
+for _command in (show, derive, generate, check, bench, list_layers, explain, summary):
     cli.add_command(_command)
 
 

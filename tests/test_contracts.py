@@ -18,6 +18,7 @@ PACKAGE = ROOT / "symbackprop"
 # A room may import rooms of a lower rank, and itself. `equations` and `calculus` never see each other.
 RANKS = {
     "errors": 0,
+    "nn": 1,
     "notation": 1,
     "equations": 2,
     "calculus": 2,
@@ -28,6 +29,7 @@ RANKS = {
     "writing": 6,
     "documents": 7,
     "build": 8,
+    "analysis": 9,
     "bench": 9,
     "commands": 10,
     "__main__": 11,

@@ -1,0 +1,1 @@
+"""Networks of generated layers: parameters, passes, updates, state. Nothing here knows how a gradient is computed."""
