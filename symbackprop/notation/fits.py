@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from itertools import product
+from itertools import islice, product
 
 from symbackprop.notation.binding import substitute
 from symbackprop.notation.layer import DerivedSize, Hyperparameter
@@ -32,6 +32,7 @@ from symbackprop.notation.nodes import (
 
 Polynomial = dict[tuple[Expr, ...], Fraction]
 _MOST_TERMS = 64
+_MOST_NODES = 200
 
 
 class Signs:
@@ -41,7 +42,9 @@ class Signs:
         self._natural = {p.name for p in parameters if p.integer and p.default >= 0}
         self._derived: dict[Expr, Expr] = {}
         for size in sizes:
-            self._derived[Size(size.name)] = substitute(size.value, self._derived)
+            if _short(size.value):  # sizes of sizes of sizes could grow without end
+                value = substitute(size.value, self._derived)
+                self._derived[Size(size.name)] = value if _short(value) else size.value
 
     def positive(self, expr: Expr) -> bool:
         """Whether `expr` is at least 1 for all sizes and parameters; False where that is not certain."""
@@ -94,6 +97,10 @@ class Signs:
         if below is not None and self.positive(below):
             return mul(MINUS_ONE, below)
         return None
+
+
+def _short(expr: Expr) -> bool:
+    return sum(1 for _ in islice(walk(expr), _MOST_NODES)) < _MOST_NODES
 
 
 def polynomial(expr: Expr) -> Polynomial | None:

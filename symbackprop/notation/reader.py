@@ -3,8 +3,7 @@
 | step | does |
 | --- | --- |
 | `syntax.statements` | bounds, brackets, grammar |
-| `_declare` | every name gets its one meaning |
-| `_sizes`, `_ranges`, `_inputs`, ... | the declarations |
+| `Declarations` | every name gets its one meaning; inputs, parameters, sizes, ranges, requirements |
 | `resolve_extents` | how far each index runs |
 | `_definitions` | the equations, each checked where it stands |
 """
@@ -13,24 +12,18 @@ from __future__ import annotations
 
 import keyword
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
 
 from symbackprop.errors import NotationError
 from symbackprop.notation import nodes as n
+from symbackprop.notation.declarations import Declarations
 from symbackprop.notation.fits import Signs
-from symbackprop.notation.functions import condition
-from symbackprop.notation.layer import Definition, DerivedSize, Hyperparameter, Layer, Range, Requirement, Tensor
+from symbackprop.notation.layer import Definition, Layer, Tensor
 from symbackprop.notation.meaning import Context, Meaning
 from symbackprop.notation.names import did_you_mean
-from symbackprop.notation.nodes import REDUCTIONS, Expr, Infinity, Number, Size
+from symbackprop.notation.nodes import Expr
 from symbackprop.notation.printer import expression
-from symbackprop.notation.scope import Scope, base, nodes, resolve_extents
-from symbackprop.notation.syntax import MAX_TEXT, Node, Source, Statement, split_lines, statements
-
-MAX_DEFINITIONS = 500
-_SIZE, _NUMBER = Context("size"), Context("number")
+from symbackprop.notation.scope import resolve_extents
+from symbackprop.notation.syntax import MAX_TEXT, Source, Statement, split_lines, statements
 
 
 def read(text: str, file: str = "<text>") -> Layer:
@@ -62,45 +55,27 @@ def read_file(path: str | os.PathLike[str]) -> Layer:
     return read(text, file)
 
 
-@dataclass(slots=True)
 class _Reading:
     """One text on its way to a layer."""
 
-    source: Source
-    all: list[Statement]
-    scope: Scope
-
     def __init__(self, source: Source, found: list[Statement]) -> None:
-        self.source, self.all, self.scope = source, found, Scope()
-
-    def of(self, *kinds: str) -> Iterator[tuple[Statement, Node]]:
-        """Each part of each statement of these kinds, in the order of the text."""
-        for statement in self.all:
-            if statement.kind in kinds:
-                for part in statement.parts:
-                    yield statement, part
+        self.source, self.all = source, found
+        self.name = self._name()
+        self.declared = Declarations(found)
+        self.scope = self.declared.scope
 
     def layer(self) -> Layer:
         """The layer, every part of it checked."""
-        name = self._name()
-        definitions = [s for s in self.all if s.kind == "definition"]
-        self._declare(definitions)
-        self._parameters()
-        sizes, ranges = self._sizes(), self._ranges()
-        requirements = self._requirements()
-        inputs = tuple(self.scope.tensors.values())
-        signs = Signs(self.scope.parameters.values(), sizes)
-        self._check_extents(signs, sizes, ranges)
-        resolve_extents(self.scope, definitions)
-        equations = self._definitions(definitions, signs)
+        declared = self.declared
+        resolve_extents(self.scope, declared.definitions)
         return Layer(
-            name=name,
-            inputs=inputs,
-            parameters=tuple(self.scope.parameters.values()),
-            sizes=sizes,
-            ranges=ranges,
-            requirements=requirements,
-            definitions=equations,
+            name=self.name,
+            inputs=declared.inputs,
+            parameters=declared.parameters,
+            sizes=declared.sizes,
+            ranges=declared.ranges,
+            requirements=declared.requirements,
+            definitions=self._definitions(declared.definitions, declared.signs),
             outputs=self._outputs(),
             doc=_doc(self.source),
             file=self.source.file,
@@ -113,158 +88,18 @@ class _Reading:
             raise NotationError(
                 message if place else f"{self.source.file}: {message}", place, "Begin with `layer NAME`."
             )
-        for statement, node in list(self.of("layer"))[1:]:
-            raise statement.error("a second layer begins", node, "Put each layer into its own file.")
+        for statement in self.all[1:]:
+            if statement.kind == "layer":
+                raise statement.error("a second layer begins", advice="Put each layer into its own file.")
         node = self.all[0].parts[0]
         if keyword.iskeyword(node.text) or not node.text.isidentifier() or node.text.startswith("_"):
             message = f"no module can be called {node.text}"
             raise self.all[0].error(message, node, "Begin with a letter, and take no word of Python.")
         return node.text
 
-    # names
-
-    def _declare(self, definitions: list[Statement]) -> None:
-        for statement, node in self.of("input", "integer"):
-            self._declare_tensor(statement, node)
-        for kind, what in (("param", "parameter"), ("size", "size"), ("range", "index")):
-            seen: set[str] = set()
-            for statement, node in self.of(kind):
-                name = node.text.split()[0]
-                if name in seen:
-                    raise statement.error(f"{name} is declared a second time", node, "Remove one of them.")
-                seen.add(name)
-                self.scope.declare(name, what, statement, node)
-        if len(definitions) > MAX_DEFINITIONS:
-            raise definitions[MAX_DEFINITIONS].error(
-                f"the layer has more than {MAX_DEFINITIONS} definitions", advice="Split it into several layers."
-            )
-        for statement in definitions:
-            self._declare_definition(statement)
-        for statement in definitions:
-            self._declare_bound(statement)
-
-    def _declare_tensor(self, statement: Statement, node: Node) -> None:
-        head = node.parts[0]
-        if head.kind not in ("name", "element"):
-            raise statement.error("a tensor is expected here", head, "Write a name with its axes: x[N, C].")
-        self.scope.declare(head.text, "tensor", statement, head)
-        axes = head.parts[0].parts if head.parts else ()
-        for axis in axes:
-            if axis.kind != "name":
-                message = f"an axis of {head.text} is given by an expression"
-                raise statement.error(message, axis, "Name it here, and say what it is by `size NAME = ...`.")
-            self.scope.declare(axis.text, "size", statement, axis)
-        self.scope.tensors[head.text] = Tensor(
-            name=head.text,
-            axes=tuple(Size(axis.text) for axis in axes),
-            kind="real" if statement.kind == "input" else "integer",
-            outside=self._outside(statement, node),
-            place=statement.place(head),
-        )
-
-    def _outside(self, statement: Statement, node: Node) -> Expr | None:
-        if len(node.parts) == 1:
-            return None
-        value = node.parts[1]
-        sign, inner = (-1, value.parts[0]) if value.kind == "minus" else (1, value)
-        if inner.kind == "name" and inner.text == "inf" and statement.kind == "input":
-            return Infinity(sign)
-        number = self._number(statement, value)
-        if statement.kind == "integer" and number.denominator != 1:
-            raise statement.error("an integer tensor has an integer outside it", value, "Write an integer.")
-        return Number(number)
-
-    def _number(self, statement: Statement, node: Node) -> Fraction:
-        value = Meaning(self.scope, statement, "it").read(node, _NUMBER)
-        if not isinstance(value, Number):
-            raise statement.error("this is not a number", node, "Write a number.")
-        return value.value
-
-    def _declare_definition(self, statement: Statement) -> None:
-        left = statement.parts[0]
-        if left.kind not in ("name", "element"):
-            raise statement.error("the left side is not a tensor", left, "Write NAME[i, j] = ...")
-        self.scope.declare(left.text, "definition", statement, left)
-        names: list[str] = []
-        for place in left.parts[0].parts if left.parts else ():
-            if place.kind != "name":
-                advice = f"Write {left.text}[i, ...] = ... and move the rest to the right side."
-                raise statement.error("the left side takes plain indices in its brackets", place, advice)
-            if place.text in names:
-                raise statement.error(f"index {place.text} stands twice on the left", place, "Use two indices.")
-            names.append(place.text)
-            self._declare_index(statement, place)
-        self.scope.defined[left.text] = tuple(names)
-
-    def _declare_index(self, statement: Statement, place: Node) -> None:
-        if self.scope.kinds.get(place.text) == "size":
-            message = f"{place.text} is a size and stands where an index is expected"
-            raise statement.error(message, place, f"Write the index that runs over it, such as {place.text.lower()}.")
-        self.scope.declare(base(place.text), "index", statement, place)
-
-    def _declare_bound(self, statement: Statement) -> None:
-        for node in nodes(statement.parts[1]):
-            if node.kind == "reduction" and node.text in REDUCTIONS:
-                for place in node.parts[0].parts:
-                    if place.kind == "name":
-                        self._declare_index(statement, place)
-
-    # declarations
-
-    def _parameters(self) -> None:
-        for statement, node in self.of("param"):
-            name, _, integer = node.text.partition(" ")
-            default = self._number(statement, node.parts[0])
-            if integer and (default.denominator != 1 or abs(default) >= 2**31):
-                message = f"the default of integer parameter {name} is {expression(Number(default))}"
-                raise statement.error(message, node.parts[0], "Give an integer, or leave out `integer`.")
-            self.scope.parameters[name] = Hyperparameter(name, default, bool(integer), statement.place(node))
-
-    def _sizes(self) -> tuple[DerivedSize, ...]:
-        """The derived sizes, each after those that it uses."""
-        found: dict[str, tuple[DerivedSize, Statement, Node]] = {}
-        for statement, node in self.of("size"):
-            value = Meaning(self.scope, statement, f"size {node.text}").read(node.parts[0], _SIZE)
-            found[node.text] = (DerivedSize(node.text, value, statement.place(node)), statement, node)
-        ordered: dict[str, DerivedSize] = {}
-        while len(ordered) < len(found):
-            waiting = [name for name in found if name not in ordered]
-            ready = [name for name in waiting if _waits_for(found[name][0], found) <= set(ordered)]
-            if not ready:
-                _, statement, node = found[waiting[0]]
-                raise statement.error(f"size {node.text} depends on itself", node, "Give a size by an input's axis.")
-            ordered.update({name: found[name][0] for name in ready})
-        self.scope.sizes = ordered
-        return tuple(ordered.values())
-
-    def _ranges(self) -> tuple[Range, ...]:
-        for statement, node in self.of("range"):
-            extent = Meaning(self.scope, statement, f"range {node.text}").read(node.parts[0], _SIZE)
-            self.scope.ranges[node.text] = Range(node.text, extent, statement.place(node))
-        return tuple(self.scope.ranges.values())
-
-    def _requirements(self) -> tuple[Requirement, ...]:
-        return tuple(
-            Requirement(
-                condition(Meaning(self.scope, statement, "the requirement"), node, _SIZE), statement.place(node)
-            )
-            for statement, node in self.of("require")
-        )
-
-    def _check_extents(self, signs: Signs, sizes: tuple[DerivedSize, ...], ranges: tuple[Range, ...]) -> None:
-        extents = [(f"size {s.name}", s.value, s.place) for s in sizes]
-        extents += [(f"range {r.index}", r.extent, r.place) for r in ranges]
-        for what, extent, place in extents:
-            if signs.positive(n.subtract(n.ONE, extent)):
-                message = f"{what} is {expression(extent)}, which is never 1 or more"
-                raise NotationError(message, place, "An index needs at least one value.")
-
-    # equations
-
     def _definitions(self, definitions: list[Statement], signs: Signs) -> tuple[Definition, ...]:
         if not definitions:
             raise NotationError(f"{self.source.file}: the layer has no definition", advice="Write y[i] = ...")
-        self._check_gradient_names()
         done: list[Definition] = []
         for statement in definitions:
             done.append(self._definition(statement, [d.name for d in done], signs))
@@ -300,17 +135,9 @@ class _Reading:
                     )
                     raise meaning.error(place, message, _way_out(tensor, position))
 
-    def _check_gradient_names(self) -> None:
-        """The gradient of a tensor t is called grad_t, which must not be another tensor of the layer."""
-        for name in self.scope.kinds:
-            if name.startswith("grad_") and self.scope.kinds.get(name[5:]) in ("tensor", "definition"):
-                statement, node = self.scope.first[name]
-                message = f"{name} is the name that the gradient of {name[5:]} will have"
-                raise statement.error(message, node, "Choose another name.")
-
     def _outputs(self) -> tuple[str, ...]:
         outputs: list[str] = []
-        for statement, node in self.of("output"):
+        for statement, node in self.declared.of("output"):
             if node.kind != "name":
                 raise statement.error("an output is named without indices", node, f"Write `output {node.text or 'y'}`.")
             if node.text not in self.scope.defined:
@@ -325,10 +152,6 @@ class _Reading:
             last = list(self.scope.defined)[-1]
             raise NotationError(f"{self.source.file}: the layer names no output", advice=f"End with `output {last}`.")
         return tuple(outputs)
-
-
-def _waits_for(size: DerivedSize, derived: dict[str, tuple[DerivedSize, Statement, Node]]) -> set[str]:
-    return {e.name for e in n.walk(size.value) if isinstance(e, Size) and e.name in derived}
 
 
 def _reaching(position: Expr, value: Expr) -> str:

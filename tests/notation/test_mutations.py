@@ -124,6 +124,8 @@ BODIES = {
     "many indices on the left": "x[n]\nz[" + ", ".join(f"i{at}" for at in range(1_500)) + "] = 1",
     "a wide tensor": "x[n]\ninput w[" + ", ".join(f"A{at}" for at in range(1_500)) + "]",
     "one long name": "a" * 9_000,
+    "sizes of sizes": "x[n]\nsize A0 = N*N\n" + "\n".join(f"size A{at + 1} = A{at}*A{at} + A{at}" for at in range(400)),
+    "sizes in reverse": "x[n]\n" + "\n".join(f"size A{at} = A{at + 1} + 1" for at in range(2_000)) + "\nsize A2000 = N",
 }
 
 
