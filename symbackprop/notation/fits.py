@@ -31,8 +31,8 @@ from symbackprop.notation.nodes import (
 )
 
 Polynomial = dict[tuple[Expr, ...], Fraction]
-_MOST_TERMS = 64
-_MOST_NODES = 200
+_MOST_TERMS = 32
+_MOST_NODES = 60
 
 
 class Signs:
