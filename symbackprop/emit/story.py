@@ -200,5 +200,3 @@ def notes(nodes: tuple[Expr, ...]) -> tuple[str, ...]:
             case Where(_, _, Number(value)) if value == 0:
                 found[GUARDED] = None
     return tuple(found)
-
-

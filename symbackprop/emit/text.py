@@ -187,10 +187,13 @@ def _declarations(layer: Layer) -> Iterable[tuple[str, list[str]]]:
     extents = named_extents(layer)
     yield "defined", [_shape(d.name, tuple(i.extent for i in d.indices), extents) for d in layer.definitions]
     if layer.parameters:
-        yield "parameters", [
-            f"{expression(Parameter(p.name))} = {expression(Number(p.default))}{' (integer)' if p.integer else ''}"
-            for p in layer.parameters
-        ]
+        yield (
+            "parameters",
+            [
+                f"{expression(Parameter(p.name))} = {expression(Number(p.default))}{' (integer)' if p.integer else ''}"
+                for p in layer.parameters
+            ],
+        )
     sizes = [(Size(s.name), s.value) for s in layer.sizes] + list(extents)
     if sizes:
         yield "sizes", [f"{size.name} = {expression(value)}" for size, value in sizes]

@@ -127,9 +127,7 @@ class View(ABC):
         return [row for d in definitions for row in self._equation(d)]
 
     def _equation(self, definition: Definition) -> list[Row]:
-        value, letters = abbreviate(
-            with_named_extents(definition.body, self._extents), definition.element, self._layer
-        )
+        value, letters = abbreviate(with_named_extents(definition.body, self._extents), definition.element, self._layer)
         rows = self._rows(self.math(definition.element), value)
         return [*rows, *self._where(letters)]
 
@@ -191,10 +189,9 @@ class View(ABC):
         """What the letters stand for: on one line if they are short, else on a line each."""
         said = [f"{self.math(a.letter)} = {self.math(a.value)}" for a in letters]
         together = r", \quad ".join(said)
-        if said and width(together) <= 0.6 * self._spelling.page:
+        if said and width(together) <= 0.75 * self._spelling.page:
             said = [together]
-        word = r"\text{where } "
-        return [("", self.side(rf"\quad {word if not at else ''}{one}")) for at, one in enumerate(said)]
+        return [("", self.side(rf"\quad \text{{{'and' if at else 'where'} }} {one}")) for at, one in enumerate(said)]
 
     def _scatter(self, scatter: Scatter) -> dict[str, object]:
         """`target += value`, and the indices for all of which it is done."""

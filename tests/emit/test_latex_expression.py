@@ -145,9 +145,7 @@ def test_a_guard_stands_under_its_sum_and_bounds_are_a_chain() -> None:
     guard = both(Compare("<=", ZERO, e), Compare("<", e, P))
     guarded = Reduce("sum", (r,), Where(guard, Read("grad_y", (e,)), ZERO))
 
-    assert latex(guarded) == (
-        r"\sum_{\substack{r=0 \\ 0 \le h - r < P}}^{R-1} \frac{\partial L}{\partial y_{h - r}}"
-    )
+    assert latex(guarded) == (r"\sum_{\substack{r=0 \\ 0 \le h - r < P}}^{R-1} \frac{\partial L}{\partial y_{h - r}}")
 
 
 def test_a_divisibility_is_a_bar_and_makes_the_quotient_a_fraction() -> None:
@@ -185,7 +183,13 @@ def test_brackets_grow_with_what_stands_in_them() -> None:
 
 @pytest.mark.parametrize(
     ("value", "spelled"),
-    [("1e-5", "10^{-5}"), ("0.5", r"\frac{1}{2}"), ("0.044715", "0.044715"), ("-3", "-3"), ("2.5e-7", r"2.5 \cdot 10^{-7}")],
+    [
+        ("1e-5", "10^{-5}"),
+        ("0.5", r"\frac{1}{2}"),
+        ("0.044715", "0.044715"),
+        ("-3", "-3"),
+        ("2.5e-7", r"2.5 \cdot 10^{-7}"),
+    ],
 )
 def test_a_number_is_spelled_as_it_is_read_best(value: str, spelled: str) -> None:
     assert latex(number(value)) == spelled
