@@ -23,7 +23,7 @@ from symbackprop.documents.judge import (
 from symbackprop.documents.legend import Legend, LegendError, Part
 from symbackprop.documents.names import Unclear
 from symbackprop.documents.reader import Vocabulary, read
-from symbackprop.documents.repairs import Repair, repairs, strict_bounds
+from symbackprop.documents.repairs import Repair, renamings, repairs, strict_bounds
 from symbackprop.documents.source import Formula, Row, rows
 from symbackprop.documents.tokens import NotRead
 from symbackprop.documents.tree import Chain, Tree, latex
@@ -88,7 +88,7 @@ def audit(
 
 
 def _formula(formula: Formula, legend: Legend, mend: bool, words: frozenset[str]) -> list[Finding]:
-    started = time.monotonic()
+    started = time.process_time()
     try:
         part = legend.part(formula.line)
         statements = statements_of(formula.text, part.vocabulary(words))
@@ -153,12 +153,12 @@ def _moved(tree: Tree, by: int) -> Tree:
 def _chain(formula: Formula, chain: Chain, part: Part, mend: bool, started: float) -> list[Finding]:
     findings = []
     for claim in claims(chain, part):
-        began = time.monotonic()
+        began = time.process_time()
         kind = claim.kind or kind_of(claim, part)
         finding = Finding(formula, claim.text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span)
         if claim.relation is not None:
             finding = _judged(finding, claim, part, mend, max(started + PATIENCE, began + PATIENCE / 4))
-        findings.append(replace(finding, seconds=time.monotonic() - began))
+        findings.append(replace(finding, seconds=time.process_time() - began))
     return findings
 
 
@@ -168,7 +168,7 @@ def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: fl
         judgement = judge(claim.relation, part, deadline)
     except Unclear as unclear:
         if unclear.count and mend:
-            mended = repairs(claim.relation, part, None, deadline)
+            mended = renamings(claim.relation, part, deadline)
             if mended:
                 return replace(finding, judgement=Judgement(FAILS, reason=str(unclear)), repairs=mended)
         token = f", at character {unclear.span[0] + 1}" if unclear.span != (0, 0) else ""

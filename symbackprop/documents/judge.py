@@ -78,12 +78,12 @@ class Relation:
 
 def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judgement:
     """The verdict on a relation. Raises Unclear where the legend gives a name no meaning."""
-    deadline = deadline or time.monotonic() + PATIENCE
+    deadline = deadline or time.process_time() + PATIENCE
     first: Outcome | None = None
     first_convention: Convention | None = None
     trouble = ""
     for convention in conventions(relation, part):
-        if first is not None and time.monotonic() > deadline:
+        if first is not None and time.process_time() > deadline:
             break
         if first is not None and not _could_help(convention, first):
             continue
@@ -168,7 +168,7 @@ def _varied(names: list[Name], part: Part) -> tuple[str, ...]:
 
 def _odd(part: Part) -> tuple[Expr, ...]:
     translator = Translator(part, Reading(), ())
-    return tuple(translator.expr(Name(name)) for name in part.odd)
+    return tuple(translator.expr_of_slot(Name(name)) for name in part.odd)
 
 
 def _single(relation: Relation, part: Part, base: Setting) -> tuple[str, Setting] | None:
@@ -186,7 +186,8 @@ def _single(relation: Relation, part: Part, base: Setting) -> tuple[str, Setting
                         size = _axis_size(found, letter, part)
                         if size is not None:
                             dropped[size] = letter
-    held = {size: 1 for size in dropped if size not in part.fixed}
+    printed = {s.letter for side in (relation.left, relation.right) for s in standings(side, part) if s.printed}
+    held = {size: 1 for size, letter in dropped.items() if size not in part.fixed and letter not in printed}
     if not held:
         return None
     says = f"there is only one {' and one '.join(dict.fromkeys(dropped[s] for s in held))}"
@@ -270,6 +271,7 @@ class Trial:
     def __init__(self, left: Tree, when: tuple[Chain, ...], part: Part, convention: Convention, case: Case) -> None:
         self.left, self.when, self.part, self.convention = left, when, part, convention
         self.scene = scene(part.layer, convention.setting, case)
+        self._translators: dict[tuple[Letter, ...], Translator] = {}
         self._left: dict[tuple[Letter, ...], list[tuple[Key, Value]]] = {}
 
     def agrees(self, right: Tree) -> bool:
@@ -288,7 +290,9 @@ class Trial:
 
     def _meant(self, tree: Tree, letters: tuple[Letter, ...]) -> Sides:
         """A side alone, as both sides of a relation."""
-        translator = Translator(self.part, self.convention.reading, letters)
+        if letters not in self._translators:
+            self._translators[letters] = Translator(self.part, self.convention.reading, letters)
+        translator = self._translators[letters]
         expr = translator.expr(tree)
         condition = both(*(translator.condition(chain) for chain in self.when)) if self.when else TRUE
         return Sides(expr, ZERO, letters, condition, tuple(translator.totals), ())
@@ -304,7 +308,7 @@ def compare(
             raise Undecided("no point at which the layer has a value")
         try:
             for values, left, right in point.differences(meant):
-                if deadline is not None and time.monotonic() > deadline + PATIENCE:
+                if deadline is not None and time.process_time() > deadline + PATIENCE:
                     raise Slow("it could not be decided in time")
                 if left != right:
                     return _shown(meant, part, convention, case) or Difference(

@@ -64,9 +64,9 @@ class Meant:
     slots: tuple[Tree, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """The legend of some lines of a document (of all, where `lines` is empty)."""
+    """The legend of some lines of a document (of all, where `lines` is empty). Each is itself and equal to no other."""
 
     layer: Layer
     loss: tuple[str, ...]

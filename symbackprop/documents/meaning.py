@@ -139,21 +139,21 @@ def free_letters(trees: Iterable[Tree], part: Part) -> tuple[Letter, ...]:
     trees = tuple(trees)
     found: dict[str, Letter] = {}
     empty = Translator(part, Reading(), ())
-    for tree in trees:
-        for standing in standings(tree, part):
-            if standing.letter not in found:
-                low, extent, axis = empty.range_of(standing.meant, standing.formal)
-                index = Index(_identifier(standing.letter), extent)
-                found[standing.letter] = Letter(standing.letter, index, low, standing.meant.tensor, axis, standing.printed)
-            elif standing.printed and not found[standing.letter].printed:
-                old = found[standing.letter]
-                found[standing.letter] = Letter(old.name, old.index, old.low, old.tensor, old.axis, True)
-    for tree in trees:
-        for letter, symbol, formal in loose_letters(tree, part):
-            if letter not in found:
-                low, extent, axis = empty.range_of(symbol, formal)
-                found[letter] = Letter(letter, Index(_identifier(letter), extent), low, symbol.tensor, axis, True)
+    for standing in (s for tree in trees for s in standings(tree, part)):
+        known = found.get(standing.letter)
+        if known is None:
+            found[standing.letter] = _letter(empty, standing.letter, standing.meant, standing.formal, standing.printed)
+        elif standing.printed and not known.printed:
+            found[standing.letter] = replace(known, printed=True)
+    for loose in (s for tree in trees for s in loose_letters(tree, part)):
+        if loose.letter not in found:
+            found[loose.letter] = _letter(empty, loose.letter, loose.meant, loose.formal, True)
     return tuple(found.values())
+
+
+def _letter(translator: Translator, letter: str, meant: Meant, formal: str, printed: bool) -> Letter:
+    low, extent, axis = translator.range_of(meant, formal)
+    return Letter(letter, Index(_identifier(letter), extent), low, meant.tensor, axis, printed)
 
 
 def _identifier(letter: str) -> str:
@@ -172,7 +172,13 @@ class Translator:
     assumed: list[str] = field(default_factory=list)
     _scope: dict[str, Expr] = field(default_factory=dict)
     _plain: bool = False
-    _count: int = 0
+    _depth: int = 0
+    _stamp: int = 0
+    _known: dict[tuple[int, int, bool], tuple[Tree, Expr]] = field(default_factory=dict)
+    _bound: dict[tuple[int, str, int, int], tuple[Index, Expr, int]] = field(default_factory=dict)
+
+    _extents: dict[tuple[int, int], Expr] = field(default_factory=dict)
+    _ranges: dict[tuple[str, str, str], tuple[Expr, Expr]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._scope.update({letter.name: letter.value for letter in self.letters})
@@ -184,7 +190,18 @@ class Translator:
     # -------------------------------------------------------------------------------------- expressions
 
     def expr(self, tree: Tree) -> Expr:
-        """The expression that a tree means."""
+        """The expression that a tree means.
+
+        What was translated in the same scope before is not translated again: formulas that differ in one place
+        share all other parts. `_stamp` numbers the scopes.
+        """
+        key = (id(tree), self._stamp, self._plain)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = (tree, self._expr(tree))  # with the tree, so that no other gets its id
+        return known[1]
+
+    def _expr(self, tree: Tree) -> Expr:
         match tree:
             case Num(value):
                 return Number(value)
@@ -349,25 +366,38 @@ class Translator:
             raise Unclear("a sum with one limit", tree.span, latex(tree.variable))
         if tree.low is not None and tree.high is not None:
             low, high = self.expr(tree.low), self.expr(tree.high)
-            extent = add(high, negative(low), ONE)
+            ends = (id(low), id(high))
+            if ends not in self._extents:
+                self._extents[ends] = add(high, negative(low), ONE)
+            extent = self._extents[ends]
         else:
             low, extent = self.known_range(letter, tree)
-        self._count += 1
-        index = Index(_identifier(letter), extent, self._count)
-        before = self._scope.get(letter)
-        self._scope[letter] = add(low, index)
-        body = self.expr(tree.body)
-        if before is None:
-            del self._scope[letter]
-        else:
-            self._scope[letter] = before
+        key = (self._stamp, letter, id(low), id(extent))
+        if key not in self._bound:
+            index = Index(_identifier(letter), extent, self._depth + 1)  # no two on one path are alike
+            self._bound[key] = (index, add(low, index), len(self._bound) + 1)
+        index, value, stamp = self._bound[key]
+        before, outer = self._scope.get(letter), self._stamp
+        self._scope[letter], self._stamp = value, stamp
+        self._depth += 1
+        try:
+            body = self.expr(tree.body)
+        finally:
+            self._depth -= 1
+            self._stamp = outer
+            if before is None:
+                del self._scope[letter]
+            else:
+                self._scope[letter] = before
         return reduce(tree.operation, (index,), body)
 
     def known_range(self, letter: str, tree: Big) -> tuple[Expr, Expr]:
         for standing in standings(tree.body, self.part):
             if standing.letter == letter:
-                low, extent, _ = self.range_of(standing.meant, standing.formal)
-                return low, extent
+                key = (letter, standing.meant.base, standing.formal)
+                if key not in self._ranges:
+                    self._ranges[key] = self.range_of(standing.meant, standing.formal)[:2]
+                return self._ranges[key]
         raise Unclear(f"the sum over {letter} has no limits, and the index stands alone nowhere", tree.span, letter)
 
     # -------------------------------------------------------------------------------------- derivatives

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from symbackprop.documents.legend import DEFAULT_LABELS, Meant, Part, key_text
 from symbackprop.documents.tree import Big, Minus, Name, Num, Plus, Slope, Span, Times, Tree, bare, latex, parts, walk
@@ -67,6 +68,21 @@ def _is_size(name: Name, part: Part) -> bool:
 
 def resolve(name: Name, part: Part) -> Element | Plain | Kronecker:
     """What a symbol is. Raises Unclear where the legend does not say."""
+    found = _known(name, part)
+    if isinstance(found, Unclear):
+        raise Unclear(found.message, name.span, found.token, found.count)
+    return found
+
+
+@lru_cache(maxsize=20_000)
+def _known(name: Name, part: Part) -> Element | Plain | Kronecker | Unclear:
+    try:
+        return _resolved(name, part)
+    except Unclear as unclear:
+        return unclear
+
+
+def _resolved(name: Name, part: Part) -> Element | Plain | Kronecker:
     name = unlabelled(name, part)
     for whole, power in ((name, None), (replace(name, sup=None), name.sup)):
         key = key_text(whole)
@@ -158,36 +174,62 @@ class Standing:
     printed: bool
 
 
-def standings(tree: Tree, part: Part, bound: frozenset[str] = frozenset()) -> Iterator[Standing]:
+class _Kept:
+    """What was found of a tree, by the tree itself: formulas that differ in one place share all other parts."""
+
+    def __init__(self, most: int = 60_000) -> None:
+        self._found: dict[tuple[int, int], tuple[Tree, Part, tuple[Standing, ...]]] = {}
+        self._most = most
+
+    def get(self, tree: Tree, part: Part, find: Callable[[Tree, Part], tuple[Standing, ...]]) -> tuple[Standing, ...]:
+        key = (id(tree), id(part))
+        kept = self._found.get(key)
+        if kept is None:
+            if len(self._found) > self._most:
+                self._found.clear()
+            kept = self._found[key] = (tree, part, find(tree, part))  # with both, so that no other gets their ids
+        return kept[2]
+
+
+_STANDINGS, _LOOSE = _Kept(), _Kept()
+
+
+def standings(tree: Tree, part: Part) -> tuple[Standing, ...]:
     """Where free index letters stand alone, in the order of the formula."""
-    if isinstance(tree, Big):
-        for limit in (tree.low, tree.high):
-            if limit is not None:
-                yield from standings(limit, part, bound)
-        yield from standings(tree.body, part, bound | {letter_of(tree.variable)})
-        return
+    return _STANDINGS.get(tree, part, _standings)
+
+
+def _standings(tree: Tree, part: Part) -> tuple[Standing, ...]:
     if isinstance(tree, Name):
-        yield from _at_name(tree, part, bound)
-        return
-    if isinstance(tree, Slope) and isinstance(bare(tree.top), Name) and is_loss(bare(tree.top), part):
-        yield from standings(tree.bottom, part, bound)
-        return
-    for inner in parts(tree):
-        yield from standings(inner, part, bound)
+        return tuple(_at_name(tree, part))
+    if isinstance(tree, Slope) and is_loss(bare(tree.top), part):
+        return standings(tree.bottom, part)
+    return _unbound(tree, part, standings)
 
 
-def loose_letters(tree: Tree, part: Part, bound: frozenset[str] = frozenset()) -> Iterator[tuple[str, Meant, str]]:
+def loose_letters(tree: Tree, part: Part) -> tuple[Standing, ...]:
     """Free letters wherever they stand, that the legend uses as an index of a symbol: with that symbol and index."""
+    return _LOOSE.get(tree, part, _loose)
+
+
+def _loose(tree: Tree, part: Part) -> tuple[Standing, ...]:
+    inner = _unbound(tree, part, loose_letters)
+    if isinstance(tree, Name) and not any(s.base == tree.base for s in part.symbols) and is_letter(tree, part):
+        letter = letter_of(tree)
+        for formal in (letter, letter.rstrip("'")):
+            symbol = next((s for s in part.symbols for f in s.formals if f == formal), None)
+            if symbol is not None:
+                return (Standing(letter, symbol, formal, True), *inner)
+    return inner
+
+
+def _unbound(tree: Tree, part: Part, find: Callable[[Tree, Part], tuple[Standing, ...]]) -> tuple[Standing, ...]:
+    """What is found in the parts, without the letter that the tree binds."""
     if isinstance(tree, Big):
-        bound = bound | {letter_of(tree.variable)}
-    if isinstance(tree, Name) and is_letter(tree, part) and letter_of(tree) not in bound:
-        formal = letter_of(tree).rstrip("'")
-        symbol = next((s for s in part.symbols for f in s.formals if f == letter_of(tree)), None)
-        symbol = symbol or next((s for s in part.symbols for f in s.formals if f == formal), None)
-        if symbol is not None and not any(s.base == tree.base for s in part.symbols):
-            yield letter_of(tree), symbol, letter_of(tree) if letter_of(tree) in symbol.formals else formal
-    for inner in parts(tree):
-        yield from loose_letters(inner, part, bound)
+        limits = tuple(s for limit in (tree.low, tree.high) if limit is not None for s in find(limit, part))
+        letter = letter_of(tree.variable)
+        return (*limits, *(s for s in find(tree.body, part) if s.letter != letter))
+    return tuple(s for inner in parts(tree) for s in find(inner, part))
 
 
 def is_loss(tree: Tree, part: Part) -> bool:
@@ -199,7 +241,7 @@ def _roman(text: str) -> str:
     return rf"\mathrm{{{text}}}"
 
 
-def _at_name(name: Name, part: Part, bound: frozenset[str]) -> Iterator[Standing]:
+def _at_name(name: Name, part: Part) -> Iterator[Standing]:
     try:
         found = resolve(name, part)
     except Unclear:
@@ -207,13 +249,13 @@ def _at_name(name: Name, part: Part, bound: frozenset[str]) -> Iterator[Standing
     if not isinstance(found, Element):
         return
     for formal, index in found.given.items():
-        if isinstance(index, Name) and is_letter(index, part) and letter_of(index) not in bound:
+        if isinstance(index, Name) and is_letter(index, part):
             yield Standing(letter_of(index), found.meant, formal, True)
     for formal in (*found.dropped, *silent_letters(found.meant, part)):
-        if formal not in bound:
-            yield Standing(formal, found.meant, formal, False)
+        yield Standing(formal, found.meant, formal, False)
 
 
+@lru_cache(maxsize=2_000)
 def silent_letters(meant: Meant, part: Part) -> tuple[str, ...]:
     """The letters in the positions of a symbol that the document does not print."""
     sizes = {t.name for x in part.layer.inputs for t in x.axes} | {s.name for s in part.layer.sizes}
@@ -222,6 +264,7 @@ def silent_letters(meant: Meant, part: Part) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f for f in found if f not in meant.formals and f not in sizes))
 
 
+@lru_cache(maxsize=20_000)
 def is_letter(index: Tree, part: Part) -> bool:
     """Whether it is a symbol that stands for an index: no size, no number."""
     return isinstance(index, Name) and not index.args and index.sup is None and key_text(index) not in part.constants

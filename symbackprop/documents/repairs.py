@@ -6,13 +6,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import product
 
 from symbackprop.check.cases import Case
 from symbackprop.documents.judge import Convention, Judgement, Relation, Trial, attempt, conventions
 from symbackprop.documents.legend import Part
-from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, resolve, standings
+from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, loose_letters, resolve, standings
 from symbackprop.documents.scenes import cases
 from symbackprop.documents.tree import (
+    Applied,
     Big,
     Group,
     Minus,
@@ -35,6 +37,7 @@ from symbackprop.documents.tree import (
 from symbackprop.errors import UserError
 
 MOST = 3  # repairs that are shown
+MOST_PAIRS = 400  # pairs of edits that are tried, of each kind
 HALF = Fraction(1, 2)
 EXPONENTS = (HALF, -HALF, 3 * HALF, -3 * HALF, Fraction(1), Fraction(2), Fraction(-1), Fraction(-2), Fraction(3))
 
@@ -44,10 +47,21 @@ class Edit:
     """One small change: what kind, where, and how much it changes."""
 
     kind: str
-    span: Span
-    before: str
-    after: str
+    old: Tree
+    new: Tree | None
     cost: int
+
+    @property
+    def span(self) -> Span:
+        return self.old.span
+
+    @property
+    def before(self) -> str:
+        return latex(self.old)
+
+    @property
+    def after(self) -> str:
+        return latex(self.new) if self.new is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ class _Search:
 
     @property
     def late(self) -> bool:
-        return time.monotonic() > self.deadline
+        return time.process_time() > self.deadline
 
     def trial(self, way: int, small: bool, left: Tree) -> Trial:
         """The trial of right sides against a left side."""
@@ -109,17 +123,40 @@ class _Search:
             if all(text != r.formula for r in self.found):
                 self.found.append(Repair(edits, text, (*convention.says, *outcome.sides.assumed)))
 
-    def singles(self) -> None:
-        """One edit, the smallest first."""
+    def singles(self, least: int, most: int) -> None:
+        """One edit, the smallest first, of a cost from `least` to `most`."""
         for candidate, edit in sorted(_edited(self.relation, self.stock), key=lambda pair: pair[1].cost):
             if self.late or len(self.found) == MOST or (self.found and edit.cost > self.found[0].edits[0].cost):
                 return
-            self.consider(candidate, (edit,))
+            if least <= edit.cost <= most:
+                self.consider(candidate, (edit,))
+
+    def dangling(self) -> None:
+        """Letters that are free on the right alone, each as one of the left side's."""
+        if self.found:
+            return
+        left = [s.letter for s in standings(self.relation.left, self.part) if s.printed]
+        silent = [s.letter for s in standings(self.relation.left, self.part)]
+        loose = [s.letter for s in (*standings(self.relation.right, self.part), *loose_letters(self.relation.right, self.part))]
+        strange = [x for x in dict.fromkeys(loose) if x not in silent][:3]
+        if not strange:
+            return
+        for chosen in product(dict.fromkeys(left), repeat=len(strange)):
+            right, made = self.relation.right, []
+            for letter, meant in zip(strange, chosen, strict=True):
+                right, edit = _relettered(right, letter, meant)
+                made.append(edit)
+            if self.late or self.found:
+                return
+            self.consider(replace(self.relation, right=right), tuple(made))
 
     def pairs(self, kinds: tuple[str, ...], most: int) -> None:
         """Two edits in one term of the right side; the other terms go to the left, where their values are known."""
+        if self.found:
+            return
         right = bare(self.relation.right)
         terms = right.terms if isinstance(right, Plus) else (right,)
+        tried = 0
         for at, term in enumerate(terms):
             others = tuple(Minus(t) if not isinstance(t, Minus) else t.body for t in (*terms[:at], *terms[at + 1 :]))
             left = Plus((self.relation.left, *others)) if others else self.relation.left
@@ -127,9 +164,10 @@ class _Search:
                 if edit.kind not in kinds or edit.cost > most:
                     continue
                 for second, other in edits(first, self.stock):
-                    if self.late or self.found:
+                    if self.late or self.found or tried > MOST_PAIRS * len(terms):
                         return
-                    if other.kind in kinds and other.cost <= most and other.span >= edit.span:
+                    if other is not edit and other.kind in kinds and other.cost <= most and other.span >= edit.span:
+                        tried += 1
                         self.pair(left, terms, at, second, (edit, other))
 
     def pair(self, left: Tree, terms: tuple[Tree, ...], at: int, new: Tree, edits: tuple[Edit, ...]) -> None:
@@ -142,10 +180,30 @@ class _Search:
 def repairs(relation: Relation, part: Part, judgement: Judgement | None, deadline: float) -> tuple[Repair, ...]:
     """The nearest formulas that hold: with one edit; else with two of the smallest kinds. Empty if none is found in time."""
     search = _Search(relation, part, judgement, deadline)
-    search.singles()
-    for kinds, most in ((("sign",), 1), (("index", "name", "bound", "sign"), 2), (("sign", "exponent"), 2)):
-        if not search.found:
-            search.pairs(kinds, most)
+    search.singles(1, 1)
+    search.dangling()
+    for kind in ("sign", "index", "bound"):
+        search.pairs((kind,), 1)
+    search.singles(2, 9)
+    for kinds, most in ((("index", "name", "bound", "sign"), 2), (("sign", "exponent"), 2)):
+        search.pairs(kinds, most)
+    return tuple(search.found)
+
+
+def renamings(relation: Relation, part: Part, deadline: float) -> tuple[Repair, ...]:
+    """For a symbol that cannot have the indices that it has: without one of them, or another symbol in its place."""
+    search = _Search(relation, part, None, deadline)
+    for name in dict.fromkeys(t for t in walk(relation.right) if isinstance(t, Name)):
+        try:
+            resolve(name, part)
+        except Unclear as unclear:
+            if not unclear.count:
+                return ()
+        else:
+            continue
+        for new, edit in sorted((*_of_indices(name), *_renamed(name, search.stock)), key=lambda pair: pair[1].cost):
+            if not search.late and len(search.found) < MOST:
+                search.consider(replace(relation, right=_replaced(relation.right, name, new)), (edit,))
     return tuple(search.found)
 
 
@@ -178,12 +236,16 @@ def _bounded(tree: Tree, stock: _Stock, most: int) -> Iterator[tuple[Tree, tuple
 
 def _ways(relation: Relation, part: Part, judgement: Judgement | None) -> list[tuple[Convention, Case, Case]]:
     """The conventions under which a repair may hold, each with a small and a telling case."""
+    shifted = any(
+        isinstance(i, Plus | Minus) for side in (relation.left, relation.right) for t in walk(side)
+        if isinstance(t, Name) for i in (*t.sub, *t.args)
+    )  # fmt: skip
     ways = []
     for convention in conventions(relation, part):
-        if convention.says and not all("zero" in s or "only one" in s for s in convention.says):
+        if any("zero" not in s and "only one" not in s for s in convention.says):
             continue
-        if len(ways) == 6:
-            break
+        if convention.reading.zero_outside and not shifted:
+            continue
         known = cases(part.layer, convention.setting)
         if not known:
             continue
@@ -198,16 +260,21 @@ def _stock(relation: Relation, part: Part) -> _Stock:
     letters: dict[str, None] = {}
     for side in (relation.left, relation.right):
         for standing in standings(side, part):
-            if standing.printed:
+            if standing.printed or standing.letter in part.silent:
                 letters[standing.letter] = None
         for tree in walk(side):
             if isinstance(tree, Big):
                 letters[letter_of(tree.variable)] = None
             elif isinstance(tree, Name):
-                letters.update({letter_of(i): None for i in (*tree.sub, *tree.args) if isinstance(i, Name) and is_letter(i, part)})
+                inner = (i for index in (*tree.sub, *tree.args) for i in walk(index))
+                letters.update({letter_of(i): None for i in inner if isinstance(i, Name) and is_letter(i, part) and _apart(i, part)})
     bases = tuple((s.base, s.power, len(s.formals)) for s in part.symbols)
     plain = [k for k in part.constants if k.isalnum() or k.startswith("\\")]
     return _Stock(tuple(letters), bases, tuple(plain), part)
+
+
+def _apart(name: Name, part: Part) -> bool:
+    return all(s.base != name.base for s in part.symbols) and latex(name) not in part.labels
 
 
 # --------------------------------------------------------------------------------------------------- edits
@@ -217,24 +284,64 @@ def _edited(relation: Relation, stock: _Stock) -> Iterator[tuple[Relation, Edit]
     """The relation after each single edit; the left side too where it is more than a symbol or a gradient."""
     for new, edit in edits(relation.right, stock):
         yield replace(relation, right=new), edit
+    for new, edit in _everywhere(relation.right, stock):
+        yield replace(relation, right=new), edit
     left = bare(relation.left)
     if not isinstance(left, Name) and not (isinstance(left, Slope) and is_loss(bare(left.top), stock.part)):
         for new, edit in edits(relation.left, stock):
             yield replace(relation, left=new), edit
 
 
-def edits(tree: Tree, stock: _Stock, value: bool = True) -> Iterator[tuple[Tree, Edit]]:
-    """The tree after each edit of it or of one of its parts. `value` is False inside indices and exponents."""
-    yield from _here(tree, stock, value)
+def _relettered(tree: Tree, letter: str, meant: str) -> tuple[Tree, Edit]:
+    """The tree with a free letter replaced wherever it is free."""
+    first = next((t for t in walk(tree) if isinstance(t, Name) and letter_of(t) == letter and not t.args), Name(letter))
+    return _freed(tree, letter, Name(meant, span=first.span)), Edit("index", first, Name(meant, span=first.span), 1)
+
+
+def _freed(tree: Tree, letter: str, new: Name) -> Tree:
+    if isinstance(tree, Name) and letter_of(tree) == letter and not tree.args and tree.sup is None:
+        return new
+    if isinstance(tree, Big) and letter_of(tree.variable) == letter:
+        return tree
+    return rebuild(tree, tuple(_freed(part, letter, new) for part in parts(tree)))
+
+
+def _everywhere(tree: Tree, stock: _Stock) -> Iterator[tuple[Tree, Edit]]:
+    """An edit of a symbol at all places at which it stands."""
+    seen: dict[Tree, int] = {}
+    for part in walk(tree):
+        if isinstance(part, Name) and (part.sub or part.args):
+            seen[part] = seen.get(part, 0) + 1
+    for name, count in seen.items():
+        if count > 1 and isinstance(name, Name):
+            for new, edit in (*_of_indices(name), *_renamed(name, stock)):
+                yield _replaced(tree, name, new), edit
+
+
+def _replaced(tree: Tree, old: Tree, new: Tree) -> Tree:
+    if tree == old:
+        return new
+    children = parts(tree)
+    changed = tuple(_replaced(child, old, new) for child in children)
+    return tree if all(a is b for a, b in zip(children, changed, strict=True)) else rebuild(tree, changed)
+
+
+def edits(tree: Tree, stock: _Stock, value: bool = True, sign: bool = True) -> Iterator[tuple[Tree, Edit]]:
+    """The tree after each edit of it or of one of its parts.
+
+    `value` is False inside indices and exponents; `sign` is False where turning the sign is the same as turning that
+    of a whole that was met before: a factor of a product, say.
+    """
+    yield from _here(tree, stock, value, sign)
     children = parts(tree)
     for at, child in enumerate(children):
-        inner = value and not isinstance(tree, Name) and not (isinstance(tree, Raised) and at == 1)
-        inner = inner and not (isinstance(tree, Big) and at < len(children) - 1)
         if isinstance(tree, Big) and at == 0:
             continue
         if isinstance(tree, Slope) and at == 0 and is_loss(bare(child), stock.part):
             continue
-        for new, edit in edits(child, stock, inner):
+        inner = value and not isinstance(tree, Name) and not (isinstance(tree, Raised) and at == 1)
+        inner = inner and not (isinstance(tree, Big) and at < len(children) - 1)
+        for new, edit in edits(child, stock, inner, _turns(tree, at, len(children))):
             if isinstance(tree, Slope) and isinstance(bare(child), Name) and not (
                 isinstance(new, Name) and edit.kind in ("index", "name", "counting")
             ):
@@ -242,8 +349,23 @@ def edits(tree: Tree, stock: _Stock, value: bool = True) -> Iterator[tuple[Tree,
             yield rebuild(tree, (*children[:at], new, *children[at + 1 :])), edit
 
 
+def _turns(tree: Tree, at: int, count: int) -> bool:
+    """Whether the sign of a part is one of its own."""
+    match tree:
+        case Plus() | Applied():
+            return True
+        case Raised():
+            return at == 1
+        case Big():
+            return at < count - 1
+        case Name(_, sub, sup, _):
+            return not (sup is not None and at == len(sub))
+        case _:
+            return False
+
+
 def _edit(kind: str, before: Tree, after: Tree | None, cost: int) -> Edit:
-    return Edit(kind, before.span, latex(before), latex(after) if after is not None else "", cost)
+    return Edit(kind, before, after, cost)
 
 
 def negated(tree: Tree) -> Tree:
@@ -253,8 +375,8 @@ def negated(tree: Tree) -> Tree:
     return Minus(tree, span=tree.span)
 
 
-def _here(tree: Tree, stock: _Stock, value: bool) -> Iterator[tuple[Tree, Edit]]:
-    if not isinstance(tree, Plus | Group | Big):
+def _here(tree: Tree, stock: _Stock, value: bool, sign: bool) -> Iterator[tuple[Tree, Edit]]:
+    if (sign and not (isinstance(tree, Num) and tree.value == 0) and not isinstance(tree, Plus)) or isinstance(tree, Minus):
         turned = negated(tree)
         yield turned, _edit("sign", tree, turned, 1)
     match tree:
@@ -286,9 +408,6 @@ def _here(tree: Tree, stock: _Stock, value: bool) -> Iterator[tuple[Tree, Edit]]
 
 def _of_sum(tree: Plus, terms: tuple[Tree, ...]) -> Iterator[tuple[Tree, Edit]]:
     for at, term in enumerate(terms):
-        if not isinstance(term, Minus | Name | Times | Over | Slope | Raised | Num | Root):  # those turn by themselves
-            new = replace(tree, terms=(*terms[:at], negated(term), *terms[at + 1 :]))
-            yield new, _edit("sign", term, negated(term), 1)
         rest = (*terms[:at], *terms[at + 1 :])
         cost = 2 if isinstance(term.body if isinstance(term, Minus) else term, Num) else 3
         yield rest[0] if len(rest) == 1 else replace(tree, terms=rest), _edit("term", term, None, cost)

@@ -12,7 +12,7 @@ import numpy as np
 from symbackprop.calculus.derivation import Derivation
 from symbackprop.check.arithmetic import Arithmetic, Float64, Redraw, Value
 from symbackprop.check.cases import Case, entangled_sizes, fits, free_sizes, point_at
-from symbackprop.check.interpret import Interpreter, Key, evaluate_exact
+from symbackprop.check.interpret import Interpreter, Key, Meaning, evaluate_exact
 from symbackprop.check.modular import Modular
 from symbackprop.check.opinion import Draw, World
 from symbackprop.check.point import SeededPoint
@@ -112,16 +112,18 @@ class _Totals:
     """The elements of a total derivative, each found when it is read."""
 
     def __init__(self, scene: Scene, total: Total) -> None:
-        self._point = scene.seeded(total.variable)
-        self._interpreter = Interpreter(self._point, total.scope)
-        self._value = self._interpreter.real(total.value)
+        self._scene = scene
         self._total, self._zero = total, scene.world.arithmetic.number(0)
+        self._value: Meaning | None = None
         self._rows: dict[Key, Mapping[object, Value]] = {}
 
     def get(self, key: Key) -> Value:
         """The element at a position: first the indices of the numerator, then those of the variable."""
         scope, at = key[: len(self._total.scope)], key[len(self._total.scope) :]
         if scope not in self._rows:
+            if self._value is None:  # most are never asked for
+                self._interpreter = Interpreter(self._scene.seeded(self._total.variable), self._total.scope)
+                self._value = self._interpreter.real(self._total.value)
             self._rows[scope] = self._value(self._interpreter.places(scope))[1]
         return self._rows[scope].get((self._total.variable, at), self._zero)
 
