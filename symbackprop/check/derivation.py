@@ -16,7 +16,7 @@ import numpy as np
 
 from symbackprop.calculus.derivation import Derivation, Gradient, Stage, Step
 from symbackprop.check.arithmetic import Redraw
-from symbackprop.check.cases import Case, draw_case, has_index_arithmetic, point_at, work
+from symbackprop.check.cases import Case, draw_case, forward_work, has_index_arithmetic, point_at, work
 from symbackprop.check.modular import PRIME, Modular
 from symbackprop.check.opinion import Mismatch, World, float_world, modular_world
 from symbackprop.check.point import Elements
@@ -25,8 +25,8 @@ from symbackprop.notation.nodes import Read
 
 PROFILE_OF_DRAW = ("ones", "uneven", "equal", "uneven", "small", "uneven")
 MOST_WORK = 400_000  # operations a draw, all steps together
-ATTEMPTS = 300  # points tried for one case: each root of an intermediate halves the chance that a point will do
-CASES = 12  # cases tried for one draw
+ATTEMPTS = 100  # points tried for one case: each root of an intermediate halves the chance that a point will do
+CASES = 8  # cases tried for one draw, each of less work than the one before
 
 Compute = Callable[[World], tuple[Elements, Elements]]
 
@@ -109,8 +109,9 @@ def _verify_draw(derivation: Derivation, seed: int, draw: int, tally: _Tally) ->
     """One case; another point where the drawn one has no value, another case where none is found."""
     rng = np.random.default_rng([seed, draw])
     reason = ""
-    for _ in range(CASES):
-        case = _case(derivation, rng, PROFILE_OF_DRAW[draw % len(PROFILE_OF_DRAW)])
+    for number in range(CASES):
+        profile = PROFILE_OF_DRAW[draw % len(PROFILE_OF_DRAW)] if number < CASES // 2 else "ones"
+        case = _case(derivation, rng, profile, 6000 // 4**number)
         for attempt in range(ATTEMPTS):
             point_seed = (seed * 1000 + draw) * 1000 + attempt
             try:
@@ -127,12 +128,13 @@ def _verify_draw(derivation: Derivation, seed: int, draw: int, tally: _Tally) ->
     )
 
 
-def _case(derivation: Derivation, rng: np.random.Generator, profile: str) -> Case:
+def _case(derivation: Derivation, rng: np.random.Generator, profile: str, most: int) -> Case:
     """A case at which all the steps together are not too much work."""
-    most = 6000
+    smallest = draw_case(derivation.layer, rng, "ones", 10**9, derivation.conditions)
+    least = 2 * forward_work(point_at(derivation.layer, smallest))
     while True:
-        case = draw_case(derivation.layer, rng, profile, most, derivation.conditions)
-        if most < 50 or _work(derivation, case) <= MOST_WORK:
+        case = draw_case(derivation.layer, rng, profile, max(most, least), derivation.conditions)
+        if most <= least or _work(derivation, case) <= MOST_WORK:
             return case
         most = most * 2 // 3
 

@@ -75,8 +75,12 @@ class Modular(Arithmetic):
         return self._root(base, exponent.numerator * pow(exponent.denominator, -1, HALF_PRIME))
 
     def general_power(self, base: Value, exponent: Value) -> Value:
-        # a^(b - 1) is a^b / a here, which is all that the derivative of a power needs
-        return self._root(base, self._signed(exponent))
+        # an integer power: a^(b - 1) is a^b / a, and (ac)^b is a^b c^b, which is all that an identity may use
+        if type(base) is not int or type(exponent) is not int:
+            raise Redraw("a power of infinity")
+        if base == 0:
+            raise Redraw("a power of zero")
+        return pow(base, self._signed(exponent), PRIME)
 
     def call(self, function: str, x: Value) -> Value:
         if function == "sqrt":

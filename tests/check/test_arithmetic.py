@@ -58,6 +58,14 @@ def test_infinity_is_beyond_every_residue() -> None:
     assert m.call("exp", m.infinity(-1)) == 0
 
 
+def test_a_general_power_needs_no_root_and_keeps_products() -> None:
+    m = Modular()
+    e = 10**17
+
+    assert m.general_power(15, e) == m.multiply(m.general_power(3, e), m.general_power(5, e))
+    assert m.general_power(m.number(-3), 5) == m.number(-243)
+
+
 def test_a_general_power_takes_one_factor_away_with_one_from_the_exponent() -> None:
     m = Modular()
     x, e = m.multiply(777, 777), 987654321

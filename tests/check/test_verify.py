@@ -213,6 +213,21 @@ def test_a_dropped_contribution_through_an_intermediate_is_caught() -> None:
     assert "stage grad_x, step 1 (chain rule)" in refused(derived(dropped))
 
 
+def test_many_roots_are_verified_at_smaller_sizes() -> None:
+    from symbackprop.calculus.derive import derive
+
+    layer = read("""
+        layer rooted
+        input x[N, C, H], w[K, C]
+        y[n,k,h] = sum[c](sqrt(1 + tanh(x[n,c,h]*w[k,c])^2))
+        output y
+    """)
+    report = verify(derive(layer), seed=1)
+
+    assert report.points > 20
+    assert report.sampled == ()
+
+
 def test_an_identity_beyond_the_unknowns_is_sampled_and_said_to_be() -> None:
     layer = read("""
         layer logistic
