@@ -17,6 +17,7 @@ from symbackprop.emit.latex_names import SPELLING, Spelling
 from symbackprop.emit.latex_products import arrange, split_sign
 from symbackprop.errors import InternalError
 from symbackprop.notation.nodes import (
+    ONE,
     ZERO,
     Add,
     Arg,
@@ -299,6 +300,8 @@ class Printer:
         guards = conjuncts(condition)
         if other == ZERO:
             bracketed = r",\; ".join(spell_conditions(self, guards))
+            if then == ONE:
+                return rf"\left[ {bracketed} \right]", ATOM
             return rf"\left[ {bracketed} \right] {self.under(guards).text(then, PRODUCT)}", PRODUCT
         holds = r" \text{ and } ".join(spell_conditions(self, guards))
         rows = rf"{self.under(guards).text(then)} & \text{{if }} {holds} \\ {self.text(other)} & \text{{otherwise}}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from symbackprop.errors import InternalError
 
@@ -241,7 +242,8 @@ def _width(node: Node) -> float:
         case "fraction" | "stack":
             return max(map(_width, node.parts), default=0.0) + 0.5
         case "table":
-            return 2.0 + max(sum(map(_width, row.parts)) + 2.0 * (len(row.parts) - 1) for row in node.parts)
+            columns = zip_longest(*(map(_width, row.parts) for row in node.parts), fillvalue=0.0)
+            return sum(max(column) + 2.0 for column in columns)
         case "scripts":
             return _scripts_width(node)
         case "sqrt" | "fence" | "boxed":

@@ -6,12 +6,15 @@ Numba, so each number stands as `real(0.5)`. In wide expressions, which are floa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from symbackprop.emit.spelling import (
+    AND,
     ATOM,
+    COMPARE,
+    NOT,
     POWER,
     PRODUCT,
     SIGN,
@@ -109,7 +112,21 @@ class Speller:
 
     def test(self, expr: Expr, place: int = TEST) -> str:
         """The text of a condition; `0 <= i` and `i < n` are put together."""
+        if isinstance(expr, Logic) and expr.operation == "and" and expr.arguments:
+            text = " and ".join(self._chained(expr.arguments))
+            return bracket(text, AND if " and " in text else COMPARE, place)
         return condition(expr, place, self._compared)
+
+    def _chained(self, conditions: tuple[Expr, ...]) -> Iterator[str]:
+        left = list(conditions)
+        while left:
+            match left:
+                case [Compare("<=", low, a), Compare("<", b, high), *rest] if a == b and self.is_integer(a):
+                    yield f"{self.integer(low, SUM)} <= {self.integer(a, SUM)} < {self.integer(high, SUM)}"
+                    left = rest
+                case [first, *rest]:
+                    yield self.test(first, NOT)
+                    left = rest
 
     def _compared(self, expr: Expr, place: int = TEST) -> str:
         return self.integer(expr, place) if self.is_integer(expr) else self.real(expr, place)

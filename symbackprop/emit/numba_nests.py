@@ -179,8 +179,9 @@ class _Writer:
             case Scratch(name, extent, wide):
                 kind = "np.float64" if wide else f"{self.any_real()}.dtype"
                 return [f"{identifier(name)} = np.empty({self._int(extent)}, {kind})"]
-            case Loop(index, start, stop, inner):
-                span = self._int(stop) if start == ZERO else f"{self._int(start)}, {self._int(stop)}"
+            case Loop(index, start, stop, inner, step):
+                span = self._int(stop) if start == ZERO and step == 1 else f"{self._int(start)}, {self._int(stop)}"
+                span += f", {step}" if step != 1 else ""
                 return [f"for {self.index(index)} in range({span}):", *self._indented(inner)]
             case Test(condition, inner, other):
                 lines = [f"if {self.spell.test(condition)}:", *self._indented(inner)]

@@ -73,7 +73,7 @@ def value(expr: Expr, w: Writer) -> Value:
         case Mul() | Pow(_, Number()):
             return _product(expr, w)
         case Pow(base, exponent):
-            return call("np.power", (value(base, w), value(exponent, w)), w.scope)
+            return _number(call("np.power", (value(base, w), value(exponent, w)), w.scope))
         case Call(function, arguments):
             return _function(function, arguments, w)
         case Where(test, then, other):
@@ -163,9 +163,9 @@ def _power(base: Expr, exponent: Fraction, w: Writer) -> Value:
 
 
 def _root(inner: Value) -> Value:
-    # a NumPy scalar of float64 would turn float32 arrays into float64; a Python number does not
-    text = f"np.sqrt({inner.at(TEST)})"
-    return Value(f"float({text})" if inner.weak else text, ATOM, inner.axes, inner.weak)
+    if inner.weak and inner.text.isidentifier() and inner.text[0].isupper():
+        return Value(f"{inner.text}**0.5", POWER, weak=True)
+    return _number(Value(f"np.sqrt({inner.at(TEST)})", ATOM, inner.axes, inner.weak))
 
 
 def _function(function: str, arguments: tuple[Expr, ...], w: Writer) -> Value:
@@ -174,6 +174,11 @@ def _function(function: str, arguments: tuple[Expr, ...], w: Writer) -> Value:
         found = call("np.maximum", (*values, Value("0", ATOM, weak=True)), w.scope)
     else:
         found = call(_UFUNCS[function], values, w.scope)
+    return _number(found)
+
+
+def _number(found: Value) -> Value:
+    """A NumPy scalar as a Python number: one of float64 would turn float32 arrays into float64."""
     return Value(f"float({found.text})", ATOM, weak=True) if found.weak else found
 
 

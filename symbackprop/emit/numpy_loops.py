@@ -6,7 +6,7 @@ from symbackprop.emit.numpy_values import Indices, Value, aligned
 from symbackprop.emit.numpy_writer import Writer
 from symbackprop.emit.spelling import ATOM, SIGN
 from symbackprop.notation.binding import free_indices
-from symbackprop.notation.nodes import Expr, Index, Read, Where, parts, walk
+from symbackprop.notation.nodes import Expr, Index, Read, Size, Where, parts, walk
 from symbackprop.program.affine import affine
 from symbackprop.program.statements import Statement
 
@@ -54,17 +54,20 @@ def tap_loops(indices: Indices, w: Writer) -> tuple[list[str], dict[Index, str]]
 
 
 def taps(whole: Statement, w: Writer) -> Indices:
-    """The bound indices that walk along an axis together with a free one: the taps of a window."""
+    """The taps of windows: indices that walk along an axis together with another, and whose number the axis does not set.
+
+    In `x[n, stride*p + r]` over an axis H the range of p is a formula of H, that of r is not: r is the tap.
+    """
     found: dict[Index, None] = {}
     for read in (e for e in walk(whole.body) if isinstance(e, Read)):
-        for index in w.split(read).indices:
-            walk_ = affine(index)
-            if walk_ is None or not walk_.plain or len(walk_.terms) < 2:
+        access = w.split(read)
+        for place, extent in zip(access.indices, access.extents, strict=True):
+            moving = [i for i in free_indices(place) if i in w.scope]
+            if len(moving) < 2 or not isinstance(extent, Size):
                 continue
-            moving = [i for i, _ in walk_.terms if isinstance(i, Index)]
-            if any(i in whole.indices for i in moving):
-                found.update((i, None) for i in moving if i in whole.bound)
-    return tuple(i for i in whole.bound if i in found)
+            short = [i for i in moving if extent not in walk(w.context.expanded(i.extent))]
+            found.update(dict.fromkeys(short if len(short) < len(moving) else ()))
+    return tuple(i for i in (*whole.indices, *whole.bound) if i in found)
 
 
 def prepare_body(body: Expr, w: Writer) -> None:
@@ -101,13 +104,13 @@ def reduced(kind: str, found: Value, free: Indices, bound: Indices, w: Writer) -
     return Value(f"{found.at(ATOM)}.{kind}({axes_text})", ATOM, left)
 
 
-def natural_scope(whole: Statement) -> Indices:
+def natural_scope(whole: Statement, free: Indices, bound: Indices) -> Indices:
     """The indices of a reduction in the order in which its largest read has them, if that keeps the target's order."""
-    scope = (*whole.indices, *whole.bound)
+    scope = (*free, *bound)
     reads = [e for e in walk(whole.body) if isinstance(e, Read)]
     for read in sorted(reads, key=lambda r: -len(free_indices(r))):
         order = tuple(i for i in free_indices(read) if i in scope)
         order = (*order, *(i for i in scope if i not in order))
-        if tuple(i for i in order if i in whole.indices) == whole.indices:
+        if tuple(i for i in order if i in free) == free:
             return order
     return scope

@@ -35,9 +35,22 @@ from symbackprop.emit.numpy_scatter import scatter_lines
 from symbackprop.emit.numpy_split import split
 from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern, reshaped
 from symbackprop.emit.numpy_writer import Writer
-from symbackprop.emit.spelling import ATOM, PRODUCT
+from symbackprop.emit.spelling import ATOM, PRODUCT, SIGN
 from symbackprop.notation.binding import free_indices
-from symbackprop.notation.nodes import MINUS_ONE, Add, Expr, Index, Mul, Pow, Read, mul, walk
+from symbackprop.notation.nodes import (
+    MINUS_ONE,
+    Add,
+    Expr,
+    Index,
+    Mul,
+    Number,
+    Pow,
+    Read,
+    mul,
+    negative,
+    power,
+    walk,
+)
 from symbackprop.program.statements import Statement
 
 _START = {"sum": "0", "prod": "1", "max": "-np.inf", "min": "np.inf"}
@@ -118,9 +131,13 @@ def _without(result: Expr, element: Read) -> tuple[str, Expr] | None:
     rest = [p for p in parts if p != element]
     if len(rest) != len(parts) - 1 or any(element == e for p in rest for e in walk(p)):
         return None
-    if sign == "*" and any(isinstance(p, Pow) for p in rest):
-        return None
+    if sign == "*" and len(rest) == 1 and isinstance(rest[0], Pow) and _below(rest[0]):
+        return "/", power(rest[0].base, negative(rest[0].exponent))
     return sign, type(result)(tuple(rest)) if len(rest) > 1 else rest[0]
+
+
+def _below(factor: Pow) -> bool:
+    return isinstance(factor.exponent, Number) and factor.exponent.value < 0
 
 
 # --- sums of products ------------------------------------------------------------------------------------------
@@ -200,23 +217,25 @@ def _merge_axes(s: Statement, whole: Statement, w: Writer) -> list[str]:
 
 def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
     looped = taps(whole, w)
-    if not looped or s.kind not in ("sum", "mean", "prod", "max", "min"):
+    if not looped:
         return None
-    rest = tuple(i for i in whole.bound if i not in looped)
     kind = "sum" if s.kind == "mean" else s.kind
+    kept = tuple(i for i in whole.indices if i not in looped)
+    rest = tuple(i for i in whole.bound if i not in looped)
     prepare_body(whole.body, w)
     heads, names = tap_loops(looped, w)
-    inside = Writer(w.context, (*whole.indices, *rest), [], names, {}, w.views, w.copies)
+    inside = Writer(w.context, natural_scope(whole, kept, rest), [], names, {}, w.views, w.copies)
     found = value(whole.body, inside)
-    if rest:
-        found = reduced(kind, found, whole.indices, rest, inside)
-    target = variable(s.target)
-    update = _UPDATE[kind].format(t=target, v=aligned(found, whole.indices).text)
+    found = reduced(kind, found, kept, rest, inside) if rest else found
+    target, text = variable(s.target), aligned(found, kept).text
+    place = target + pattern([names.get(i, ":") for i in whole.indices])
+    adds = any(i in whole.bound for i in looped)
+    start = f"np.full({w.shape(whole.indices)}, {_START[kind]}, dtype)" if adds else f"np.empty({w.shape(whole.indices)}, dtype)"
+    update = _UPDATE[kind].format(t=place, v=text) if adds else f"{place} = {text}"
     indent = "    " * len(heads)
-    lines = [*w.lines, f"{target} = np.full({w.shape(whole.indices)}, {_START[kind]}, dtype)"]
-    lines += [*heads, *(f"{indent}{line}" for line in (*inside.lines, update))]
+    lines = [*w.lines, f"{target} = {start}", *heads, *(f"{indent}{line}" for line in (*inside.lines, update))]
     if s.kind == "mean":
-        count = "*".join(w.context.integer(i.extent, PRODUCT) for i in whole.bound)
+        count = "*".join(w.context.integer(i.extent, SIGN) for i in whole.bound)
         lines.append(f"{target} /= {count}")
     return [*lines, *_merge_axes(s, whole, w)]
 
@@ -226,7 +245,7 @@ def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
 
 def _whole_reduction(s: Statement, whole: Statement, w: Writer) -> list[str]:
     target = variable(s.target)
-    w = w.scoped(natural_scope(whole))
+    w = w.scoped(natural_scope(whole, whole.indices, whole.bound))
     outer = _cut(whole)
     if outer is not None:
         prepare_body(whole.body, w)
@@ -265,7 +284,7 @@ def _argument(s: Statement, context: Context, first: bool) -> list[str]:
     whole = split(s, context)
     w = Writer(context, (*whole.indices, *whole.bound))
     looped = taps(whole, w)
-    if looped == whole.bound:
+    if looped and looped == whole.bound:
         return _argument_by_taps(s, whole, w)
     found = value(whole.body, w)
     text = aligned(found, w.scope).text if found.axes else found.text

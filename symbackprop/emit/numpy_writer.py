@@ -331,7 +331,7 @@ def integer_value(expr: Expr, writer: Writer) -> Value:
         case Clip(a, low, high):
             inner = [part(a), part(low), part(high)]
             if all(v.weak for v in inner):
-                return Value(writer.context.integer(expr), ATOM, weak=True)
+                return Value(f"min(max({inner[0].text}, {inner[1].text}), {inner[2].text})", ATOM, weak=True)
             return call("np.clip", inner, writer.scope)
         case _:
             text = writer.context.integer(expr, SIGN)
