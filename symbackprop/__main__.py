@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from symbackprop import __version__
+from symbackprop.commands.audit import audit, legend, read_layer
 from symbackprop.commands.examine import check
 from symbackprop.commands.inspect import derive, explain, list_layers, show
 from symbackprop.commands.measure import bench
@@ -93,7 +94,7 @@ def cli() -> None:
     """
 
 
-for _command in (show, derive, generate, check, bench, list_layers, explain, summary):
+for _command in (show, derive, generate, check, bench, list_layers, explain, audit, legend, read_layer, summary):
     cli.add_command(_command)
 
 
