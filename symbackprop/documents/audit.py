@@ -80,28 +80,33 @@ def audit(
     found = tuple(found)
     words = spoken_words(found)
     findings: list[Finding] = []
+    before: Chain | None = None
     for formula in found:
-        findings += _formula(formula, legend, mend, words)
+        more, before = _formula(formula, legend, mend, words, before)
+        findings += more
         if done is not None:
             done()
     return Audit(file, tuple(findings))
 
 
-def _formula(formula: Formula, legend: Legend, mend: bool, words: frozenset[str]) -> list[Finding]:
+def _formula(
+    formula: Formula, legend: Legend, mend: bool, words: frozenset[str], before: Chain | None
+) -> tuple[list[Finding], Chain | None]:
+    """The findings of a formula, and its last statement: a formula that begins with a relation goes on with it."""
     started = time.process_time()
     try:
         part = legend.part(formula.line)
-        statements = statements_of(formula.text, part.vocabulary(words))
+        statements = statements_of(formula.text, part.vocabulary(words), before)
     except NotRead as error:
-        return [_unread(formula, error.message, error.span, error.token)]
+        return [_unread(formula, error.message, error.span, error.token)], None
     except RecursionError:
-        return [_unread(formula, "the formula is nested too deeply", (0, len(formula.text)), "")]
+        return [_unread(formula, "the formula is nested too deeply", (0, len(formula.text)), "")], None
     except LegendError as error:
-        return [Finding(formula, formula.text, "", Judgement(NOT_DECIDED, reason=str(error)))]
+        return [Finding(formula, formula.text, "", Judgement(NOT_DECIDED, reason=str(error)))], None
     findings: list[Finding] = []
     for chain in statements:
         findings += _chain(formula, chain, part, mend, started)
-    return findings
+    return findings, next((c for c in reversed(statements) if c.rest), before)
 
 
 def _unread(formula: Formula, message: str, span: tuple[int, int], token: str) -> Finding:
@@ -114,16 +119,21 @@ def spoken_words(found: Iterable[Formula]) -> frozenset[str]:
     return frozenset(w for f in found for w in re.findall(r"(?<=[(,])\s*([A-Za-z]{3,})\s*(?=,)", f.text))
 
 
-def statements_of(text: str, vocabulary: Vocabulary) -> tuple[Chain, ...]:
-    """The statements of a formula; a row that begins with a relation goes on with the statement before it."""
+def statements_of(text: str, vocabulary: Vocabulary, before: Chain | None = None) -> tuple[Chain, ...]:
+    """The statements of a formula; a row that begins with a relation goes on with the statement before it.
+
+    `before` is the last statement of the formula before this one.
+    """
     found: list[Chain] = []
     for row in rows(text):
         if RELATION_FIRST.match(row.text):
             going_on = RELATION_FIRST.sub(lambda m: " " * (m.end() - 1) + "0 =", row.text, count=1)
             shift = row.offset - (len(going_on) - len(row.text))
             more = _shifted(read(going_on, vocabulary), shift)
-            if not found:
+            if not found and before is None:
                 raise NotRead("a relation without a left side", (row.offset, row.offset + 1), "=")
+            if not found and before is not None:  # its last side is the line before
+                found.append(Chain(before.first, before.rest[-1:], known=True))
             found[-1] = replace(found[-1], rest=(*found[-1].rest, *more[0].rest), words=(*found[-1].words, *more[0].words))
             found += more[1:]
         else:
@@ -152,7 +162,7 @@ def _moved(tree: Tree, by: int) -> Tree:
 
 def _chain(formula: Formula, chain: Chain, part: Part, mend: bool, started: float) -> list[Finding]:
     findings = []
-    for claim in claims(chain, part):
+    for claim in claims(chain, part)[1 if chain.known else 0 :]:
         began = time.process_time()
         kind = claim.kind or kind_of(claim, part)
         finding = Finding(formula, claim.text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span)

@@ -11,6 +11,7 @@ What cannot be read is a `NotRead` with the place and the token; an ellipsis is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -72,7 +73,7 @@ def read(text: str, vocabulary: Vocabulary | None = None) -> tuple[Chain, ...]:
     """The statements of one formula (one row). Raises NotRead with the place and the token."""
     known = vocabulary or Vocabulary()
     found = [piece for token in tokens(text) for piece in _segmented(token, known)]
-    return _Parser(found, known, len(text)).statement()
+    return _Parser(found, known, text).statement()
 
 
 def read_expression(text: str, vocabulary: Vocabulary | None = None) -> Tree:
@@ -106,10 +107,10 @@ def _segmented(token: Token, known: Vocabulary) -> list[Token]:
 
 
 class _Parser:
-    def __init__(self, found: list[Token], known: Vocabulary, length: int) -> None:
-        self.tokens, self.known, self.at = found, known, 0
+    def __init__(self, found: list[Token], known: Vocabulary, text: str) -> None:
+        self.tokens, self.known, self.text, self.at = found, known, text, 0
         self.depth = 0
-        self.last = Token("end", "", (length, length))
+        self.last = Token("end", "", (len(text), len(text)))
 
     # -------------------------------------------------------------------------------------------- tokens
 
@@ -189,7 +190,7 @@ class _Parser:
                 else:
                     when = meant
             elif self.token.kind in ("text", "space") or self.prose() or self.tokens[self.at - 1].kind == "space":
-                words.append(" ".join(t.text for t in self.tokens[self.at :] if t.kind != "space"))
+                words.append(self.prose_text())
                 self.at = len(self.tokens)
             else:
                 raise NotRead("what stands here cannot be read on", self.token.span, self.token.text)
@@ -198,6 +199,12 @@ class _Parser:
             raise NotRead("words where a formula was expected", strange.span, strange.text)
         last = replace(chains[-1], words=tuple(words), when=when, otherwise=otherwise)
         return (*chains[:-1], last)
+
+    def prose_text(self) -> str:
+        """The words from here on, as a person reads them."""
+        rest = self.text[self.token.span[0] :]
+        rest = re.sub(r"\\(?:label|tag)\{[^}]*\}|\\[A-Za-z]+\s?|\\.|[{}$]", " ", rest)
+        return " ".join(rest.split())
 
     def skip_space(self) -> None:
         while self.token.kind == "space":

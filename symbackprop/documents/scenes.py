@@ -104,7 +104,8 @@ class Scene:
 
     def letters(self, sides: Sides, values: Key) -> tuple[tuple[str, str], ...]:
         """The letters with their values as the document counts."""
-        shown = ((x, v + evaluate_exact(x.low, self.world.point)) for x, v in zip(sides.letters, values, strict=True))
+        pairs = zip(sides.letters, values, strict=True)
+        shown = ((x, v + evaluate_exact(x.low, self.world.point)) for x, v in pairs if x.printed)
         return tuple((letter.name, str(value)) for letter, value in shown)
 
 

@@ -133,13 +133,17 @@ class End(Tree):
 
 @dataclass(frozen=True, slots=True)
 class Chain(Tree):
-    """`first OP next OP next ...`; without relations it only mentions something. `when` are conditions in words."""
+    """`first OP next OP next ...`; without relations it only mentions something.
+
+    `when` are conditions in words; `known` says that the first relation was stated before.
+    """
 
     first: Tree
     rest: tuple[tuple[str, Tree], ...] = ()
     words: tuple[str, ...] = field(default=(), compare=False)
     when: tuple[Chain, ...] = ()
     otherwise: tuple[Chain, ...] = ()
+    known: bool = field(default=False, compare=False)
 
 
 def parts(tree: Tree) -> tuple[Tree, ...]:
