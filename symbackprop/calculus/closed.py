@@ -12,7 +12,9 @@ from symbackprop.calculus.reverse import inlined
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import Expr, Read, walk
 
-LARGEST = 600  # nodes; a formula beyond this is no closed form that anyone would read
+LARGEST = 400  # nodes; a formula beyond this is no closed form that anyone would read
+HOPELESS = 3  # a formula this many times dearer than its stages (a contraction inside another) is not pursued
+NEAREST = 5  # how many of the stages before one are tried without those before them
 
 
 def closed_forms(layer: Layer, staged: Sequence[Stage], facts: Facts) -> tuple[Stage, ...]:
@@ -54,19 +56,22 @@ def _readers(staged: Sequence[Stage]) -> dict[str, set[str]]:
 def _closed(
     layer: Layer, stage: Stage, gathers: dict[str, Definition], readers: dict[str, set[str]], facts: Facts
 ) -> Stage | None:
-    """The cheapest formula among those with all stages put in, all but the first computed, and so on."""
+    """The cheapest formula among those with all stages put in, and with the nearest ones only."""
     start = stage.gradient.gather
     used = _used(start, gathers) if start is not None else []
     best: tuple[int, Stage] | None = None
-    for count in range(len(used), 0, -1):
+    for count in dict.fromkeys((len(used), *range(min(len(used), NEAREST), 0, -1))):
         chosen = used[:count]
         steps: list[Step] = []
         expr = _put_in(start, chosen, steps) if start is not None else None
         if start is None or expr is None:
             continue
-        expr = shorter(layer, start.element, expr, steps, facts)
         spared = _spared(start, chosen, readers)
-        saving = cost(start.body, *(d.body for d in spared)) + sum(map(_stored, spared)) - cost(expr)
+        before = cost(start.body, *(d.body for d in spared)) + sum(map(_stored, spared))
+        if cost(tidy(expr, facts)) > HOPELESS * before:
+            continue
+        expr = shorter(layer, start.element, expr, steps, facts)
+        saving = before - cost(expr)
         if saving > 0 and (best is None or saving > best[0]):
             gradient = Gradient(stage.gradient.tensor, start.indices, Definition(start.name, start.indices, expr), ())
             best = saving, Stage(gradient, tuple(steps))

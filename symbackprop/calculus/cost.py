@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from symbackprop.notation.binding import canonical, free_indices
-from symbackprop.notation.nodes import Arg, Call, Expr, Mul, Number, Parameter, Read, Reduce, Size, parts
+from symbackprop.calculus.match import form
+from symbackprop.notation.nodes import Arg, Call, Expr, Index, Mul, Number, Parameter, Read, Reduce, Size, parts
 
+NONE: frozenset[Index] = frozenset()
 AXIS = 16  # every axis counts as this long: only the order of growth decides
 
 
@@ -14,26 +15,38 @@ def cost(*exprs: Expr) -> int:
     A part that depends on fewer indices is computed outside the larger loop, and an axis counts as 16 long, so the form
     with fewer reductions and fewer passes over the largest domain is the cheaper one.
     """
-    seen: set[Expr] = set()
-    return sum(_cost(e, seen) for e in exprs)
+    seen: dict[Expr, frozenset[Index]] = {}
+    return sum(_cost(e, seen)[0] for e in exprs)
 
 
-def _cost(expr: Expr, seen: set[Expr]) -> int:
+def _cost(expr: Expr, seen: dict[Expr, frozenset[Index]]) -> tuple[int, frozenset[Index]]:
+    """The cost of what was not seen before, and the free indices."""
     if isinstance(expr, Number | Parameter | Size):
-        return 0
-    key = canonical(expr) if isinstance(expr, Reduce | Arg) else expr
+        return 0, NONE
+    if isinstance(expr, Index):
+        return 0, frozenset((expr,))
+    key = form(expr) if isinstance(expr, Reduce | Arg) else expr
     if key in seen:
-        return 0
-    seen.add(key)
-    free = set(free_indices(expr))
-    own = int(AXIS ** len(free))
-    inner = sum(_cost(p, seen) for p in parts(expr)) if not isinstance(expr, Read) else 0
+        return 0, seen[key]
+    inner = [_cost(p, seen) for p in parts(expr)]
+    free = NONE.union(*(f for _, f in inner))
     if isinstance(expr, Reduce | Arg):
-        return inner + own * int(AXIS ** len(expr.indices))
-    if isinstance(expr, Read):
-        return own
-    if isinstance(expr, Call):
-        return inner + 8 * own
-    full = sum(set(free_indices(p)) == free for p in parts(expr))
-    lower = len(parts(expr)) - full
-    return inner + own * max(1, full - 1 + (1 if lower and isinstance(expr, Mul) else lower))
+        free = free.difference(expr.indices)
+    seen[key] = free
+    below = 0 if isinstance(expr, Read) else sum(c for c, _ in inner)
+    return below + _own(expr, free, [f for _, f in inner]), free
+
+
+def _own(expr: Expr, free: frozenset[Index], inner: list[frozenset[Index]]) -> int:
+    points = int(AXIS ** len(free))
+    match expr:
+        case Reduce(_, indices, _) | Arg(_, indices, _):
+            return points * int(AXIS ** len(indices))
+        case Read():
+            return points
+        case Call():
+            return 8 * points
+        case _:
+            full = sum(f == free for f in inner)
+            lower = len(inner) - full
+            return points * max(1, full - 1 + (1 if lower and isinstance(expr, Mul) else lower))

@@ -275,22 +275,20 @@ def sums_by_definition(expr: Expr, layer: Layer) -> Expr:
 
 
 def definitions_put_back(expr: Expr, definition: Definition, facts: Facts) -> list[Expr]:
-    """A definition `v = a^e * rest` solved for one factor: `a = (v / rest)^(1/e)`, put in wherever `a` stands.
+    """A definition `v = a / b` solved for one factor: `a = v b`, put in wherever `a` stands.
 
     So `x - mu` becomes `xhat * sqrt(var + eps)`, and the roots cancel with others. One candidate for each factor
-    in which all indices of the definition stand; the caller keeps the one that is shorter.
+    in which all indices of the definition stand; the caller keeps the one that is shorter. Only what `v` divides by
+    is multiplied: a factor of `v` that may be zero never comes to stand in a denominator.
     """
     product = Product.of(tidy(definition.body, facts))
     candidates: list[Expr] = []
     for base, exponent in product.powers:
-        if (
-            abs(exponent) != 1
-            or set(definition.indices) - set(free_indices(base))
-            or not isinstance(base, Add | Call | Read)
-        ):
-            continue
         rest = Product(product.coefficient, tuple((b, e) for b, e in product.powers if b != base))
-        solved = power(divide(definition.element, rest.expr()), Number(exponent))
+        solvable = exponent == 1 and all(e < 0 for _, e in rest.powers) and isinstance(base, Add | Call | Read)
+        if not solvable or set(definition.indices) - set(free_indices(base)):
+            continue
+        solved = divide(definition.element, rest.expr())
         put = replace_matches(
             expr,
             base,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import permutations
 
 from symbackprop.notation.binding import canonical, free_indices
@@ -94,6 +95,7 @@ def _binder(
                     yield outside
 
 
+@lru_cache(maxsize=8192)
 def form(expr: Expr) -> Expr:
     """Equal for expressions that differ only in the names of bound indices or in the order of factors and terms."""
     return _sorted(canonical(expr)) if any(isinstance(e, Reduce) for e in walk(expr)) else expr

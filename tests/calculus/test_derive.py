@@ -140,3 +140,17 @@ def test_a_derivation_never_reads_a_gradient_that_comes_later() -> None:
 
         assert reads <= known
         known.add(gradient.name)
+
+
+def test_a_closed_form_never_divides_by_a_factor_that_may_be_zero() -> None:
+    layer = read("layer scaled\ninput x[N, D], gamma[D]\ny[n,d] = gamma[d]*x[n,d]\nz[n,d] = y[n,d]^2\noutput z\n")
+    for stage in derive(layer).closed:
+        assert stage.gradient.gather is not None
+        assert "/" not in expression(stage.gradient.gather.body)
+
+
+def test_softmax_comes_out_in_the_closed_form_of_the_textbooks() -> None:
+    gather = derive(load("softmax")).stage("x").gradient.gather
+
+    assert gather is not None
+    assert expression(gather.body) == "y[n,k]*(grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))"
