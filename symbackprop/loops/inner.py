@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from symbackprop.calculus.integer import as_expr, contains, linear, normal, simplified
+from symbackprop.errors import InternalError
 from symbackprop.loops.guards import positive
 from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Store, Test, Track, Update, View
+from symbackprop.loops.names import LocalNames
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation.binding import substitute
 from symbackprop.notation.nodes import (
@@ -25,14 +27,14 @@ from symbackprop.notation.nodes import (
     Read,
     Where,
     add,
+    modulo,
     mul,
+    number,
     parts,
     rebuild,
     subtract,
     walk,
 )
-
-NewName = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +54,80 @@ class _Prelude:
     replaced: dict[Read, Expr] = field(default_factory=dict)
 
 
-def inner_loop(span: Span, body: tuple[Node, ...], tensors: Tensors, new_name: NewName) -> tuple[Node, ...]:
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """An index that is summed over right around an innermost loop, `width` values of it at a time.
+
+    The row that takes in the terms is then read and written once for `width` terms.
+    """
+
+    index: Index
+    width: int
+
+
+def inner_loop(
+    span: Span, body: tuple[Node, ...], tensors: Tensors, new_name: LocalNames, blocked: Blocked | None = None
+) -> tuple[Node, ...]:
     """The loop over a span with this body, and what stands before it.
 
     A stride that is a parameter gives two versions, one for the stride 1: contiguous rows are much faster to walk.
     """
     prelude: list[Node] = []
     if not isinstance(span.start, Number | Parameter):
-        name = new_name(f"{span.index.name}_start")
-        prelude.append(Assign(name, span.start, "integer"))
-        span = Span(span.index, Parameter(name, True), span.stop)
+        start, stop = new_name(f"{span.index.name}_start"), new_name(f"{span.index.name}_stop")
+        prelude += [Assign(start, span.start, "integer"), Assign(stop, span.stop, "integer")]
+        span = Span(span.index, Parameter(start, True), Parameter(stop, True))
+    stride = _stride(span, body, tensors)
+    if stride is None:
+        return (*prelude, *_version(span, body, tensors, new_name, None, blocked))
+    unit = _version(span, body, tensors, new_name, stride, blocked)
+    general = _version(span, body, tensors, new_name, None, None if blocked is None else Blocked(blocked.index, 1))
+    return (*prelude, Test(Compare("==", stride, ONE), unit, general))
+
+
+def _version(
+    span: Span, body: tuple[Node, ...], tensors: Tensors, new_name: LocalNames, unit: Expr | None,
+    blocked: Blocked | None,
+) -> tuple[Node, ...]:  # fmt: skip
+    """The loop with the parameter `unit` taken as 1, inside of the loops over the blocked index if there is one."""
+    if blocked is None:
+        return _with_fixed_reads(span, body, tensors, new_name, unit)
+    index, width = blocked.index, blocked.width
+    rest = _with_fixed_reads(span, body, tensors, new_name, unit)
+    if width == 1:
+        return (Loop(index, ZERO, index.extent, rest),)
+    several = tuple(_summed(node, index, width, tensors) for node in body)
+    main = _with_fixed_reads(span, several, tensors, new_name, unit)
+    first = subtract(index.extent, modulo(index.extent, number(width)))
+    return (Loop(index, ZERO, first, main, width), Loop(index, first, index.extent, rest))
+
+
+def _summed(node: Node, index: Index, width: int, tensors: Tensors) -> Node:
+    """An update by the terms of `width` values of an index at once."""
+    if not isinstance(node, Update):
+        raise InternalError("only updates are taken together")
+    terms = [tensors.simplify(substitute(node.value, {index: add(index, number(at))})) for at in range(width)]
+    return Update(node.tensor, node.indices, node.operation, add(*terms))
+
+
+def _with_fixed_reads(
+    span: Span, body: tuple[Node, ...], tensors: Tensors, new_name: LocalNames, unit: Expr | None
+) -> tuple[Node, ...]:
+    """What does not change in the loop is read before it."""
     hoisted = _Prelude()
     for read in _fixed_reads(body, span.index, tensors):
         if read.indices or read.tensor in tensors.axes:
-            local = new_name(f"{read.tensor}_here")
+            same = sum(1 for other in hoisted.replaced if other.tensor == read.tensor)
+            local = new_name.shared(f"{read.tensor}_here", same)
             kind = "integer" if read.tensor in tensors.integers else "real"
             hoisted.nodes.append(Assign(local, read, kind))
             hoisted.replaced[read] = Parameter(local, True) if kind == "integer" else Read(local, ())
     body = tuple(_replaced(node, hoisted.replaced) for node in body)
-    stride = _stride(span, body, tensors)
-    if stride is None:
-        return (*prelude, *hoisted.nodes, *_walk(span, body, tensors, new_name, None))
-    unit = _walk(span, body, tensors, new_name, stride)
-    general = _walk(span, body, tensors, new_name, None)
-    return (*prelude, *hoisted.nodes, Test(Compare("==", stride, ONE), unit, general))
+    return (*hoisted.nodes, *_walk(span, body, tensors, new_name, unit))
 
 
 def _walk(
-    span: Span, body: tuple[Node, ...], tensors: Tensors, new_name: NewName, unit: Expr | None
+    span: Span, body: tuple[Node, ...], tensors: Tensors, new_name: LocalNames, unit: Expr | None
 ) -> tuple[Node, ...]:
     """Views, then the loop from 0; the parameter `unit` is taken as 1."""
     views = _Prelude()
@@ -97,7 +145,9 @@ def _walk(
         if access.tensor not in tensors.axes and start == ZERO and coefficient == ONE:
             views.replaced[access] = Read(access.tensor, (span.index,))  # a row of the task is a row already
             continue
-        name = new_name(f"{access.tensor}_row")
+        kind = "row" if coefficient == ONE else "steps"
+        same = sum(1 for view in views.nodes if isinstance(view, View) and view.tensor == access.tensor)
+        name = new_name.shared(f"{access.tensor}_{kind}", same)
         views.nodes.append(View(name, access.tensor, access.indices[:-1], start, coefficient))
         views.replaced[access] = Read(name, (span.index,))
     body = tuple(_replaced(node, views.replaced) for node in body)

@@ -90,12 +90,13 @@ class Scratch(Node):
 
 @dataclass(frozen=True, slots=True)
 class Loop(Node):
-    """`body` for index = start, start + 1, ..., stop - 1."""
+    """`body` for index = start, start + step, ..., below stop."""
 
     index: Index
     start: Expr
     stop: Expr
     body: tuple[Node, ...]
+    step: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def walk_nodes(body: tuple[Node, ...]) -> Iterator[Node]:
     for node in body:
         yield node
         match node:
-            case Loop(_, _, _, inner) | Wanted(_, inner):
+            case Loop(_, _, _, inner, _) | Wanted(_, inner):
                 yield from walk_nodes(inner)
             case Test(_, inner, other):
                 yield from walk_nodes(inner)
@@ -218,7 +219,7 @@ def expressions(node: Node) -> tuple[Expr, ...]:
             return (*leading, start, step)
         case Scratch(_, extent, _):
             return (extent,)
-        case Loop(index, start, stop, _):
+        case Loop(index, start, stop, _, _):
             return (index, start, stop)
         case Test(condition, _, _):
             return (condition,)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from symbackprop.errors import InternalError
 from symbackprop.loops.groups import Group, is_contraction, is_reduction, mentions, reads
 from symbackprop.loops.guards import guarded, limits, phase
-from symbackprop.loops.inner import Span, inner_loop, mapped
+from symbackprop.loops.hoist import hoist
+from symbackprop.loops.inner import Blocked, Span, inner_loop, mapped
 from symbackprop.loops.kernel import (
     Access,
     Accumulate,
@@ -26,6 +27,7 @@ from symbackprop.loops.kernel import (
     Wanted,
 )
 from symbackprop.loops.merge import Merged, merge_axes
+from symbackprop.loops.names import LocalNames
 from symbackprop.loops.order import memory_order
 from symbackprop.loops.passes import Sweep, paired, sweeps
 from symbackprop.loops.rows import row_index
@@ -42,6 +44,7 @@ from symbackprop.notation.nodes import (
     Infinity,
     Parameter,
     Read,
+    Where,
     add,
     both,
     mul,
@@ -49,11 +52,13 @@ from symbackprop.notation.nodes import (
     parts,
     rebuild,
     subtract,
+    walk,
 )
 from symbackprop.program.statements import Statement
 
 # Elements of a piece of a strip; short where a piece has work for each, so that there are enough for all threads.
 MAP_WIDTH, REDUCTION_WIDTH = 4096, 128
+BLOCK = 4  # terms that a row takes in at a time; the compiler checks that no two rows overlap, up to 8 pairs
 
 
 def build_nest(group: Group, kept: frozenset[str], tensors: Tensors, names: Iterable[str]) -> Nest:
@@ -75,7 +80,7 @@ class _Builder:
 
     def __init__(self, merged: Merged, kept: frozenset[str], tensors: Tensors, names: Iterable[str]) -> None:
         self.group, self.tensors, self.axes = merged.group, tensors, merged.axes
-        self.taken = {*names, *tensors.axes}
+        self.new = LocalNames((*names, *tensors.axes))
         self.row = _row(self.group, tensors)
         self.outer = _outer(self.group, self.row, tensors)
         self.strip: Strip | None = None
@@ -90,14 +95,6 @@ class _Builder:
         unstored = {t for t in self.group.targets if t not in self.arrays}
         self.tensors = replace(self.tensors, axes={t: e for t, e in self.tensors.axes.items() if t not in unstored})
         self.traffic: list[Access] = []
-
-    def new(self, wish: str) -> str:
-        """A name that nothing else in the nest has."""
-        name, count = wish, 2
-        while name in self.taken:
-            name, count = f"{wish}_{count}", count + 1
-        self.taken.add(name)
-        return name
 
     def _place(self, kept: frozenset[str], inside: tuple[Index, ...]) -> frozenset[str]:
         """Give every target its storage, and say which are arrays."""
@@ -132,7 +129,7 @@ class _Builder:
         stored = "_".join(t for t in self.group.targets if t in self.arrays)
         return Nest(
             stored, equations, self._arrays(), self.outer, self.strip,
-            (*self.scratch, *body), wanted, tuple(self.traffic),
+            (*self.scratch, *hoist(tuple(body), self.outer, self.new)), wanted, tuple(self.traffic),
         )  # fmt: skip
 
     def _arrays(self) -> tuple[Array, ...]:
@@ -282,10 +279,23 @@ class _Builder:
         )
         prepared = tuple(replace(a, value=placed(a.value)) for a in sums.locals)
         order = memory_order((*sweep.box, self.row), sweep.statements, self.tensors, self.row)
-        loops = self._loops(order, sums.conditions, (*riding, *prepared, *updates))
+        blocked = None if riding or prepared else self._blocked(sweep, sums, order[:-1])
+        if blocked is not None:
+            order = tuple(i for i in order if i != blocked.index)
+        loops = self._loops(order, sums.conditions, (*riding, *prepared, *updates), blocked=blocked)
         after = tuple(n for r in sums.results for n in self._finish_row(replace(r, value=placed(r.value))))
         finish = self._loops((self.row,), (), after) if after else ()
         return (*self._loops((self.row,), (), start), *loops, *finish)
+
+    def _blocked(self, sweep: Sweep, sums: Sums, order: tuple[Index, ...]) -> Blocked | None:
+        """The innermost of the indices that no condition names, if the sweep is one contraction."""
+        first = sums.accumulators[0]
+        if len(sums.results) != 1 or not is_contraction(sums.results[0].statement) or first.operation != "sum":
+            return None
+        if any(isinstance(e, Where) for e in walk(first.value)):
+            return None
+        free = [i for i in order if mentions(first.value, (i,)) and not any(mentions(c, (i,)) for c in sums.conditions)]
+        return Blocked(free[-1], BLOCK) if free else None
 
     def _home(self, a: Accumulator, sums: Sums) -> Read:
         if not a.wide and len(sums.accumulators) == 1 and sums.results[0].statement.target in self.arrays:
@@ -330,27 +340,29 @@ class _Builder:
     # loops
 
     def _loops(
-        self, order: tuple[Index, ...], conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool = False
-    ) -> tuple[Node, ...]:
+        self, order: tuple[Index, ...], conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool = False,
+        blocked: Blocked | None = None,
+    ) -> tuple[Node, ...]:  # fmt: skip
         """Loops over the indices in this order; each condition where the last of its indices is known."""
         now = tuple(c for c in conditions if not mentions(c, order))
         if now:
             rest = tuple(c for c in conditions if c not in now)
-            return (Test(both(*now), self._loops(order, rest, body, partial)),)
+            return (Test(both(*now), self._loops(order, rest, body, partial, blocked)),)
         if not order:
             return body
         index, later = order[0], order[1:]
         own = tuple(c for c in conditions if not mentions(c, later))
         others = tuple(c for c in conditions if c not in own)
         if not later:
-            return self._innermost(index, own, body, partial)
+            return self._innermost(index, own, body, partial, blocked)
         found = limits(own, index, self.tensors.facts)
         span = self._span(index, found.low, found.high)
-        return (Loop(index, span.start, span.stop, self._loops(later, (*found.rest, *others), body, partial)),)
+        return (Loop(index, span.start, span.stop, self._loops(later, (*found.rest, *others), body, partial, blocked)),)
 
     def _innermost(
-        self, index: Index, conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool
-    ) -> tuple[Node, ...]:
+        self, index: Index, conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool,
+        blocked: Blocked | None,
+    ) -> tuple[Node, ...]:  # fmt: skip
         walk_over = phase(conditions, index, self.tensors.facts)
         if walk_over is not None and index != (self.strip.index if self.strip else None):
             box = (*self._box_conditions(index),)
@@ -362,19 +374,22 @@ class _Builder:
             if found.low and found.high:
                 body = tuple(_moved(node, moved, self.tensors) for node in body)
                 span = Span(walk_over.step, _extreme("max", found.low), _extreme("min", found.high))
-                return self._tested(span, found.rest, body, partial)
+                return self._tested(span, found.rest, body, partial, blocked)
             raise InternalError(f"no bounds of the walk over {index.name}")
         found = limits(conditions, index, self.tensors.facts)
-        return self._tested(self._span(index, found.low, found.high), found.rest, body, partial)
+        return self._tested(self._span(index, found.low, found.high), found.rest, body, partial, blocked)
 
     def _box_conditions(self, index: Index) -> tuple[Expr, ...]:
         return (Compare("<=", ZERO, index), Compare("<", index, index.extent))
 
-    def _tested(self, span: Span, rest: tuple[Expr, ...], body: tuple[Node, ...], partial: bool) -> tuple[Node, ...]:
+    def _tested(
+        self, span: Span, rest: tuple[Expr, ...], body: tuple[Node, ...], partial: bool, blocked: Blocked | None
+    ) -> tuple[Node, ...]:
         if rest:
-            return (Loop(span.index, span.start, span.stop, (Test(both(*rest), body),)),)
+            loop = Loop(span.index, span.start, span.stop, (Test(both(*rest), body),))
+            return (Loop(blocked.index, ZERO, blocked.index.extent, (loop,)),) if blocked else (loop,)
         if not partial:
-            return inner_loop(span, body, self.tensors, self.new)
+            return inner_loop(span, body, self.tensors, self.new, blocked)
         parts_of = {n.name: self.new(f"{n.name}_part") for n in body if isinstance(n, Accumulate)}
         inner = tuple(replace(n, name=parts_of[n.name]) if isinstance(n, Accumulate) else n for n in body)
         before = tuple(Assign(p, ZERO) for p in parts_of.values())
@@ -394,9 +409,8 @@ class _Builder:
         for kind, found in (("read", _read_of(sweep)), ("write", tuple(s.element for s in sweep.statements))):
             for read in found:
                 if read.tensor in self.axes and (read.tensor in self.arrays or read.tensor not in self.group.targets):
-                    access = Access(read.tensor, self.axes[read.tensor], kind)
-                    if mentions(read, walked) and access not in self.traffic[-len(found) :]:
-                        self.traffic.append(access)
+                    if mentions(read, walked):
+                        self.traffic.append(Access(read.tensor, self.axes[read.tensor], kind))
 
 
 def _read_of(sweep: Sweep) -> tuple[Read, ...]:

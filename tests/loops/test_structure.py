@@ -1,0 +1,99 @@
+"""What the lowering decides: which statements share a nest and a pass, what is walked as one, what is a bound."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from symbackprop import equations
+from symbackprop.loops import kernel as nodes
+from symbackprop.loops.kernel import Loop, Nest, expressions, walk_nodes
+from symbackprop.notation.nodes import Mod, Size, mul, walk
+
+ROOT = Path(__file__).resolve().parents[2]
+ACTIVATIONS = (Size("N"), Size("C"), mul(Size("H"), Size("W")))
+
+
+def passes(nest: Nest, kind: str) -> list[str]:
+    """The tensors of the size of the activations that a nest reads or writes, once for each pass."""
+    return [a.tensor for a in nest.traffic if a.kind == kind and a.axes == ACTIVATIONS]
+
+
+def test_batch_norm_forward_reads_twice_and_writes_once(loops: Any) -> None:
+    (nest,) = loops.kernel(equations.load("batchnorm2d")).forward.nests
+
+    assert (passes(nest, "read"), passes(nest, "write")) == (["x", "x"], ["y"])
+
+
+def test_batch_norm_backward_reads_four_times_and_writes_once(loops: Any) -> None:
+    (nest,) = loops.kernel(equations.load("batchnorm2d")).backward.nests
+
+    assert sorted(passes(nest, "read")) == ["grad_y", "grad_y", "x", "x"]
+    assert passes(nest, "write") == ["grad_x"]
+
+
+def test_axes_that_always_go_together_are_walked_as_one(loops: Any) -> None:
+    (nest,) = loops.kernel("layer one\ninput x[N, C, H]\ny[n,c,h] = exp(x[n,c,h])\noutput y\n").forward.nests
+
+    assert nest.arrays[0].axes == (mul(Size("N"), Size("C"), Size("H")),)
+
+
+def test_the_two_axes_of_a_diagonal_stay_two(loops: Any) -> None:
+    (nest,) = loops.kernel("layer one\ninput x[N, N]\ny = sum[n](x[n,n])\noutput y\n").forward.nests
+
+    assert nest.arrays[0].axes == (Size("N"), Size("N"))
+
+
+def test_padding_costs_no_test_in_the_innermost_loop_of_a_convolution(loops: Any) -> None:
+    kernel = loops.kernel(equations.load("conv2d"))
+
+    for nest in (*kernel.forward.nests, *kernel.backward.nests):
+        innermost = [n for n in walk_nodes(nest.body) if isinstance(n, Loop) and not _inside(n, Loop)]
+        assert innermost
+        assert not [n for n in innermost if _inside(n, nodes.Test)]
+
+
+def test_a_stride_in_a_gather_is_walked_without_a_remainder_at_each_step(loops: Any) -> None:
+    nest = next(n for n in loops.kernel(equations.load("conv2d")).backward.nests if n.name == "grad_x")
+    loops_over_rows = [n for n in walk_nodes(nest.body) if isinstance(n, Loop) and n.index.name == "w_step"]
+
+    assert loops_over_rows
+    for one in loops_over_rows:
+        assert not [e for n in one.body for e in _all(n) if isinstance(e, Mod)]
+
+
+def test_a_scatter_to_different_places_is_parallel_over_them(loops: Any) -> None:
+    text = "layer one\ninput w[V, D]\ninteger t[B, N]\ny[b,n,d] = w[t[b,n], d]\noutput y\n"
+    (nest,) = loops.kernel(text).backward.nests
+
+    assert nest.parallel == ()
+    text = "layer one\ninput w[B, V, D]\ninteger t[B, N]\ny[b,n,d] = w[b, t[b,n], d]\noutput y\n"
+    (nest,) = loops.kernel(text).backward.nests
+
+    assert [i.name for i in nest.parallel] == ["b"]
+
+
+def test_the_text_is_the_same_under_any_hash_seed() -> None:
+    program = (
+        "from symbackprop import equations\nfrom symbackprop.build import derive, module\n"
+        "for name in ('conv2d', 'batchnorm2d'):\n    print(module(derive(equations.load(name)), 'numba'))\n"
+    )
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("0", "1")
+    ]  # fmt: skip
+
+    assert texts[0] == texts[1]
+
+
+def _inside(loop: Loop, kind: type) -> bool:
+    return any(isinstance(n, kind) for n in walk_nodes(loop.body))
+
+
+def _all(node: Any) -> Any:
+    for expr in expressions(node):
+        yield from walk(expr)
