@@ -148,8 +148,10 @@ class Printer:
         inner = read.tensor.removeprefix("grad_")
         if inner == read.tensor or not inner or read.tensor in dict(self.spelling.names):
             return self.element(read), ATOM
-        below = self._differential(Read(inner, read.indices))
-        return rf"\frac{{\partial {self.spelling.loss}}}{{{below}}}", POWER
+        total = read.tensor in self.spelling.totals
+        d = r"\mathrm{d}" if total else r"\partial"
+        below = self.element(Read(inner.removesuffix("_total") if total else inner, read.indices))
+        return rf"\frac{{{d} {self.spelling.loss}}}{{{d} {below}}}", POWER
 
     def _differential(self, read: Read) -> str:
         return rf"\partial {self.element(read)}"
@@ -299,13 +301,17 @@ class Printer:
         """A guard is a bracket that is 1 or 0; anything else is a choice between cases."""
         guards = conjuncts(condition)
         if other == ZERO:
-            bracketed = r",\; ".join(spell_conditions(self, guards))
-            if then == ONE:
-                return rf"\left[ {bracketed} \right]", ATOM
-            return rf"\left[ {bracketed} \right] {self.under(guards).text(then, PRODUCT)}", PRODUCT
+            bracketed, inside = self.guard(condition)
+            return (bracketed, ATOM) if then == ONE else (f"{bracketed} {inside.text(then, PRODUCT)}", PRODUCT)
         holds = r" \text{ and } ".join(spell_conditions(self, guards))
         rows = rf"{self.under(guards).text(then)} & \text{{if }} {holds} \\ {self.text(other)} & \text{{otherwise}}"
         return rf"\begin{{cases}} {rows} \end{{cases}}", SUM
+
+    def guard(self, condition: Expr) -> tuple[str, Printer]:
+        """The bracket that is 1 where the condition holds, and the printer of what stands behind it."""
+        guards = conjuncts(condition)
+        spelled = r",\; ".join(spell_conditions(self, guards))
+        return rf"\left[ {spelled} \right]", self.under(guards)
 
     def _partial(self, value: Expr, variable: Read) -> tuple[str, int]:
         if isinstance(value, Read):

@@ -13,7 +13,7 @@ from symbackprop.emit.latex_expression import PRODUCT, Printer, juxtapose
 from symbackprop.emit.latex_names import Spelling
 from symbackprop.emit.latex_products import arrange, split_sign
 from symbackprop.emit.latex_tree import width
-from symbackprop.notation.nodes import Add, Expr, Mul, Partial, Read, Reduce
+from symbackprop.notation.nodes import ZERO, Add, Expr, Mul, Partial, Read, Reduce, Where
 
 ROUND, SQUARE = (r"\Bigl(", r"\Bigr)"), (r"\Bigl[", r"\Bigr]")
 INDENT = 3.0
@@ -62,6 +62,10 @@ def _lines(expr: Expr, room: Room) -> list[str]:
             return _beside(*_parts(expr, room.printer), room)
         case Partial(value, variable) if not isinstance(value, Read):
             return _bracketed(room.printer.operator(variable), value, room, SQUARE)
+        case Where(condition, then, other) if other == ZERO:
+            guard, inner = room.printer.guard(condition)
+            parts, tail = _parts(then, inner)
+            return _beside([guard, *parts], tail, room.inside(inner))
         case _:
             return [whole]
 
@@ -114,7 +118,7 @@ def _parts(expr: Expr, printer: Printer) -> tuple[list[str], Expr | None]:
         return [], expr
     parts, last = printer.product_parts(expr.factors), arrange(expr.factors)[-1]
     tail = last.above[-1] if last.above and not last.below else None
-    if isinstance(tail, Add | Reduce | Partial):
+    if isinstance(tail, Add | Reduce | Partial) or (isinstance(tail, Where) and tail.other == ZERO):
         return parts[:-1], tail
     return parts, None
 

@@ -30,11 +30,14 @@ class Spelling:
     """The choices of one document.
 
     `names`: (name, LaTeX) pairs that win over the rules below. `loss`: the letter of what is differentiated.
-    `compact`: sums over several indices as one sign without limits. `page`: how many letters fit on a line.
+    `totals`: the gradients that are total derivatives, of outputs that other definitions read; they are written with
+    an upright d. `compact`: sums over several indices as one sign without limits. `page`: how many letters fit on a
+    line.
     """
 
     names: tuple[tuple[str, str], ...] = ()
     loss: str = "L"
+    totals: tuple[str, ...] = ()
     compact: bool = False
     page: int = 70
 
@@ -100,7 +103,8 @@ def for_layer(layer: Layer, spelling: Spelling = SPELLING) -> Spelling:
         chosen[name] = latex
         taken.add(latex)
     loss = r"\mathcal{L}" if spelling.loss in taken else spelling.loss
-    return replace(spelling, names=tuple(pairs), loss=loss)
+    totals = tuple(f"grad_{name}_total" for name in layer.outputs if f"{name}_total" not in chosen)
+    return replace(spelling, names=tuple(pairs), loss=loss, totals=totals)
 
 
 def names_of(layer: Layer) -> Iterable[str]:

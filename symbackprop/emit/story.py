@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symbackprop.calculus.derivation import Derivation, Gradient, Scatter, Stage, gradient_name
+from symbackprop.calculus.derivation import Derivation, Gradient, Scatter, Stage
 from symbackprop.emit.abbreviations import Abbreviation, abbreviate, named_extents, with_named_extents
 from symbackprop.errors import UserError
 from symbackprop.notation.layer import Definition, Layer
@@ -101,21 +101,21 @@ def _needed(derivation: Derivation, wrt: tuple[str, ...] | None) -> tuple[Stage,
     for name in wrt or ():
         if name not in available:
             raise UserError(f"no gradient of {name} here; there are those of {', '.join(available) or 'nothing'}")
-    wanted = set(available if wrt is None else wrt)
+    inputs = set(available if wrt is None else wrt)
+    read: set[str] = set()
     kept: list[Stage] = []
     for stage in reversed(derivation.staged):
-        if stage.gradient.tensor in wanted:
+        if stage.gradient.tensor in inputs or stage.gradient.name in read:
             own = (stage, *(c for c in derivation.closed if c.gradient.tensor == stage.gradient.tensor))
             kept = [*own, *kept]
-            wanted |= {name for s in own for name in _gradients_read(s)}
+            read |= {name for s in own for name in _tensors_read(s)}
     return tuple(kept)
 
 
-def _gradients_read(stage: Stage) -> set[str]:
+def _tensors_read(stage: Stage) -> set[str]:
     exprs = [e for step in stage.steps for e in (step.before, step.after)]
     exprs += [s.value for s in stage.gradient.scatters]
-    reads = {e.tensor for expr in exprs for e in walk(expr) if isinstance(e, Read)}
-    return {name.removeprefix("grad_") for name in reads if name == gradient_name(name.removeprefix("grad_"))}
+    return {e.tensor for expr in exprs for e in walk(expr) if isinstance(e, Read)} - {stage.gradient.name}
 
 
 def _section(

@@ -61,10 +61,15 @@ def derivation(
     fields = {
         **_layer_fields(told.layer, told.auxiliary),
         "given": ", ".join(formula(Read(f"grad_{name}", _indices(told.layer, name))) for name in told.layer.outputs),
+        "totals": [f"dL/d{name}_total" for name in told.layer.outputs if _is_told(f"grad_{name}_total", told)],
         "sections": [_section(told.layer, s) for s in told.sections],
         "rests": [wrapped_prose(sentence, WIDTH - 2) for sentence in _rests(told)],
     }
     return render("derivation.txt.jinja", fields)
+
+
+def _is_told(gradient: str, told: Story) -> bool:
+    return any(line.target.tensor == gradient for section in told.sections for line in section.lines)
 
 
 def layer(layer: Layer) -> str:

@@ -143,7 +143,7 @@ class View(ABC):
     def fields(self, told: Story) -> dict[str, object]:
         """What a page about the derivation places, beside the layer."""
         return {
-            "given": self._given(),
+            "given": self._given() + self._total(told),
             "sections": [self._section(s) for s in told.sections],
             "notes": [self.prose(note) for note in told.notes],
             "rests": self._rests(told),
@@ -153,6 +153,12 @@ class View(ABC):
         outputs = self._list(map(self._gradient, self._layer.outputs))
         verb = "is" if len(self._layer.outputs) == 1 else "are"
         return f"The loss {self.inline(self._spelling.loss)} is a function of the outputs; given {verb} {outputs}."
+
+    def _total(self, told: Story) -> str:
+        """What the upright d means, where there is one."""
+        if not any(line.target.tensor in self._spelling.totals for s in told.sections for line in s.lines):
+            return ""
+        return " An upright d also counts what acts on the loss through definitions that read an output."
 
     def _gradient(self, tensor: str) -> str:
         """The gradient of an output, for a sentence."""

@@ -22,6 +22,7 @@ from symbackprop.emit.latex_names import Spelling
 from symbackprop.emit.latex_tree import parse, width
 from symbackprop.errors import UserError
 from symbackprop.notation.nodes import Index, Read, Reduce, Size, add
+from symbackprop.notation.reader import read
 
 PAGES = ("conv2d", "batchnorm2d", "maxpool2d", "softmax_cross_entropy", "conv2d_reflect", "gelu")
 
@@ -114,6 +115,13 @@ def test_both_forms_of_a_gradient_can_be_told() -> None:
     page = text.derivation(derived("conv2d"), wrt=("x",), form="scatter")
 
     assert "stride*p + dilation*r - pad" in page[page.index(" += ") - 80 : page.index(" += ")]
+
+
+def test_an_output_that_others_read_has_a_stage_and_a_total_derivative() -> None:
+    derivation = derive(read("layer two\ninput x[N]\n\ns[n] = x[n]^2\nloss = sum[n](s[n])\noutput s, loss\n"))
+
+    assert "Gradient of s\n" in text.derivation(derivation, wrt=("x",))
+    assert r"\frac{\mathrm{d} L}{\mathrm{d} s_{n}} &=" in latex.derivation(derivation, wrt=("x",))
 
 
 def test_a_long_sum_is_broken_before_its_signs() -> None:
