@@ -72,8 +72,9 @@ def _at_commas(text: str) -> list[str]:
 
 
 def _at_operators(text: str) -> list[str]:
-    """Pieces that begin with an operator, but for the first."""
-    return _split(text, (" + ", " - ", " @ ", " & ", " | "), keep=True)
+    """Pieces that begin with an operator, but for the first: at sums, or at products where there is no sum."""
+    pieces = _split(text, (" + ", " - ", " @ ", " & ", " | "), keep=True)
+    return pieces if len(pieces) > 1 else _split(text, ("*", "/"), keep=True)
 
 
 def _split(text: str, marks: tuple[str, ...], keep: bool = False) -> list[str]:
@@ -81,6 +82,8 @@ def _split(text: str, marks: tuple[str, ...], keep: bool = False) -> list[str]:
     while at < len(text):
         depth += (text[at] in "([{") - (text[at] in ")]}")
         mark = next((m for m in marks if depth == 0 and text.startswith(m, at)), None)
+        if mark in ("*", "/") and mark in (text[at - 1], text[at + 1 : at + 2]):
+            mark = None  # a power or a floor division
         if mark is not None:
             pieces.append(text[last:at])
             last = at if keep else at + len(mark)

@@ -221,11 +221,8 @@ def fastest(factor: Expr, w: Writer) -> Index | None:
 
 def windowed(expr: Expr, w: Writer) -> bool:
     """Whether a read walks along one axis with two indices or more, so that a matrix of it is a larger copy."""
-    for read in walk(expr):
-        if isinstance(read, Read):
-            if any(len(free_indices(i)) > 1 for i in w.split(read).indices):
-                return True
-    return False
+    reads = [e for e in walk(expr) if isinstance(e, Read)]
+    return any(len(free_indices(i)) > 1 for read in reads for i in w.split(read).indices)
 
 
 def einsum(arrays: Sequence[Expr], free: Indices, w: Writer) -> Value:

@@ -54,7 +54,7 @@ def tap_loops(indices: Indices, w: Writer) -> tuple[list[str], dict[Index, str]]
 
 
 def taps(whole: Statement, w: Writer) -> Indices:
-    """The taps of windows: indices that walk along an axis together with another, and whose number the axis does not set.
+    """The taps of windows: indices that walk along an axis beside another, and whose number the axis does not set.
 
     In `x[n, stride*p + r]` over an axis H the range of p is a formula of H, that of r is not: r is the tap.
     """

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.emit.module_parts import module_parts, wanted_condition
 from symbackprop.emit.numpy_context import Context, context, variable
-from symbackprop.emit.numpy_statements import statement_lines
+from symbackprop.emit.numpy_statements import extremum_lines, positions_of, statement_lines
 from symbackprop.emit.spelling import RESERVED, Names, identifier
 from symbackprop.emit.templating import render
 from symbackprop.notation.layer import Layer
@@ -83,7 +83,16 @@ def _scalars(program: Program) -> list[str]:
 
 
 def _blocks(statements: Iterable[Statement], found: Context) -> list[str]:
-    return [line for s in statements for line in statement_lines(s, found)]
+    lines: list[str] = []
+    waiting = list(statements)
+    while waiting:
+        statement = waiting.pop(0)
+        place = next((s for s in waiting if positions_of(s, statement)), None)
+        together = extremum_lines(statement, place, found) if place is not None else None
+        if together is not None and place is not None:
+            waiting.remove(place)
+        lines += together if together is not None else statement_lines(statement, found)
+    return lines
 
 
 def _names(program: Program) -> Names:
@@ -96,5 +105,6 @@ def _names(program: Program) -> Names:
 
 
 def _declared(layer: Layer) -> list[str]:
-    sizes = [a.name for t in layer.inputs for a in t.axes] + [s.name for s in all_sizes(layer)]
-    return [*(t.name for t in layer.inputs), *(d.name for d in layer.definitions), *(p.name for p in layer.parameters), *sizes]
+    tensors = [*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)]
+    sizes = [*(a.name for t in layer.inputs for a in t.axes), *(s.name for s in all_sizes(layer))]
+    return [*tensors, *(p.name for p in layer.parameters), *sizes]

@@ -81,8 +81,10 @@ def _map(s: Statement, context: Context, first: bool) -> list[str]:
 
 def complete(found: Value, s: Statement, axes: Indices, w: Writer) -> str:
     """The text of an array with all axes of the target, memory of its own, and its shape where axes were split."""
+    if found.weak and not s.indices:
+        return f"dtype.type({found.text})"
     if found.weak:
-        return f"np.full({merged_shape(s.indices, w)}, {found.text}, dtype)" if s.indices else f"dtype.type({found.text})"
+        return f"np.full({merged_shape(s.indices, w)}, {found.text}, dtype)"
     if found.axes != axes:
         shape = w.shape(axes)
         found = Value(f"np.broadcast_to({aligned(found, axes).text}, {shape}).copy()", ATOM, axes)
@@ -200,7 +202,8 @@ def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[st
     loops = block_loops(panel, outer, inner, inside)
     indent = "    " * len(loops)
     lines = [f"{target} = np.{'zeros' if bound else 'empty'}({w.shape(whole.indices)}, dtype)"]
-    lines += [*loops, *(f"{indent}{line}" for line in (*inside.lines, f"{target}{place} {'+' if bound else ''}= {text}"))]
+    update = f"{target}{place} {'+' if bound else ''}= {text}"
+    lines += [*loops, *(f"{indent}{line}" for line in (*inside.lines, update))]
     return [*w.lines, *lines, *_merge_axes(s, whole, w)]
 
 
@@ -230,7 +233,8 @@ def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
     target, text = variable(s.target), aligned(found, kept).text
     place = target + pattern([names.get(i, ":") for i in whole.indices])
     adds = any(i in whole.bound for i in looped)
-    start = f"np.full({w.shape(whole.indices)}, {_START[kind]}, dtype)" if adds else f"np.empty({w.shape(whole.indices)}, dtype)"
+    shape = w.shape(whole.indices)
+    start = f"np.full({shape}, {_START[kind]}, dtype)" if adds else f"np.empty({shape}, dtype)"
     update = _UPDATE[kind].format(t=place, v=text) if adds else f"{place} = {text}"
     indent = "    " * len(heads)
     lines = [*w.lines, f"{target} = {start}", *heads, *(f"{indent}{line}" for line in (*inside.lines, update))]
@@ -273,7 +277,8 @@ def _cut(whole: Statement) -> Index | None:
     """The index to cut along where the body is larger than everything that it reads; None where it is not."""
     everything = set(free_indices(whole.body))
     reads = [e for e in walk(whole.body) if isinstance(e, Read)]
-    largest = max((len(free_indices(r)) if all(isinstance(i, Index) for i in r.indices) else 0 for r in reads), default=0)
+    stored = [r for r in reads if all(isinstance(i, Index) for i in r.indices)]
+    largest = max((len(free_indices(r)) for r in stored), default=0)
     if len(everything) <= max(largest, 1):
         return None
     return next((i for i in whole.indices if i in everything), None)
@@ -285,7 +290,8 @@ def _argument(s: Statement, context: Context, first: bool) -> list[str]:
     w = Writer(context, (*whole.indices, *whole.bound))
     looped = taps(whole, w)
     if looped and looped == whole.bound:
-        return _argument_by_taps(s, whole, w)
+        best = context.names.new("best")
+        return [*_argument_by_taps(s, whole, w, best), *_merge_axes(s, whole, w)]
     found = value(whole.body, w)
     text = aligned(found, w.scope).text if found.axes else found.text
     if found.axes != w.scope:
@@ -298,24 +304,41 @@ def _argument(s: Statement, context: Context, first: bool) -> list[str]:
     return [*w.lines, f"{variable(s.target)} = {shaped(Value(text, ATOM, whole.indices), s, whole.indices, w)}"]
 
 
-def _argument_by_taps(s: Statement, whole: Statement, w: Writer) -> list[str]:
+def positions_of(place: Statement, extremum: Statement) -> bool:
+    """Whether a statement finds where the extremum of another stands."""
+    same = (place.indices, place.bound, place.body) == (extremum.indices, extremum.bound, extremum.body)
+    return same and place.kind == f"arg{extremum.kind}" and extremum.result == extremum.element
+
+
+def extremum_lines(extremum: Statement, place: Statement, context: Context) -> list[str] | None:
+    """An extremum and its position in one loop over the taps; None where there are none."""
+    context = context.for_statement()
+    whole = split(place, context)
+    w = Writer(context, (*whole.indices, *whole.bound))
+    if not whole.bound or taps(whole, w) != whole.bound or whole.indices != place.indices:
+        return None
+    lines = [*comment(extremum.comment), *comment(place.comment)]
+    return [*lines, *_within_errstate(place, _argument_by_taps(place, whole, w, variable(extremum.target)))]
+
+
+def _argument_by_taps(s: Statement, whole: Statement, w: Writer, best: str) -> list[str]:
     prepare_body(whole.body, w)
     heads, names = tap_loops(whole.bound, w)
     inside = Writer(w.context, whole.indices, [], names, {}, w.views, w.copies)
     found = value(whole.body, inside)
-    target, best, better = variable(s.target), w.context.names.new("best"), w.context.names.new("better")
+    target, better = variable(s.target), w.context.names.new("better")
     candidate = w.context.names.new("candidate")
     position = ""
     for index in whole.bound:
         inner = f"({position})" if " + " in position else position
         position = f"{inner}*{w.context.integer(index.extent, PRODUCT)} + {names[index]}" if position else names[index]
-    sign, start = (">", "-np.inf") if s.kind == "argmax" else ("<", "np.inf")
+    sign, start = ("<=", "-np.inf") if s.kind == "argmax" else (">=", "np.inf")
     indent = "    " * len(heads)
     shape = w.shape(whole.indices)
     body = [
         *inside.lines,
         f"{candidate} = {aligned(found, whole.indices).text}",
-        f"{better} = ({candidate} {sign} {best}) | (np.isnan({candidate}) & ~np.isnan({best}))",
+        f"{better} = ~({candidate} {sign} {best}) & ({best} == {best})  # the first NaN wins and stays",
         f"np.copyto({best}, {candidate}, where={better})",
         f"np.copyto({target}, {position}, where={better})",
     ]

@@ -200,7 +200,7 @@ class Writer:
             if not padded and self.context.equal(last, extent):
                 return f"{self.context.integer(start)}:"
             return f"{self.context.integer(start)}:{self.context.integer(polynomial_form(last))}"
-        return f"_walk({self.context.integer(start)}, {self.context.integer(step)}, {self.context.integer(index.extent)})"
+        return f"_walk({', '.join(self.context.integer(e) for e in (start, step, index.extent))})"
 
     def _slices(self, step: Expr) -> bool:
         """Whether a slice can have the step: it must not be zero."""
@@ -372,7 +372,8 @@ def conjunction(masks: list[Value], scope: Indices) -> Value:
     axes = union(masks, scope)
     if len(masks) == 1:
         return masks[0]
-    return Value(" & ".join(aligned(with_fields(m, text=f"({m.text})", binds=ATOM), axes).text for m in masks), TEST, axes)
+    bracketed = [aligned(with_fields(m, text=f"({m.text})", binds=ATOM), axes) for m in masks]
+    return Value(" & ".join(m.text for m in bracketed), TEST, axes)
 
 
 def transposed(value: Value, order: Indices, wanted: Indices) -> Value:

@@ -202,7 +202,8 @@ def _lone_reduction(body: Expr, indices: Indices) -> Reduce | Arg | None:
 
 
 def _outermost(expr: Expr, found: list[Expr]) -> None:
-    if isinstance(expr, Reduce | Arg) or (isinstance(expr, Where) and any(isinstance(e, Reduce | Arg) for e in walk(expr))):
+    choice_between = isinstance(expr, Where) and any(isinstance(e, Reduce | Arg) for e in walk(expr))
+    if isinstance(expr, Reduce | Arg) or choice_between:
         found.append(expr)
     else:
         for part in parts(expr):

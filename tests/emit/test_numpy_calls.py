@@ -163,5 +163,5 @@ def test_a_template_gets_exactly_the_fields_that_it_reads() -> None:
 def test_the_docstring_says_where_a_module_comes_from_and_not_to_edit_it() -> None:
     said = module(CONV).__doc__
 
-    for part in ("y[n,k,p] = bias[k] + sum", "grad_bias[k]", "operations", "do not edit", "Regenerate: symbackprop generate"):
+    for part in ("y[n,k,p] = bias[k] + sum", "grad_bias[k]", "operations", "do not edit", "Regenerate: symbackprop"):
         assert part in said

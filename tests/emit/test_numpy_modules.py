@@ -183,7 +183,11 @@ SHAPES = [
 @pytest.mark.parametrize("shape, kernel, parameters", SHAPES)
 @pytest.mark.parametrize("panel", [1, 2**20])
 def test_conv_is_right_for_every_stride_pad_dilation_and_group(
-    shape: tuple[int, ...], kernel: tuple[int, ...], parameters: dict[str, int], panel: int, monkeypatch: pytest.MonkeyPatch
+    shape: tuple[int, ...],
+    kernel: tuple[int, ...],
+    parameters: dict[str, int],
+    panel: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module("conv"), "_PANEL_BYTES", panel)
     layer, rng = read(LAYERS["conv"]), np.random.default_rng(0)
