@@ -1,8 +1,9 @@
 """The README's blocks run: what it shows is what comes out.
 
 In a `console` block each line after `$ ` is run in a shell, and what follows it has to be its output; a line `...`
-stands for any lines, and `...` within a line for anything there. `$ cat FILE` of a file that does not exist yet states
-the file. A `python` block is run as it is, after the blocks before it. Blocks of other kinds are not run.
+stands for any lines, and `...` within a line for anything there; in the rows of a table, whose times differ from run
+to run, any number stands for any other. `$ cat FILE` of a file that does not exist yet states the file. A `python`
+block is run as it is, after the blocks before it. Blocks of other kinds are not run.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+TABLE = tuple("│┃┏┡└")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -59,14 +61,22 @@ def run_shown(command: str, shown: str, folder: Path) -> None:
     assert matches(shown, actual), f"{command} prints\n{actual}\nand the README shows\n{shown}"
 
 
+def plainly(text: str) -> list[str]:
+    """The lines without trailing blanks; in the rows and the heading of a table without numbers and widths."""
+    lines = [line.rstrip() for line in text.strip("\n").split("\n")]
+    return [
+        re.sub(r"[ ━─]+", " ", re.sub(r"\d[\d.]*(?:e-?\d+)?|exact", "#", line)) if line[:1] in TABLE else line
+        for line in lines
+    ]
+
+
 def matches(shown: str, actual: str) -> bool:
     """Whether the lines are the same, `...` standing for any lines and trailing blanks for nothing."""
-    lines = [line.rstrip() for line in shown.strip("\n").split("\n")]
+    lines = plainly(shown)
     escaped = [re.escape(line).replace(re.escape("..."), ".*") for line in lines]
     pattern = "\n".join("(?:.*\n?)*?" if line == ".*" else line for line in escaped)
     pattern = pattern.replace("(?:.*\n?)*?\n", "(?:.*\n)*?")
-    plain = "\n".join(line.rstrip() for line in actual.strip("\n").split("\n"))
-    return re.fullmatch(pattern, plain) is not None
+    return re.fullmatch(pattern, "\n".join(plainly(actual))) is not None
 
 
 @pytest.mark.parametrize(
@@ -79,6 +89,8 @@ def matches(shown: str, actual: str) -> bool:
         ("a\n...\nd", "a\nb\nc\ne", False),
         ("a\nb", "a\nb\nc", False),
         ("a ... c", "a b c", True),
+        ("│ a │ 1.5e-16 │ ok │", "│ a │   exact │ ok │", True),
+        ("│ a │ 1.5e-16 │ ok │", "│ a │ 1.5e-16 │ FAILED │", False),
         ("a ... c", "a\nc", False),
     ],
 )
