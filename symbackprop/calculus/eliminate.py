@@ -108,6 +108,7 @@ class _System:
         self.order = {u.name: at for at, u in reversed(list(enumerate(unknowns)))}
         self.positions = set(unknowns[:positions])
         self.facts = facts
+        self.targets = tuple(taken)
         self.taken = [*taken, *unknowns]
         self.equations: list[Polynomial] = []
         self.values: dict[Index, Expr] = {}
@@ -136,6 +137,8 @@ class _System:
         if self._has_unknown(expr.divisor):
             raise NoGather("the divisor of a floor depends on a summed index")
         key = (as_expr(self._normal(expr.dividend)), expr.divisor)
+        if not self._has_unknown(key[0]):  # the unknowns have cancelled
+            return rebuild(expr, key)
         if key not in self.splits:
             self.splits[key] = self._new_split(*key)
         quotient, remainder = self.splits[key]
@@ -151,7 +154,7 @@ class _System:
             extent = as_expr(exact)
         quotient_index = fresh(Index(base.name, extent), self.taken)
         self.taken.append(quotient_index)
-        if dividend != base:
+        if dividend != base or base in self.unbounded:
             self.unbounded.add(quotient_index)
         self.unknowns += [quotient_index, remainder]
         self.rules.append(f"{base.name} split into quotient and remainder by {expression(divisor)}")
@@ -226,7 +229,7 @@ class _System:
 
     def _solve_unit(self, at: int, u: Index, value: Polynomial) -> None:
         self.equations.pop(at)
-        self._set(u, as_expr(value), guarded=True)
+        self._set(u, self._targets_first(value), guarded=True)
 
     def _solve_divided(self, at: int, u: Index, coefficient: Polynomial, rest: Polynomial) -> bool:
         """`c*u = e` has the solution `u = e/c` where c divides e, and none elsewhere (c is not 0)."""
@@ -242,8 +245,8 @@ class _System:
             taken = linear(other, u)
             if taken is not None and taken[0]:
                 self.equations[i] = total(times(taken[0], value), times(taken[1], coefficient))
-        dividend = as_expr(value)
-        self.rules.append(f"where {expression(divisor)} divides")
+        dividend = self._targets_first(value)
+        self.rules.append(f"{u.name} exists only where {expression(divisor)} divides")
         self.guards.append(Compare("==", modulo(dividend, divisor), ZERO))
         self._set(u, floor_divide(dividend, divisor), guarded=True)
         return True
@@ -252,6 +255,12 @@ class _System:
         if not isinstance(divisor, Parameter | Size):
             raise NoGather("a coefficient may be zero")
         self.conditions.append(Compare(">=", divisor, ONE))
+
+    def _targets_first(self, poly: Polynomial) -> Expr:
+        """`h + pad - r`: the position that is asked for stands in front."""
+        return as_expr(
+            dict(sorted(poly.items(), key=lambda term: not any(mentions({term[0]: term[1]}, t) for t in self.targets)))
+        )
 
     def _set(self, u: Index, value: Expr, guarded: bool) -> None:
         self.unknowns.remove(u)

@@ -94,7 +94,8 @@ def tidy(expr: Expr, facts: Facts) -> Expr:
         case Mul():
             return like_powers(guards_first(expr))
         case Add():
-            return like_terms(expr)
+            joined = like_branches(expr)
+            return like_terms(joined) if isinstance(joined, Add) else joined
         case Where():
             return decided_branches(expr, facts)
         case Reduce("sum", _, _):
@@ -137,6 +138,21 @@ def like_terms(expr: Add) -> Expr:
     if len(sums) == len(expr.terms):
         return expr
     return add(*(p.expr() for p in sums.values() if p.coefficient))
+
+
+def like_branches(expr: Add) -> Expr:
+    """`[c] a + [not c] b = where(c, a, b)`."""
+    terms = list(expr.terms)
+    for at, term in enumerate(terms):
+        if isinstance(term, Where):
+            others = [t for t in terms[at + 1 :] if isinstance(t, Where) and t.condition == term.condition]
+            if others:
+                then = add(term.then, *(o.then for o in others))
+                other = add(term.other, *(o.other for o in others))
+                rest = [t for t in terms if t is not term and not any(t is o for o in others)]
+                rest.insert(at, where(term.condition, then, other))
+                return like_branches(joined) if isinstance(joined := add(*rest), Add) else joined
+    return expr
 
 
 def guards_first(expr: Mul) -> Expr:

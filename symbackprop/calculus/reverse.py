@@ -112,11 +112,10 @@ def stage(
     except NoGather as reason:
         if not contributions:
             raise
-        steps.append(_step(target, steps[-1].after, steps[-1].after, "scatter", f"{reason}: it stays a scatter"))
         return Stage(Gradient(tensor, indices, None, scatters, str(reason)), tuple(steps)), ()
     reason_text = "; ".join(("each delta fixes one summed index", *rules))
     after = add(*incoming, *gathered)
-    if contributions:
+    if contributions and after != steps[-1].after:
         steps.append(_step(target, steps[-1].after, after, "deltas eliminated", reason_text, conditions))
     after = _identities(layer, target, after, steps, facts)
     gather = Definition(name, indices, after)
@@ -217,7 +216,7 @@ def _chain_rule(
 
     by_name = add(*incoming, *(chained(d, d.element) for d in copies))
     by_formula = add(*incoming, *(chained(d, d.body) for d in copies))
-    readers = " and ".join(d.name for d in copies)
+    readers = _listed([d.name for d in copies])
     differentiated = add(*incoming, *(_delta_sum(c, indices) for c in contributions))
     return [
         _step(target, target, by_name, "chain rule", f"{tensor} acts through every element of {readers}"),
@@ -230,6 +229,11 @@ def _chain_rule(
             "only equal positions contribute: a delta for each axis",
         ),
     ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
 
 
 def _delta_sum(c: Contribution, indices: Sequence[Index]) -> Expr:
