@@ -19,7 +19,7 @@ from symbackprop.commands.audit import audit, legend, read_layer
 from symbackprop.commands.examine import check
 from symbackprop.commands.inspect import derive, explain, list_layers, show
 from symbackprop.commands.measure import bench
-from symbackprop.commands.network import summary
+from symbackprop.commands.network import summary, train
 from symbackprop.commands.produce import generate
 from symbackprop.errors import CheckFailed, UserError
 
@@ -94,7 +94,7 @@ def cli() -> None:
     """
 
 
-for _command in (show, derive, generate, check, bench, list_layers, explain, audit, legend, read_layer, summary):
+for _command in (show, derive, generate, check, bench, list_layers, explain, audit, legend, read_layer, summary, train):
     cli.add_command(_command)
 
 

@@ -51,7 +51,7 @@ def _batchnorm(kind: str, eps: float, running: Running, unbiased: bool) -> Unit:
         "norm",
         Call(f"batchnorm{kind}_training", ("gamma", "beta"), {"eps": eps}),
         Call(f"batchnorm{kind}_evaluation", ("gamma", "beta", "mean", "var"), {"eps": eps}),
-        (Trained("gamma", axes, "ones"), Trained("beta", axes, "zeros")),
+        (Trained("gamma", axes, "ones"), Trained("beta", axes, "zeros", ("var", "gamma"))),
         (Kept("mean", axes, 0.0, "mean_of_batch"), Kept("var", axes, 1.0, "var_of_batch", unbiased)),
         running=running,
     )

@@ -27,11 +27,16 @@ Length = int | Axis
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A parameter: `start` is "random", "zeros" or "ones"."""
+    """A parameter: `start` is "random", "zeros" or "ones".
+
+    A shift may say what tells the spread of the values that it shifts, in `spread`: the name of the array that holds
+    their variance before the unit, and of the one whose size is their standard deviation behind it.
+    """
 
     name: str
     axes: tuple[Length, ...]
     start: str = "random"
+    spread: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

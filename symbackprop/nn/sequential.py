@@ -1,0 +1,131 @@
+"""Units one after the other, with a loss at the end: forward, backward, all arrays by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from symbackprop.errors import UserError
+from symbackprop.nn.blocks import Block, Modules, Take, running_average
+from symbackprop.nn.modules import module
+from symbackprop.nn.networks import LOSS
+from symbackprop.nn.units import Shape, Unit, names
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one batch gave: the loss, the results of the last unit, and the gradient of every parameter by name."""
+
+    loss: float
+    results: Array
+    gradients: dict[str, Array]
+
+
+class Sequential:
+    """A network of generated layers of one array backend.
+
+    `image` is the shape of one example. The shapes of the parameters follow from what the generated layers make of it:
+    one example of zeros goes through as the network is built. `loss` is a generated layer of results and labels;
+    `modules` gives the module of a layer by name where it shall not be one of `backend`.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        image: Shape,
+        *,
+        backend: str = "numba",
+        loss: str = LOSS,
+        dtype: npt.DTypeLike = np.float32,
+        initialiser: str = "he",
+        seed: int = 0,
+        modules: Modules | None = None,
+    ) -> None:
+        if not units:
+            raise UserError("a network needs at least one unit")
+        self.units, self.image, self.backend = tuple(units), tuple(image), backend
+        self.rng = np.random.default_rng(seed)
+        self._modules = modules or partial(module, backend)
+        self._loss = self._modules(loss)
+        self.blocks: list[Block] = []
+        x: Array = np.zeros((1, *self.image), dtype)
+        for name, unit in zip(names(self.units), self.units, strict=True):
+            block = Block(name, unit, x.shape, self._modules, dtype, initialiser, self.rng)
+            try:
+                x = block.forward(x, False, self.rng, running_average)
+            except ValueError as error:
+                raise UserError(f"unit {name}: {error}") from error
+            block.forget()
+            self.blocks.append(block)
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Everything that is trained, by `unit.name`: the arrays themselves."""
+        return {f"{block.name}.{name}": array for block in self.blocks for name, array in block.trained.items()}
+
+    @property
+    def kept(self) -> dict[str, Array]:
+        """Everything that is kept beside it (running statistics), by `unit.name`: the arrays themselves."""
+        return {f"{block.name}.{name}": array for block in self.blocks for name, array in block.kept.items()}
+
+    def forward(self, x: Array, training: bool = False, take: Take = running_average) -> Array:
+        """The results of the last unit. In training statistics are taken into their running averages."""
+        for block in self.blocks:
+            x = block.forward(x, training, self.rng, take)
+        return x
+
+    def backward(self, dy: Array) -> dict[str, Array]:
+        """The gradient of every parameter by name, from that of the results of the last `forward`."""
+        found: dict[str, Array] = {}
+        first = next((at for at, block in enumerate(self.blocks) if block.trained), len(self.blocks))
+        for at in range(len(self.blocks) - 1, first - 1, -1):
+            upstream, gradients = self.blocks[at].backward(dy, further=at > first)
+            dy = dy if upstream is None else upstream
+            found |= {f"{self.blocks[at].name}.{name}": array for name, array in gradients.items()}
+        return {name: found[name] for name in self.parameters if name in found}
+
+    def judge(self, x: Array, labels: Array) -> tuple[float, Array]:
+        """The loss of a batch outside training, and the results of the last unit."""
+        results = self.forward(x)
+        value, _ = self._loss.forward(results, labels)
+        for block in self.blocks:
+            block.forget()
+        return float(value), results
+
+    def step(self, x: Array, labels: Array) -> Step:
+        """Forward and backward in training, for one batch."""
+        results = self.forward(x, training=True)
+        value, saved = self._loss.forward(results, labels)
+        gradients = self.backward(self._loss.backward(saved)[0])
+        return Step(float(value), results, gradients)
+
+    def load(self, parameters: Mapping[str, Array], kept: Mapping[str, Array] | None = None) -> None:
+        """Take over all arrays by name.
+
+        Raises: UserError where a name is missing or left over, or a shape differs; then nothing is changed.
+        """
+        pairs = [(self.parameters, parameters), *([(self.kept, kept)] if kept is not None else [])]
+        for own, given in pairs:
+            _refuse_misfits(own, given)
+        for own, given in pairs:
+            for name, array in own.items():
+                array[...] = given[name]
+
+
+def _refuse_misfits(own: Mapping[str, Array], given: Mapping[str, Array]) -> None:
+    for name in (*own, *given):
+        if name not in given:
+            raise UserError(f"the state has no array {name}, which the network needs")
+        if name not in own:
+            raise UserError(f"the state has an array {name}, which the network has not")
+        if own[name].shape != given[name].shape:
+            raise UserError(f"{name} has the shape {given[name].shape}; the network needs {own[name].shape}")
+        if own[name].dtype != given[name].dtype:
+            raise UserError(f"{name} is of {given[name].dtype}; the network needs {own[name].dtype}")
