@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 WIDTH = 104  # beside the indent of a function's body
+_SUMS = (" + ", " - ", " @ ", " & ", " | ")
 
 
 def broken(lines: Iterable[str]) -> list[str]:
@@ -12,25 +13,47 @@ def broken(lines: Iterable[str]) -> list[str]:
     return [piece for line in lines for piece in _broken(line)]
 
 
-def _broken(line: str) -> list[str]:
+def _broken(line: str, inside: bool = False) -> list[str]:
+    """The line on several; `inside` a bracket it may be broken at any operator."""
     indent = line[: len(line) - len(line.lstrip())]
     text = line.strip()
     if len(line) <= WIDTH or text.startswith("#"):
         return [line]
+    wrapped = _in_brackets(text, indent)
+    if wrapped:
+        return wrapped
+    pieces = _at_operators(text) if inside else []
+    if len(pieces) > 1 and len(_split(text, (", ",))) == 1:
+        first, *others = _filled(pieces, indent, "")
+        later = [f"    {one}" if len(one) <= WIDTH - 4 else one for one in others]
+        return [b for one in (first, *later) for b in _broken(one, len(_at_operators(one.strip())) < len(pieces))]
     start = _widest(text)
     if start is None:
         return [line]
-    head, inside, tail = text[: start + 1], text[start + 1 : _closing(text, start)], text[_closing(text, start) :]
-    pieces = _at_commas(inside)
+    head, content, tail = text[: start + 1], text[start + 1 : _closing(text, start)], text[_closing(text, start) :]
+    pieces = _at_commas(content)
     if len(pieces) < 2:
-        pieces = _at_operators(inside)
+        pieces = _at_operators(content)
         if len(pieces) < 2:
             return [line]
         body = _filled(pieces, indent + "    ", "")
     else:
         closed = [*(f"{p}," for p in pieces[:-1]), pieces[-1]]
         body = _filled(closed, indent + "    ", " ")
-    return [indent + head, *(b for one in body for b in _broken(one)), indent + tail]
+    return [indent + head, *(b for one in body for b in _broken(one, True)), indent + tail]
+
+
+def _in_brackets(text: str, indent: str) -> list[str]:
+    """An assignment of a sum that stands in no bracket, given one; empty for any other line."""
+    sides = _split(text, (" = ", " += "), keep=True)
+    if len(sides) != 2 or not sides[1].startswith((" = ", " += ")):
+        return []
+    sign, value = sides[1].split("= ", 1)
+    pieces = _split(value, _SUMS, keep=True)
+    if len(pieces) < 2:
+        return []
+    body = _filled(pieces, indent + "    ", "")
+    return [f"{indent}{sides[0]}{sign}= (", *(b for one in body for b in _broken(one, True)), f"{indent})"]
 
 
 def _filled(pieces: list[str], indent: str, glue: str) -> list[str]:
@@ -73,7 +96,7 @@ def _at_commas(text: str) -> list[str]:
 
 def _at_operators(text: str) -> list[str]:
     """Pieces that begin with an operator, but for the first: at sums, or at products where there is no sum."""
-    pieces = _split(text, (" + ", " - ", " @ ", " & ", " | "), keep=True)
+    pieces = _split(text, _SUMS, keep=True)
     return pieces if len(pieces) > 1 else _split(text, ("*", "/"), keep=True)
 
 
@@ -82,7 +105,7 @@ def _split(text: str, marks: tuple[str, ...], keep: bool = False) -> list[str]:
     while at < len(text):
         depth += (text[at] in "([{") - (text[at] in ")]}")
         mark = next((m for m in marks if depth == 0 and text.startswith(m, at)), None)
-        if mark in ("*", "/") and mark in (text[at - 1], text[at + 1 : at + 2]):
+        if at == 0 or (mark in ("*", "/") and mark in (text[at - 1], text[at + 1 : at + 2])):
             mark = None  # a power or a floor division
         if mark is not None:
             pieces.append(text[last:at])

@@ -150,9 +150,9 @@ def _power(base: Expr, exponent: Fraction, w: Writer) -> Value:
     if exponent == 1:
         return inner
     if exponent == Fraction(1, 2):
-        return _root(inner)
+        return _root(inner, base)
     if exponent.denominator == 2 and exponent > 0 and exponent.numerator == 3 and inner.binds == ATOM:
-        return binary("*", inner, _root(inner), PRODUCT, w.scope)
+        return binary("*", inner, _root(inner, base), PRODUCT, w.scope)
     if exponent.denominator == 1 and 3 <= exponent <= 4 and inner.text.isidentifier():
         return Value("*".join([inner.text] * int(exponent)), PRODUCT, inner.axes, inner.weak)
     if exponent.denominator != 1 and inner.weak:
@@ -162,8 +162,8 @@ def _power(base: Expr, exponent: Fraction, w: Writer) -> Value:
     return Value(f"{inner.at(ATOM)}**{power}", POWER, inner.axes, inner.weak)
 
 
-def _root(inner: Value) -> Value:
-    if inner.weak and inner.text.isidentifier() and inner.text[0].isupper():
+def _root(inner: Value, base: Expr) -> Value:
+    if isinstance(base, Size | Constant) or (isinstance(base, Number) and base.value > 0 and inner.binds == ATOM):
         return Value(f"{inner.text}**0.5", POWER, weak=True)
     return _number(Value(f"np.sqrt({inner.at(TEST)})", ATOM, inner.axes, inner.weak))
 
