@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from symbackprop.documents.claims import Claim, claims, kind_of
+from symbackprop.documents.claims import Claim, chooses, claims, kind_of
 from symbackprop.documents.judge import (
     FAILS,
     HOLDS,
@@ -177,7 +177,7 @@ def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: fl
     try:
         judgement = judge(claim.relation, part, deadline)
     except Unclear as unclear:
-        if unclear.count and mend:
+        if unclear.count:  # a slip whatever it should be, if there is something near that it should be
             mended = renamings(claim.relation, part, deadline)
             if mended:
                 return replace(finding, judgement=Judgement(FAILS, reason=str(unclear)), repairs=mended)
@@ -191,6 +191,8 @@ def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: fl
         if nearer:
             reason = f"a sum runs past its range; what is added is zero only if {judgement.conditions[-1]}"
             return replace(finding, judgement=Judgement(FAILS, reason=reason), repairs=nearer)
+    if judgement.verdict == FAILS and chooses(claim.relation, part):
+        return replace(finding, kind="setting", judgement=Judgement(NO_CLAIM, reason="it chooses an input; nothing in the layer settles it"))
     finding = replace(finding, judgement=judgement, step=_step(claim, part, judgement, deadline))
     if judgement.verdict == FAILS and mend:
         finding = replace(finding, repairs=repairs(claim.relation, part, judgement, deadline))

@@ -52,12 +52,23 @@ def _nothing(chain: Chain, kind: str, note: str) -> Claim:
 
 def _equation(chain: Chain, right: Tree, before: Tree | None, part: Part) -> Claim:
     left = chain.first
+    right = _thousands(left, right)
     text, span = f"{latex(left)} = {latex(right)}", (left.span[0], right.span[1])
     note = _why_nothing(left, right, part)
     if note:
         return Claim(text, span, None, note[0], before, note[1])
     last = right is chain.rest[-1][1]
     return Claim(text, span, Relation(left, right, chain.when if last else ()), "step" if before is not None else "", before)
+
+
+def _thousands(left: Tree, right: Tree) -> Tree:
+    """`768K` behind a product of numbers: thousands."""
+    numbers = all(not isinstance(t, Name) for t in walk(left))
+    match right:
+        case Times((Num() as count, Name(("K" | "M") as letter, (), None, ())), "") if numbers:
+            factor = 1000 if letter == "K" else 1_000_000
+            return Num(count.value * factor, f"{count.text}{letter}", span=right.span)
+    return right
 
 
 def _otherwise(chain: Chain) -> list[Claim]:
@@ -138,6 +149,15 @@ def _free_name(name: Name, part: Part) -> tuple[str, str] | None:
         if found.value.base not in derived:
             return "setting", f"it chooses {latex(name)}; nothing in the layer settles it"
     return None
+
+
+def chooses(relation: Relation, part: Part) -> bool:
+    """Whether an input of the layer is set to another symbol: `\\gamma = \\sigma`."""
+    left, right = bare(relation.left), bare(relation.right)
+    if not isinstance(left, Name) or not isinstance(right, Name | Num):
+        return False
+    found = resolve(left, part)
+    return isinstance(found, Element) and not found.meant.gradient and part.layer.tensor(found.meant.tensor) is not None
 
 
 # ------------------------------------------------------------------------------------------------- ranges

@@ -16,11 +16,11 @@ from symbackprop.check.interpret import Key
 from symbackprop.check.point import OutsideBox
 from symbackprop.documents.legend import Part
 from symbackprop.documents.meaning import Letter, Reading, Sides, Translator, free_letters, sides
-from symbackprop.documents.names import Element, Plain, Unclear, is_loss, resolve, silent_letters, standings
+from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, resolve, standings
 from symbackprop.documents.scenes import Difference, Setting, cases, float_scene, scene, setting_of
-from symbackprop.documents.tree import Chain, Name, Over, Slope, Tree, bare, latex, walk
+from symbackprop.documents.tree import Big, Chain, Minus, Name, Over, Plus, Slope, Tree, bare, latex, walk
 from symbackprop.errors import InternalError, UserError
-from symbackprop.notation.nodes import TRUE, ZERO, Expr, FloorDiv, Parameter, Size, both
+from symbackprop.notation.nodes import TRUE, ZERO, Expr, FloorDiv, Size, both
 from symbackprop.notation.nodes import walk as walk_nodes
 
 HOLDS, FAILS, HOLDS_IF, NOT_READ, NOT_DECIDED, NO_CLAIM = "holds", "fails", "holds if", "not read", "not decided", "no claim"
@@ -132,11 +132,15 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
     letters = any(isinstance(t, Slope) and t.letter == "d" for side in pair for t in walk(side))
     totals = ((True, False) if letters else (False, True)) if local else (False,)
     extra: list[tuple[str, bool, Setting]] = [("", False, base)]
-    extra.append(("it is zero outside", True, base))
+    shifted = _shifted(pair, part)
+    if shifted:
+        extra.append(("it is zero outside", True, base))
     single = _single(relation, part, base)
     if single is not None:
-        extra += [(single[0], False, single[1]), (f"{single[0]}; it is zero outside", True, single[1])]
-    for name in _unused(names, part):
+        extra.append((single[0], False, single[1]))
+        if shifted:
+            extra.append((f"{single[0]}; it is zero outside", True, single[1]))
+    for name in _unused(part):
         extra.append((f"{name} = 0", False, replace(base, zero=(*base.zero, name))))
     whole = _quotients(relation, part)
     if whole:
@@ -147,8 +151,19 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
             yield Convention(tuple(_outside_in_words(s) for s in spoken), Reading(total, outside), setting)
 
 
+def _shifted(pair: tuple[Tree, Tree], part: Part) -> bool:
+    """Whether an index is shifted, or a sum's limits move with an index: only then can a read fall outside for good."""
+    for tree in (t for side in pair for t in walk(side)):
+        if isinstance(tree, Name) and any(isinstance(i, Plus | Minus) for i in (*tree.sub, *tree.args)):
+            return True
+        limits = [x for x in (tree.low, tree.high) if x is not None] if isinstance(tree, Big) else []
+        if any(isinstance(t, Name) and is_letter(t, part) for x in limits for t in walk(x)):
+            return True
+    return False
+
+
 def _outside_in_words(says: str) -> str:
-    return "what is read outside its range is zero" if says == "it is zero outside" else says
+    return "the gradient is zero outside the output" if says == "it is zero outside" else says
 
 
 def _varied(names: list[Name], part: Part) -> tuple[str, ...]:
@@ -182,7 +197,7 @@ def _single(relation: Relation, part: Part, base: Setting) -> tuple[str, Setting
                 except Unclear:
                     continue
                 if isinstance(found, Element):
-                    for letter in (*found.dropped, *silent_letters(found.meant, part)):
+                    for letter in found.dropped:
                         size = _axis_size(found, letter, part)
                         if size is not None:
                             dropped[size] = letter
@@ -201,33 +216,25 @@ def _axis_size(found: Element, letter: str, part: Part) -> str | None:
     return None
 
 
-def _unused(names: list[Name], part: Part) -> tuple[str, ...]:
-    """The real parameters of the layer that the formula does not name."""
-    used: set[str] = set()
-    for name in names:
-        try:
-            found = resolve(name, part)
-        except Unclear:
-            continue
-        if isinstance(found, Plain):
-            used |= {leaf.base for leaf in walk(found.value) if isinstance(leaf, Name)}
+def _unused(part: Part) -> tuple[str, ...]:
+    """The real parameters of the layer that neither the formula nor the legend names."""
+    used = {leaf.base for value in part.constants.values() for leaf in walk(value) if isinstance(leaf, Name)}
     return tuple(p.name for p in part.layer.parameters if not p.integer and p.name not in used)
 
 
 def _quotients(relation: Relation, part: Part) -> tuple[Expr, ...]:
     """Quotients of whole numbers in the formula, where the layer itself rounds down."""
-    rounded = any(isinstance(e, FloorDiv) for s in part.layer.sizes for e in walk_nodes(s.value))
-    if not rounded:
+    divisors = {e.divisor for s in part.layer.sizes for e in walk_nodes(s.value) if isinstance(e, FloorDiv)}
+    if not divisors:
         return ()
     translator = Translator(part, Reading(), ())
     found = []
     for tree in (t for side in (relation.left, relation.right) for t in walk(side) if isinstance(t, Over)):
         try:
-            expr = translator.expr(tree)
+            expr, divisor = translator.expr(tree), translator.expr(tree.bottom)
         except UserError:
             continue
-        leaves = list(walk_nodes(expr))
-        if any(isinstance(e, Size | Parameter) for e in leaves) and all(not isinstance(e, Parameter) or e.integer for e in leaves):
+        if divisor in divisors:
             found.append(expr)
     return tuple(found)
 
@@ -302,7 +309,8 @@ def compare(
     meant: Sides, part: Part, convention: Convention, case: Case, deadline: float | None = None
 ) -> Difference | None:
     """Where the sides differ at one case, in small whole numbers."""
-    for seed in range(6):
+    trouble: set[str] = set()
+    for seed in range(8):
         point = scene(part.layer, convention.setting, case, seed)
         if point is None:
             raise Undecided("no point at which the layer has a value")
@@ -315,15 +323,28 @@ def compare(
                         case, point.letters(meant, values), f"{left} (modulo a prime)", f"{right}"
                     )
             return None
-        except Redraw:
+        except Redraw as redraw:
+            trouble.add(str(redraw))
             continue
         except Slow:
             raise
         except OutsideBox as outside:
             return Difference(case, (), "", "", outside=_outside(str(outside)))
         except NO_VALUE as error:
+            if "integer" in str(error):  # sizes that the layer accepts and the formula does not
+                return Difference(case, (), "", "", outside="a limit of a sum, or an index, is not a whole number")
             raise Undecided(str(error)) from error
-    raise Undecided("no point at which both sides have a value")
+    if trouble == {"division by zero"}:
+        return Difference(case, (), "", "", outside="it divides by zero, whatever the values are")
+    return _different_in_floats(meant, part, convention, case)
+
+
+def _different_in_floats(meant: Sides, part: Part, convention: Convention, case: Case) -> Difference:
+    """Where no exact point has a value: a difference in floating point, which is enough to say no."""
+    found = _shown(meant, part, convention, case)
+    if found is None:
+        raise Undecided("no point at which both sides have a value")
+    return found
 
 
 def _outside(message: str) -> str:

@@ -1,7 +1,7 @@
 """A formula in the node language: what it says about the layer, for a reading of what formulas leave open.
 
 A `Reading` settles two things that a printed formula does not say: whether a derivative of an intermediate is
-local (all else held fixed) or total, and whether a read outside a tensor's box is a slip or zero. Index letters
+local (all else held fixed) or total, and whether a gradient outside its tensor's box is a slip or zero. Index letters
 become indices from 0 with the document's own counting shifted exactly; a letter that is not bound ranges over
 the axis at which it stands.
 """
@@ -282,9 +282,7 @@ class Translator:
         indices = self.position(found)
         if meant.gradient:
             return self.guarded(meant.tensor, indices, Read(f"{gradient_name(meant.tensor)}{STORED}", indices))
-        if self._plain:
-            return Read(meant.tensor, indices)
-        return self.guarded(meant.tensor, indices, Read(f"{meant.tensor}{STORED}", indices))
+        return Read(meant.tensor if self._plain else f"{meant.tensor}{STORED}", indices)
 
     def position(self, found: Element) -> tuple[Expr, ...]:
         """The element's position on the tensor's axes."""
@@ -410,17 +408,13 @@ class Translator:
         indices = self.position(by)
         if is_loss(top, self.part):
             return self.guarded(tensor, indices, Read(f"{gradient_name(tensor)}{STORED}", indices))
-        value, guards = self.numerator(top)
-        guards.append((tensor, indices))
+        value, above = self.numerator(top)
         variable = Read(tensor, indices)
         slope = self.total(value, variable) if self.reading.total else Partial(value, variable)
-        inside = both(*(self.inside(t, i) for t, i in guards))
-        if self.reading.zero_outside:
-            return where(inside, slope, ZERO)
-        # outside the boxes, the read refuses, which a derivative would not
-        for t, i in guards:
-            slope = where(self.inside(t, i), slope, Read(f"{t}{STORED}", i))
-        return slope
+        # outside the boxes the read refuses, which a derivative would not
+        for t, i in above:
+            slope = where(self.inside(t, i), slope, ZERO if self.reading.zero_outside else Read(f"{t}{STORED}", i))
+        return where(self.inside(tensor, indices), slope, Read(f"{tensor}{STORED}", indices))
 
     def numerator(self, top: Tree) -> tuple[Expr, list[tuple[str, tuple[Expr, ...]]]]:
         if isinstance(top, Name):

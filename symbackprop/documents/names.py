@@ -248,8 +248,9 @@ def _at_name(name: Name, part: Part) -> Iterator[Standing]:
         return
     if not isinstance(found, Element):
         return
+    used = {p.base for slot in found.meant.slots for p in walk(slot) if isinstance(p, Name)}
     for formal, index in found.given.items():
-        if isinstance(index, Name) and is_letter(index, part):
+        if formal in used and isinstance(index, Name) and is_letter(index, part):
             yield Standing(letter_of(index), found.meant, formal, True)
     for formal in (*found.dropped, *silent_letters(found.meant, part)):
         yield Standing(formal, found.meant, formal, False)

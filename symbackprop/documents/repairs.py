@@ -236,15 +236,9 @@ def _bounded(tree: Tree, stock: _Stock, most: int) -> Iterator[tuple[Tree, tuple
 
 def _ways(relation: Relation, part: Part, judgement: Judgement | None) -> list[tuple[Convention, Case, Case]]:
     """The conventions under which a repair may hold, each with a small and a telling case."""
-    shifted = any(
-        isinstance(i, Plus | Minus) for side in (relation.left, relation.right) for t in walk(side)
-        if isinstance(t, Name) for i in (*t.sub, *t.args)
-    )  # fmt: skip
     ways = []
     for convention in conventions(relation, part):
         if any("zero" not in s and "only one" not in s for s in convention.says):
-            continue
-        if convention.reading.zero_outside and not shifted:
             continue
         known = cases(part.layer, convention.setting)
         if not known:

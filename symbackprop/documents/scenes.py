@@ -181,7 +181,10 @@ def _suits(layer: Layer, case: Case, setting: Setting) -> bool:
         return False
     if any(evaluate_exact(size, point) % 2 == 0 for size in setting.odd):
         return False
-    return all(evaluate_exact(quotient, point).denominator == 1 for quotient in setting.whole)
+    try:
+        return all(evaluate_exact(quotient, point).denominator == 1 for quotient in setting.whole)
+    except ArithmeticError:
+        return False
 
 
 def _telling(found: tuple[Case, ...]) -> tuple[Case, ...]:

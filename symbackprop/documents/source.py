@@ -79,7 +79,14 @@ def pieces(latex: str) -> tuple[str, ...]:
     marked = [m.group() for m in _MATH.finditer(latex)]
     if marked:
         return tuple(f.text for f in in_text(latex))
-    return tuple(line for line in latex.split("\n") if line.strip())
+    return tuple(piece for line in latex.split("\n") for piece in _cells(line) if piece.strip())
+
+
+def _cells(line: str) -> list[str]:
+    """A row of a table is a formula a cell."""
+    if not line.strip().startswith("|"):
+        return [line]
+    return [cell.strip() for cell in line.strip().strip("|").split("|") if cell.strip(" -:")]
 
 
 def in_text(text: str) -> tuple[Formula, ...]:
