@@ -18,7 +18,7 @@ from symbackprop.emit.call_checks import call_checks, default_text, parameter_ch
 from symbackprop.emit.code_lines import broken
 from symbackprop.emit.header import backward_docstring, forward_docstring, module_docstring
 from symbackprop.emit.spelling import identifier, integer
-from symbackprop.errors import InternalError
+from symbackprop.errors import InternalError, UserError
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Expr, Size
 from symbackprop.program.extents import all_sizes, name_extents
@@ -98,6 +98,7 @@ def module_parts(
     saved tensor at the end of the forward body, where it is not its own name.
     """
     layer = program.layer
+    refuse_without_real_input(layer)
     forward_text, backward_text = "\n".join(broken(forward_body)), "\n".join(broken(backward_body))
     checks = _backward_checks(layer, backward_text)
     saved = _saved_names(program, checks + "\n" + backward_text)
@@ -129,6 +130,12 @@ def module_parts(
         backward_checks=f"{_unpack_saved(saved)}{checks}",
         backward_body=backward_text,
     )
+
+
+def refuse_without_real_input(layer: Layer) -> None:
+    """Raises UserError for a layer of integers alone: it has no dtype to compute in, and no gradient."""
+    if not layer.real_inputs:
+        raise UserError(f"layer {layer.name} has no real input; a module needs one, declare it with `input T[...]`")
 
 
 def class_name(layer_name: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from symbackprop.calculus.derivation import gradient_name
-from symbackprop.emit.module_parts import module_parts, wanted_condition
+from symbackprop.emit.module_parts import module_parts, refuse_without_real_input, wanted_condition
 from symbackprop.emit.numpy_context import Context, context, variable
 from symbackprop.emit.numpy_statements import extremum_lines, positions_of, statement_lines
 from symbackprop.emit.spelling import RESERVED, Names, identifier
@@ -21,6 +21,7 @@ ARRAY_HELPERS = ("_blocks", "_walk", "_padded", "_scatter_add", "_sigmoid", "_so
 
 def numpy_module(program: Program) -> str:
     """The text of the module `<layer>.py` for NumPy."""
+    refuse_without_real_input(program.layer)
     program = with_named_extents(program)
     forward = _forward(program)
     backward = _backward(program)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,9 +15,10 @@ from symbackprop.calculus.derive import derive
 from symbackprop.emit import templating
 from symbackprop.emit.module_parts import class_name
 from symbackprop.emit.numpy_module import numpy_module
-from symbackprop.errors import InternalError
+from symbackprop.errors import InternalError, UserError
 from symbackprop.notation.reader import read
 from symbackprop.program.plan import plan
+from symbackprop.program.statements import Program
 
 CONV = """
 layer conv1d
@@ -141,6 +143,14 @@ def test_names_of_python_and_of_the_module_can_be_used_in_a_layer() -> None:
     grads = made.backward(saved, np.array([1.0]))
 
     assert (y.tolist(), grads.saved_.tolist(), grads.np_.tolist()) == ([10.0], [3.0], [2.0])
+
+
+def test_a_layer_without_a_real_input_is_refused() -> None:
+    layer = read("layer counts\ninput x[N]\ninteger t[N]\ny[n] = x[n]*2\noutput y\n")
+    alone = replace(layer, inputs=tuple(t for t in layer.inputs if t.kind == "integer"))
+
+    with pytest.raises(UserError, match="layer counts has no real input"):
+        numpy_module(Program(alone, (), (), (), ()))
 
 
 def test_layer_names_become_class_names() -> None:
