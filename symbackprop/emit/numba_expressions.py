@@ -81,7 +81,7 @@ class Speller:
         name = identifier(read.tensor)
         if read.indices:
             return f"{name}[{', '.join(self.integer(i) for i in read.indices)}]"
-        return f"{name}[()]" if read.tensor in self.arrays else name
+        return f"{name}[0]" if read.tensor in self.arrays else name
 
     def is_wide(self, expr: Expr) -> bool:
         """Whether an expression is computed in float64, because a wide number stands in it."""

@@ -78,8 +78,13 @@ def _docstring(nest: Nest) -> list[str]:
 
 
 def _argument(array: Array, nest: Nest) -> str:
-    """An array as the nest sees it: neighbouring axes that are walked as one are reshaped to one."""
+    """An array as the nest sees it: neighbouring axes that are walked as one are reshaped to one.
+
+    A scalar has one axis of one element there: Numba's parallel loops take arrays without axes for numbers.
+    """
     name = identifier(array.name)
+    if not array.axes:
+        return f"{name}.reshape(1)"
     if any(not isinstance(e, Size | Parameter | Number) for e in array.axes):
         return f"{name}.reshape({', '.join(integer(e) for e in array.axes)})"
     return name

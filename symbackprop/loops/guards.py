@@ -31,15 +31,20 @@ from symbackprop.notation.nodes import (
     Logic,
     Mod,
     Mul,
+    Number,
+    Parameter,
     Read,
+    Size,
     Where,
     add,
     both,
     floor_divide,
     mul,
     negative,
+    parts,
     rebuild,
     subtract,
+    walk,
 )
 
 IDENTITY: dict[str, Expr] = {"sum": ZERO, "mean": ZERO, "prod": ONE, "max": Infinity(-1), "min": Infinity(1)}
@@ -105,12 +110,18 @@ def limits(conditions: tuple[Expr, ...], index: Index, facts: Facts) -> Limits:
     high: list[Expr] = []
     rest: list[Expr] = []
     for condition in conditions:
-        solved = _solve(_not_negative(condition, facts), index, facts)
+        solved = _solve(_not_negative(condition, facts), index, facts) if _of_integers(condition) else None
         if solved is None:
             rest.append(condition)
         else:
             (low if solved[0] == "low" else high).append(solved[1])
     return Limits(tuple(dict.fromkeys(low)), tuple(dict.fromkeys(high)), tuple(rest))
+
+
+def _of_integers(condition: Expr) -> bool:
+    """Whether a condition is about indices, sizes and integer parameters only; `x[n] >= p` has no bounds."""
+    leaves = [e for e in walk(condition) if not parts(e) or isinstance(e, Read)]
+    return all(isinstance(e, Index | Size | Number) or (isinstance(e, Parameter) and e.integer) for e in leaves)
 
 
 def _not_negative(condition: Expr, facts: Facts) -> Polynomial | None:
@@ -173,7 +184,7 @@ def phase(conditions: tuple[Expr, ...], index: Index, facts: Facts) -> Phase | N
     """A walk over the multiples only: `(i + b) % m == 0` is `i = m*q - b`, and `(b - i) % m == 0` is `i = b - m*q`."""
     for condition in conditions:
         match condition:
-            case Compare("==", Mod(dividend, divisor), number) if number == ZERO:
+            case Compare("==", Mod(dividend, divisor), number) if number == ZERO and _of_integers(condition):
                 taken = linear(normal(dividend, facts), index)
                 if taken is None or taken[0] not in (_ONE, scaled(_ONE, -1)):
                     continue

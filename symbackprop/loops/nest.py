@@ -408,9 +408,9 @@ class _Builder:
         walked = (*self.outer, *((self.row,) if self.row else ()), *sweep.around, *sweep.box)
         for kind, found in (("read", _read_of(sweep)), ("write", tuple(s.element for s in sweep.statements))):
             for read in found:
-                if read.tensor in self.axes and (read.tensor in self.arrays or read.tensor not in self.group.targets):
-                    if mentions(read, walked):
-                        self.traffic.append(Access(read.tensor, self.axes[read.tensor], kind))
+                stored = read.tensor in self.arrays or read.tensor not in self.group.targets
+                if stored and mentions(read, walked):
+                    self.traffic.append(Access(read.tensor, self.axes[read.tensor], kind))
 
 
 def _read_of(sweep: Sweep) -> tuple[Read, ...]:
@@ -433,11 +433,9 @@ def _row(group: Group, tensors: Tensors) -> Index | None:
     if any(s.kind in (*ARGUMENTS, "scatter") for s in group.statements):
         return None
     reductions = [s for s in group.statements if is_reduction(s)]
-    for s in reductions or group.statements:
-        chosen = row_index(s, tensors)
-        if chosen is not None and chosen in group.outer:
-            return chosen
-    return None
+    largest = max(reductions or group.statements, key=lambda s: len(s.indices) + len(s.bound))
+    chosen = row_index(largest, tensors)
+    return chosen if chosen in group.outer else None
 
 
 def _outer(group: Group, row: Index | None, tensors: Tensors) -> tuple[Index, ...]:

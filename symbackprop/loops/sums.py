@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from symbackprop.errors import InternalError
-from symbackprop.loops.groups import is_contraction
 from symbackprop.loops.guards import IDENTITY, guarded
 from symbackprop.loops.kernel import Assign
 from symbackprop.loops.tensors import ARGUMENTS, Tensors
@@ -78,7 +77,7 @@ def reduction(statement: Statement, tensors: Tensors, new_name: NewName) -> Sums
     term = guarded(statement.body, statement.kind, tensors)
     name = new_name(f"{statement.target}_{'sum' if statement.kind == 'mean' else statement.kind}")
     operation = "sum" if statement.kind == "mean" else statement.kind
-    wide = operation in ("sum", "prod") and not is_contraction(statement)
+    wide = operation in ("sum", "prod")
     accumulator = Accumulator(name, operation, IDENTITY[statement.kind], term.value, wide)
     return Sums(term.conditions, (), (accumulator,), (_result(statement, Read(name, ())),))
 
