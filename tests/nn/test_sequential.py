@@ -102,7 +102,7 @@ def _check_one(network: Sequential, name: str) -> None:
 
 
 def test_backends_agree() -> None:
-    x, labels = batch()
+    x, _ = batch()
     first, second = (small(UNITS[:4], backend=b) for b in ("numpy", "numba"))
     actual, expected = first.forward(x, training=True), second.forward(x, training=True)
 
@@ -156,7 +156,7 @@ def test_a_network_trains_without_sympy_and_without_the_core() -> None:
         "import sys, numpy as np\n"
         "from symbackprop.nn.layers import conv, flatten, linear\n"
         "from symbackprop.nn.sequential import Sequential\n"
-        "from symbackprop.nn import batches, digits, layers, modules, networks, optimise, plot, state, statistics, training\n"
+        "from symbackprop.nn import digits, modules, networks, optimise, plot, state, statistics, training\n"
         "n = Sequential([conv(2, 3), flatten(), linear(3)], (1, 5, 5), backend='numpy')\n"
         "s = n.step(np.ones((2, 1, 5, 5), np.float32), np.array([0, 1]))\n"
         "optimise.SGD(0.1).step(n.parameters, s.gradients)\n"
@@ -173,7 +173,7 @@ def test_a_network_trains_without_sympy_and_without_the_core() -> None:
 
 
 def test_units_that_do_not_fit_are_named() -> None:
-    with pytest.raises(UserError, match="unit conv2: .*P"):
+    with pytest.raises(UserError, match=r"unit conv2: .*P"):
         small((conv(4, 5), conv(4, 9)))
     with pytest.raises(UserError, match="unit linear: x: expected 2 axes"):
         small((linear(4),))

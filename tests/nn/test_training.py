@@ -44,9 +44,7 @@ def stripes(n: int = 96, held_out: int = 48) -> Data:
 def run(network: Sequential, optimiser: SGD, epochs: int, past: list[Epoch] | None = None, **plan: Any) -> list[Epoch]:
     """All epochs of a run."""
     found = list(past or [])
-    for epoch in train(network, optimiser, stripes(), Plan(epochs, size=16, **plan), len(found)):
-        found.append(epoch)
-    return found
+    return [*found, *train(network, optimiser, stripes(), Plan(epochs, size=16, **plan), len(found))]
 
 
 def test_a_network_learns() -> None:
@@ -171,8 +169,8 @@ def test_a_checkpoint_of_another_run_or_network_is_refused(tmp_path: Path) -> No
     save_run(path, network, SGD(), [], ABOUT)
     with pytest.raises(UserError, match="seed = 0, and this one has 1"):
         load_run(path, network, SGD(), {**ABOUT, "seed": 1})
-    other = Sequential((flatten(), linear(3)), (1, 6, 6), backend="numpy")
-    with pytest.raises(UserError, match="has no array linear.bias|has an array conv.weight|linear.weight has the shape"):
+    other = Sequential((flatten(), linear(3)), (4, 6, 6), backend="numpy")
+    with pytest.raises(UserError, match=r"linear.weight has the shape \(3, 36\)"):
         load_run(path, other, SGD(), ABOUT)
     wider = Sequential((*UNITS[:-1], linear(4)), (1, 6, 6), backend="numpy")
     before = {name: array.copy() for name, array in wider.parameters.items()}
