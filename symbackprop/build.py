@@ -76,10 +76,11 @@ def load(source: str | Path) -> Layer:
     if str(source) in equations.names():
         return equations.load(str(source))
     path = Path(source)
+    if not str(source).strip():
+        raise UserError("the name of the layer is empty; `symbackprop list` names them")
     if path.is_dir():
-        known = ", ".join(equations.names())
-        raise UserError(f"{source} is a folder; give the path of an .eq file, or one of: {known}")
-    if path.is_file():
+        raise UserError(f"{source} is a folder; give the path of an .eq file, or a name that `symbackprop list` prints")
+    if path.exists():
         return read_file(path)
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"there is no file {source}")
