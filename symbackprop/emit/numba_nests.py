@@ -95,7 +95,7 @@ class _Writer:
 
     def __init__(self, nest: Nest, scalars: tuple[str, ...]) -> None:
         self.nest_ = nest
-        nodes = tuple(walk_nodes(nest.body))
+        nodes = tuple(walk_nodes((*nest.shared, *nest.body, *nest.after)))
         found = [*(e for n in nodes for e in expressions(n)), *nest.parallel, *(i.extent for i in nest.parallel)]
         if nest.strip:
             found.append(nest.strip.index)
@@ -105,7 +105,7 @@ class _Writer:
         self.scalars = tuple(identifier(name) for name in scalars if name in used)
         self.flags = tuple(dict.fromkeys(f"want_{name}" for n in nodes if isinstance(n, Wanted) for name in n.inputs))
         locals_ = [n.name for n in nodes if isinstance(n, Assign | View | Scratch)]
-        strip = [nest.strip.low, nest.strip.high] if nest.strip else []
+        strip = [nest.strip.low, nest.strip.high, nest.strip.piece] if nest.strip else []
         taken = {*(a.name for a in nest.arrays), *locals_, *strip, *self.scalars, *self.flags, "real", "task", "math"}
         self._names, self._given = Names(taken), dict[Index, str]()
         wide = {n.name for n in nodes if isinstance(n, Assign) and n.kind == "wide"}
@@ -136,10 +136,13 @@ class _Writer:
         nest = self.nest_
         if nest.strip is not None:
             strip = nest.strip
-            extent, width = self.spell.integer(strip.index.extent), strip.width
-            head = [f"for piece in prange(({extent} + {width - 1})//{width}):"]
-            head += [f"    {strip.low} = piece*{width}", f"    {strip.high} = min({extent}, {strip.low} + {width})"]
-            return [*head, *self._indented(nest.body)]
+            extent, low, width = self._int(strip.index.extent), strip.low, strip.width
+            head = [*self._lines(nest.shared), f"for {strip.piece} in prange({self._int(strip.pieces)}):"]
+            if width == 1:
+                head += [f"    {low} = {strip.piece}", f"    {strip.high} = {low} + 1"]
+            else:
+                head += [f"    {low} = {strip.piece}*{width}", f"    {strip.high} = min({extent}, {low} + {width})"]
+            return [*head, *self._indented(nest.body), *self._lines(nest.after)]
         if not nest.parallel:
             return self._lines(nest.body)
         if len(nest.parallel) == 1:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from symbackprop.notation.nodes import Expr, Index
+from symbackprop.notation.nodes import Expr, Index, add, floor_divide, number
 from symbackprop.program.statements import Program
 
 
@@ -118,12 +118,21 @@ class Wanted(Node):
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A parallel walk along `index` in pieces of at most `width`: the body's loops over it run from `low` to `high`."""
+    """A parallel walk along `index` in pieces of at most `width`: the body's loops over it run from `low` to `high`.
+
+    `piece` is the number of the piece; the partition does not depend on the number of threads.
+    """
 
     index: Index
     width: int
     low: str
     high: str
+    piece: str
+
+    @property
+    def pieces(self) -> Expr:
+        """How many there are."""
+        return floor_divide(add(self.index.extent, number(self.width - 1)), number(self.width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +159,8 @@ class Nest:
     """One kernel: `body` for every point of `parallel` (and every piece of `strip`), in any order or at once.
 
     `equations` is what it computes, `wanted_by` the inputs whose gradients need it (empty in the forward pass),
-    `traffic` the passes that it makes over memory.
+    `traffic` the passes that it makes over memory. The tasks may leave partial results in `shared` rows, which
+    `after` puts together in order once all are done.
     """
 
     name: str
@@ -161,6 +171,8 @@ class Nest:
     body: tuple[Node, ...]
     wanted_by: tuple[str, ...]
     traffic: tuple[Access, ...]
+    shared: tuple[Scratch, ...] = ()
+    after: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ from symbackprop.program.statements import Statement
 
 # Elements of a piece of a strip; short where a piece has work for each, so that there are enough for all threads.
 MAP_WIDTH, REDUCTION_WIDTH = 4096, 128
+SPLIT_WIDTH = 16384  # terms of a reduction to one number that one task takes
 BLOCK = 4  # terms that a row takes in at a time; the compiler checks that no two rows overlap, up to 8 pairs
 
 
@@ -86,7 +87,14 @@ class _Builder:
         self.strip: Strip | None = None
         if self.row is not None and not self.outer:
             width = REDUCTION_WIDTH if any(is_reduction(s) for s in self.group.statements) else MAP_WIDTH
-            self.strip = Strip(self.row, width, self.new(f"{self.row.name}_low"), self.new(f"{self.row.name}_high"))
+            self.strip = self._strip(self.row, width)
+        self.split = self.strip is None and not self.outer and _is_split(self.group)
+        if self.split:
+            (statement,) = self.group.statements
+            order = memory_order(statement.bound, (statement,), self.tensors, None)
+            self.strip = self._strip(order[0], SPLIT_WIDTH if len(order) == 1 else 1)
+        self.shared: list[Scratch] = []
+        self.after: tuple[Node, ...] = ()
         inside = (*self.outer, *((self.row,) if self.row else ()))
         self.sweeps = sweeps(self.group, inside)
         self.scratch: list[Scratch] = []
@@ -95,6 +103,9 @@ class _Builder:
         unstored = {t for t in self.group.targets if t not in self.arrays}
         self.tensors = replace(self.tensors, axes={t: e for t, e in self.tensors.axes.items() if t not in unstored})
         self.traffic: list[Access] = []
+
+    def _strip(self, index: Index, width: int) -> Strip:
+        return Strip(index, width, self.new(f"{index.name}_low"), self.new(f"{index.name}_high"), self.new("piece"))
 
     def _place(self, kept: frozenset[str], inside: tuple[Index, ...]) -> frozenset[str]:
         """Give every target its storage, and say which are arrays."""
@@ -130,6 +141,7 @@ class _Builder:
         return Nest(
             stored, equations, self._arrays(), self.outer, self.strip,
             (*self.scratch, *hoist(tuple(body), self.outer, self.new)), wanted, tuple(self.traffic),
+            tuple(self.shared), self.after,
         )  # fmt: skip
 
     def _arrays(self) -> tuple[Array, ...]:
@@ -247,7 +259,20 @@ class _Builder:
         body = (*riding, *sums.locals, *(Accumulate(a.name, a.operation, a.value) for a in moving))
         loops = self._loops(order, sums.conditions, body, in_parts)
         after = tuple(node for r in sums.results for node in self._finish(r))
+        if self.split and self.strip is not None:
+            return (*before, *loops, *self._left(moving, before, after, self.strip))
         return (*before, *loops, *after)
+
+    def _left(
+        self, sums: list[Accumulator], before: tuple[Node, ...], after: tuple[Node, ...], strip: Strip
+    ) -> tuple[Node, ...]:
+        """Each piece leaves what it has summed; the sums of the pieces are put together in order afterwards."""
+        names = {a.name: self.new(f"{a.name}_parts") for a in sums}
+        self.shared += [Scratch(names[a.name], strip.pieces, a.wide) for a in sums]
+        at = Index("at", strip.pieces)
+        together = tuple(Accumulate(a.name, a.operation, Read(names[a.name], (at,))) for a in sums)
+        self.after = (*before, Loop(at, ZERO, strip.pieces, together), *after)
+        return tuple(Store(names[a.name], (Parameter(strip.piece, True),), Read(a.name, ())) for a in sums)
 
     def _finish(self, result: Result) -> tuple[Node, ...]:
         s = result.statement
@@ -436,6 +461,12 @@ def _row(group: Group, tensors: Tensors) -> Index | None:
     largest = max(reductions or group.statements, key=lambda s: len(s.indices) + len(s.bound))
     chosen = row_index(largest, tensors)
     return chosen if chosen in group.outer else None
+
+
+def _is_split(group: Group) -> bool:
+    """Whether a group is one reduction to a single number, which has to be split for there to be tasks."""
+    first = group.statements[0]
+    return len(group.statements) == 1 and is_reduction(first) and first.kind not in ARGUMENTS and not first.indices
 
 
 def _outer(group: Group, row: Index | None, tensors: Tensors) -> tuple[Index, ...]:

@@ -132,3 +132,19 @@ def test_only_the_gradients_that_are_asked_for_come_back(batchnorm: ModuleType) 
     assert some.x is None
     assert some.beta is None
     assert np.array_equal(some.gamma, every.gamma)
+
+
+def test_a_sum_to_one_number_is_split_the_same_way_for_any_number_of_threads(tmp_path: Path) -> None:
+    module = load("mse", tmp_path)
+    x = draw(300, 331)
+    before = numba.get_num_threads()
+    try:
+        losses = []
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            losses.append(module.forward(x, np.zeros_like(x))[0])
+    finally:
+        numba.set_num_threads(before)
+
+    assert losses[0] == losses[1]
+    assert float(losses[0]) == pytest.approx((x.astype(float) ** 2).mean(), rel=1e-6)
