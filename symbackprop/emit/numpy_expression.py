@@ -10,7 +10,6 @@ from symbackprop.emit.numpy_writer import Writer, integer_value, without_sign
 from symbackprop.emit.spelling import (
     ATOM,
     COMPARE,
-    NOT,
     POWER,
     PRODUCT,
     SIGN,
@@ -188,15 +187,12 @@ def _where(test: Expr, then: Expr, other: Expr, w: Writer) -> Value:
     yes = value(then, w)
     w.guarded = guarded
     no = value(other, w)
-    if mask.weak:
-        axes = union((yes, no), w.scope)
-        a, b = _aligned(_typed(yes), axes), _aligned(_typed(no), axes)
-        return Value(f"({a.at(NOT)} if {mask.text} else {b.at(NOT)})", ATOM, axes)
-    if (then, other) == (ONE, ZERO):
+    if (then, other) == (ONE, ZERO) and not mask.weak:
         return Value(f"{mask.at(ATOM)}.astype(dtype)", ATOM, mask.axes)
     if yes.weak and no.weak:
         yes, no = _typed(yes), _typed(no)
-    return call("np.where", (mask, yes, no), w.scope)
+    found = call("np.where", (mask, yes, no), w.scope)
+    return Value(found.text, ATOM, found.axes)
 
 
 def _typed(v: Value) -> Value:

@@ -139,6 +139,12 @@ LAYERS = {
         range d = D - 1
         y[n,d] = x[n,d+1]*x[n,d] + 2*x[n,D-1-d]
         output y""",
+    "choice": """
+        layer choice
+        input x[N], z[D]
+        param mode = 1 integer
+        y[n,d] = where(mode >= 2, x[n], z[d])
+        output y""",
     "diagonal": """
         layer diagonal
         input a[N, N], spare[K]
