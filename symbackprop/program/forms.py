@@ -6,7 +6,6 @@ from fractions import Fraction
 
 from symbackprop.notation.binding import canonical, free_indices, substitute
 from symbackprop.notation.nodes import (
-    MINUS_ONE,
     ONE,
     ZERO,
     Call,
@@ -92,10 +91,3 @@ def expensive(expr: Expr) -> bool:
             return True
         case _:
             return False
-
-
-def without_sign(expr: Expr) -> tuple[int, Expr]:
-    """`(-1, e)` for `-e`, else `(1, e)`."""
-    if isinstance(expr, Mul) and expr.factors[0] == MINUS_ONE:
-        return -1, mul(*expr.factors[1:])
-    return 1, expr
