@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from symbackprop.errors import InternalError
 from symbackprop.loops.groups import Group, is_contraction, is_reduction, mentions, reads
-from symbackprop.loops.guards import guarded, limits, phase
+from symbackprop.loops.guards import guarded
 from symbackprop.loops.hoist import hoist
-from symbackprop.loops.inner import Blocked, Span, inner_loop, mapped
+from symbackprop.loops.inner import Blocked
 from symbackprop.loops.kernel import (
     Access,
     Accumulate,
@@ -21,7 +20,6 @@ from symbackprop.loops.kernel import (
     Scratch,
     Store,
     Strip,
-    Test,
     Track,
     Update,
     Wanted,
@@ -29,16 +27,16 @@ from symbackprop.loops.kernel import (
 from symbackprop.loops.merge import Merged, merge_axes
 from symbackprop.loops.names import LocalNames
 from symbackprop.loops.order import memory_order
+from symbackprop.loops.parallel import is_split, outer_of, row_of
 from symbackprop.loops.passes import Sweep, paired, sweeps
 from symbackprop.loops.rows import row_index
 from symbackprop.loops.sums import Accumulator, Result, Sums, moments, reduction, together
 from symbackprop.loops.tensors import ARGUMENTS, Tensors
+from symbackprop.loops.walks import Walks
 from symbackprop.notation.binding import substitute
 from symbackprop.notation.nodes import (
     ONE,
     ZERO,
-    Call,
-    Compare,
     Expr,
     Index,
     Infinity,
@@ -46,7 +44,6 @@ from symbackprop.notation.nodes import (
     Read,
     Where,
     add,
-    both,
     mul,
     number,
     parts,
@@ -82,17 +79,17 @@ class _Builder:
     def __init__(self, merged: Merged, kept: frozenset[str], tensors: Tensors, names: Iterable[str]) -> None:
         self.group, self.tensors, self.axes = merged.group, tensors, merged.axes
         self.new = LocalNames((*names, *tensors.axes))
-        self.row = _row(self.group, tensors)
-        self.outer = _outer(self.group, self.row, tensors)
+        self.row = row_of(self.group, tensors)
+        self.outer = outer_of(self.group, self.row, tensors)
         self.strip: Strip | None = None
         if self.row is not None and not self.outer:
             width = REDUCTION_WIDTH if any(is_reduction(s) for s in self.group.statements) else MAP_WIDTH
-            self.strip = self._strip(self.row, width)
-        self.split = self.strip is None and not self.outer and _is_split(self.group)
+            self.strip = self._pieces(self.row, width)
+        self.split = self.strip is None and not self.outer and is_split(self.group)
         if self.split:
             (statement,) = self.group.statements
             order = memory_order(statement.bound, (statement,), self.tensors, None)
-            self.strip = self._strip(order[0], SPLIT_WIDTH if len(order) == 1 else 1)
+            self.strip = self._pieces(order[0], SPLIT_WIDTH if len(order) == 1 else 1)
         self.shared: list[Scratch] = []
         self.after: tuple[Node, ...] = ()
         inside = (*self.outer, *((self.row,) if self.row else ()))
@@ -102,9 +99,10 @@ class _Builder:
         self.arrays = self._place(kept, inside)
         unstored = {t for t in self.group.targets if t not in self.arrays}
         self.tensors = replace(self.tensors, axes={t: e for t, e in self.tensors.axes.items() if t not in unstored})
+        self.walks = Walks(self.tensors, self.strip, self.new)
         self.traffic: list[Access] = []
 
-    def _strip(self, index: Index, width: int) -> Strip:
+    def _pieces(self, index: Index, width: int) -> Strip:
         return Strip(index, width, self.new(f"{index.name}_low"), self.new(f"{index.name}_high"), self.new("piece"))
 
     def _place(self, kept: frozenset[str], inside: tuple[Index, ...]) -> frozenset[str]:
@@ -177,7 +175,7 @@ class _Builder:
         row = self.row if self.row and any(self.row in s.indices for s in sweep.statements) else None
         body = tuple(node for s in sweep.statements for node in self._map(s, self._used_in(sweep, s)))
         order = memory_order((*sweep.box, *((row,) if row else ())), sweep.statements, self.tensors, row)
-        return self._loops(order, (), body)
+        return self.walks.loops(order, (), body)
 
     def _used_in(self, sweep: Sweep, statement: Statement) -> bool:
         return any(r.tensor == statement.target for s in sweep.statements for r in reads(s))
@@ -257,7 +255,7 @@ class _Builder:
         if in_parts:
             before = tuple(Assign(a.name, a.initial, "wide") for a in moving)
         body = (*riding, *sums.locals, *(Accumulate(a.name, a.operation, a.value) for a in moving))
-        loops = self._loops(order, sums.conditions, body, in_parts)
+        loops = self.walks.loops(order, sums.conditions, body, in_parts)
         after = tuple(node for r in sums.results for node in self._finish(r))
         if self.split and self.strip is not None:
             return (*before, *loops, *self._left(moving, before, after, self.strip))
@@ -307,10 +305,10 @@ class _Builder:
         blocked = None if riding or prepared else self._blocked(sweep, sums, order[:-1])
         if blocked is not None:
             order = tuple(i for i in order if i != blocked.index)
-        loops = self._loops(order, sums.conditions, (*riding, *prepared, *updates), blocked=blocked)
+        loops = self.walks.loops(order, sums.conditions, (*riding, *prepared, *updates), blocked=blocked)
         after = tuple(n for r in sums.results for n in self._finish_row(replace(r, value=placed(r.value))))
-        finish = self._loops((self.row,), (), after) if after else ()
-        return (*self._loops((self.row,), (), start), *loops, *finish)
+        finish = self.walks.loops((self.row,), (), after) if after else ()
+        return (*self.walks.loops((self.row,), (), start), *loops, *finish)
 
     def _blocked(self, sweep: Sweep, sums: Sums, order: tuple[Index, ...]) -> Blocked | None:
         """The innermost of the indices that no condition names, if the sweep is one contraction."""
@@ -350,7 +348,7 @@ class _Builder:
             after.append(Assign(self.storage.locals[s.target], result, "integer"))
         if s.target in self.arrays:
             after.append(Store(s.target, s.indices, result))
-        return (*before, *self._loops(s.bound, conditions, (body,)), *after)
+        return (*before, *self.walks.loops(s.bound, conditions, (body,)), *after)
 
     def _scatter(self, s: Statement) -> tuple[Node, ...]:
         """Additions to the places that the positions say, those outside of the target left out."""
@@ -360,73 +358,7 @@ class _Builder:
         inner = [i for i in s.bound if i not in self.outer]
         order = memory_order(tuple(inner), (s,), self.tensors, row_index(replace(s, bound=tuple(inner)), self.tensors))
         value = self._kept(self.tensors.simplify(term.value))
-        return self._loops(order, tuple(conditions), (Update(target.tensor, target.indices, "sum", value),))
-
-    # loops
-
-    def _loops(
-        self, order: tuple[Index, ...], conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool = False,
-        blocked: Blocked | None = None,
-    ) -> tuple[Node, ...]:  # fmt: skip
-        """Loops over the indices in this order; each condition where the last of its indices is known."""
-        now = tuple(c for c in conditions if not mentions(c, order))
-        if now:
-            rest = tuple(c for c in conditions if c not in now)
-            return (Test(both(*now), self._loops(order, rest, body, partial, blocked)),)
-        if not order:
-            return body
-        index, later = order[0], order[1:]
-        own = tuple(c for c in conditions if not mentions(c, later))
-        others = tuple(c for c in conditions if c not in own)
-        if not later:
-            return self._innermost(index, own, body, partial, blocked)
-        found = limits(own, index, self.tensors.facts)
-        span = self._span(index, found.low, found.high)
-        return (Loop(index, span.start, span.stop, self._loops(later, (*found.rest, *others), body, partial, blocked)),)
-
-    def _innermost(
-        self, index: Index, conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool,
-        blocked: Blocked | None,
-    ) -> tuple[Node, ...]:  # fmt: skip
-        walk_over = phase(conditions, index, self.tensors.facts)
-        if walk_over is not None and index != (self.strip.index if self.strip else None):
-            box = (*self._box_conditions(index),)
-            moved = {index: walk_over.value}
-            conditions = tuple(
-                self.tensors.simplify(substitute(c, moved)) for c in (*conditions, *box) if c != walk_over.condition
-            )
-            found = limits(conditions, walk_over.step, self.tensors.facts)
-            if found.low and found.high:
-                body = tuple(_moved(node, moved, self.tensors) for node in body)
-                span = Span(walk_over.step, _extreme("max", found.low), _extreme("min", found.high))
-                return self._tested(span, found.rest, body, partial, blocked)
-            raise InternalError(f"no bounds of the walk over {index.name}")
-        found = limits(conditions, index, self.tensors.facts)
-        return self._tested(self._span(index, found.low, found.high), found.rest, body, partial, blocked)
-
-    def _box_conditions(self, index: Index) -> tuple[Expr, ...]:
-        return (Compare("<=", ZERO, index), Compare("<", index, index.extent))
-
-    def _tested(
-        self, span: Span, rest: tuple[Expr, ...], body: tuple[Node, ...], partial: bool, blocked: Blocked | None
-    ) -> tuple[Node, ...]:
-        if rest:
-            loop = Loop(span.index, span.start, span.stop, (Test(both(*rest), body),))
-            return (Loop(blocked.index, ZERO, blocked.index.extent, (loop,)),) if blocked else (loop,)
-        if not partial:
-            return inner_loop(span, body, self.tensors, self.new, blocked)
-        parts_of = {n.name: self.new(f"{n.name}_part") for n in body if isinstance(n, Accumulate)}
-        inner = tuple(replace(n, name=parts_of[n.name]) if isinstance(n, Accumulate) else n for n in body)
-        before = tuple(Assign(p, ZERO) for p in parts_of.values())
-        after = tuple(Accumulate(name, "sum", Read(part, ())) for name, part in parts_of.items())
-        return (*before, *inner_loop(span, inner, self.tensors, self.new), *after)
-
-    def _span(self, index: Index, low: tuple[Expr, ...], high: tuple[Expr, ...]) -> Span:
-        first: Expr = ZERO
-        last: Expr = index.extent
-        if self.strip is not None and index == self.strip.index:
-            first, last = Parameter(self.strip.low, True), Parameter(self.strip.high, True)
-        return Span(index, _extreme("max", (first, *low)), _extreme("min", (last, *high)))
+        return self.walks.loops(order, tuple(conditions), (Update(target.tensor, target.indices, "sum", value),))
 
     def _account(self, sweep: Sweep) -> None:
         """Note what a sweep reads and writes of arrays that are walked in it."""
@@ -441,44 +373,3 @@ class _Builder:
 def _read_of(sweep: Sweep) -> tuple[Read, ...]:
     own = {s.target for s in sweep.statements}
     return tuple({r.tensor: r for s in sweep.statements for r in reads(s) if r.tensor not in own}.values())
-
-
-def _extreme(function: str, values: tuple[Expr, ...]) -> Expr:
-    values = tuple(dict.fromkeys(values))
-    return values[0] if len(values) == 1 else Call(function, values)
-
-
-def _moved(node: Node, mapping: dict[Index, Expr], tensors: Tensors) -> Node:
-    """A node of an innermost body with an index replaced and the positions in normal form again."""
-    return mapped(node, lambda e: tensors.simplify(substitute(e, dict(mapping))))
-
-
-def _row(group: Group, tensors: Tensors) -> Index | None:
-    """The outer index that is walked innermost after all, because memory lies along it."""
-    if any(s.kind in (*ARGUMENTS, "scatter") for s in group.statements):
-        return None
-    reductions = [s for s in group.statements if is_reduction(s)]
-    largest = max(reductions or group.statements, key=lambda s: len(s.indices) + len(s.bound))
-    chosen = row_index(largest, tensors)
-    return chosen if chosen in group.outer else None
-
-
-def _is_split(group: Group) -> bool:
-    """Whether a group is one reduction to a single number, which has to be split for there to be tasks."""
-    first = group.statements[0]
-    return len(group.statements) == 1 and is_reduction(first) and first.kind not in ARGUMENTS and not first.indices
-
-
-def _outer(group: Group, row: Index | None, tensors: Tensors) -> tuple[Index, ...]:
-    """The parallel indices; of a scatter, those that send different points to different places."""
-    if group.statements[0].kind != "scatter":
-        return tuple(i for i in group.outer if i != row)
-    s = group.statements[0]
-    plain = [p for p in s.positions if isinstance(p, Index) and p in s.bound]
-    chosen = row_index(s, tensors)
-    return tuple(i for i in dict.fromkeys(plain) if i != chosen and _whole(i, s, tensors))
-
-
-def _whole(index: Index, s: Statement, tensors: Tensors) -> bool:
-    at = s.positions.index(index)
-    return tensors.extents(s.target)[at] == index.extent
