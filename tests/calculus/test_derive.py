@@ -154,3 +154,17 @@ def test_softmax_comes_out_in_the_closed_form_of_the_textbooks() -> None:
 
     assert gather is not None
     assert expression(gather.body) == "y[n,k]*(grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "layer a\ninput x[N,C,H]\ny = sum[h,n](prod[c](x[n,c,h] + x[n,c,(-h + 1)//2 % H]))\noutput y\n",
+        "layer a\ninput weight[C]\nrange r = 2\ny = sum[r](weight[(3*r)//2 % C]^2)\noutput y\n",
+    ],
+)
+def test_a_quotient_of_a_quotient_has_no_range_of_its_own(text: str) -> None:
+    derivation = derive(read(text))
+
+    verify(derivation)
+    assert derivation.staged[-1].gradient.gather is None
