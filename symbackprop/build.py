@@ -14,15 +14,10 @@ from __future__ import annotations
 
 import ast
 import difflib
-import keyword
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from types import ModuleType
 
 from symbackprop import equations
 from symbackprop.calculus.derivation import Derivation
@@ -34,9 +29,19 @@ from symbackprop.emit import html, latex, text
 from symbackprop.emit.numba_module import numba_module
 from symbackprop.emit.numpy_module import numpy_module
 from symbackprop.emit.plan_text import plan_text
-from symbackprop.errors import CheckFailed, InternalError, UserError
+from symbackprop.errors import InternalError, UserError
 from symbackprop.loops.kernel import Kernel
 from symbackprop.loops.lower import lower
+from symbackprop.modules import (
+    built_in,
+    generated_folder,
+    imported,
+    is_built_in,
+    own_folder,
+    package_files,
+    refuse_bad_names,
+    refuse_other_text,
+)
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.reader import read_file
 from symbackprop.program.plan import plan
@@ -64,8 +69,6 @@ BACKENDS: dict[str, Callable[[Derivation], str]] = {
 }
 
 VIEWS: dict[str, Callable[..., str]] = {"text": text.derivation, "latex": latex.derivation, "html": html.derivation}
-
-_PACKAGE_TEXT = '"""{what}, written by `symbackprop generate`; do not edit."""\n'
 
 
 def load(source: str | Path) -> Layer:
@@ -125,36 +128,15 @@ def module(derivation: Derivation, backend: str) -> str:
     return made
 
 
-def texts(
-    layers: Sequence[Layer], backends: Sequence[str], done: Callable[[str], None] = lambda _: None
-) -> dict[PurePosixPath, str]:
-    """The modules of the layers, by their paths `backend/layer.py`. `done` hears of each layer when it is made."""
-    _refuse_bad_names(layers)
+def texts(layers: Sequence[Layer], backends: Sequence[str]) -> dict[PurePosixPath, str]:
+    """The modules of the layers, by their paths `backend/layer.py`."""
+    refuse_bad_names(layers)
     made: dict[PurePosixPath, str] = {}
     for layer in layers:
         derivation = derive(layer)
         for backend in backends:
             made[PurePosixPath(backend, f"{layer.name}.py")] = module(derivation, backend)
-        done(layer.name)
     return made
-
-
-def _refuse_bad_names(layers: Sequence[Layer]) -> None:
-    first: dict[str, Layer] = {}
-    for layer in layers:
-        if keyword.iskeyword(layer.name) or layer.name.startswith("__"):
-            raise UserError(f"a module cannot be called {layer.name}: Python keeps this name; rename the layer")
-        other = first.setdefault(layer.name.lower(), layer)
-        if other is not layer:
-            both = f"{other.name} ({other.file}), {layer.name} ({layer.file})"
-            raise UserError(f"two layers would share one file: {both}; rename one of them")
-
-
-def generated_folder() -> Path:
-    """Where the modules of the built-in layers are: `generated/` of the checkout, or inside the installed package."""
-    package = Path(__file__).parent
-    inside = package / "generated"
-    return inside if inside.is_dir() else package.parent / "generated"
 
 
 def generate(
@@ -162,17 +144,16 @@ def generate(
     backends: Sequence[str] = tuple(BACKENDS),
     out: Path | None = None,
     check: bool = False,
-    done: Callable[[str], None] = lambda _: None,
 ) -> tuple[Difference, ...]:
     """Write `out/backend/layer.py`, all of them or none. Gives: what was different on disk before.
 
     Without layers: all built-in ones, and modules that nothing makes any more are removed. Without `out`:
     `generated_folder()`, with its package files. With `check` nothing is written or removed.
     """
-    folder = out or _own_folder(layers or (), check)
-    made = texts(layers if layers is not None else built_in(), backends, done)
+    folder = out or own_folder(layers or (), check)
+    made = texts(layers if layers is not None else built_in(), backends)
     if folder.resolve() == generated_folder().resolve():
-        made = {**_package_files(backends), **made}
+        made = {**package_files(backends), **made}
     changed = compare(folder, made)
     gone = stale(folder, backends, made) if layers is None else ()
     if not check:
@@ -180,33 +161,6 @@ def generate(
         for old in gone:
             old.path.unlink()
     return (*changed, *gone)
-
-
-def _own_folder(layers: Sequence[Layer], check: bool) -> Path:
-    if not check and generated_folder().parent == Path(__file__).parent:
-        raise UserError("this is an installed package, whose modules stay as they are; say where to write: --out DIR")
-    stranger = next((layer for layer in layers if not _is_built_in(layer)), None)
-    if stranger is not None:
-        only = "generated/ holds the built-in layers and nothing else"
-        raise UserError(f"{stranger.name} is not built in, and {only}; say where to write: --out DIR")
-    return generated_folder()
-
-
-def _is_built_in(layer: Layer) -> bool:
-    return layer.name in equations.names() and layer == equations.load(layer.name)
-
-
-def built_in() -> tuple[Layer, ...]:
-    """All built-in layers, in the order of their list."""
-    return tuple(equations.load(name) for name in equations.names())
-
-
-def _package_files(backends: Iterable[str]) -> dict[PurePosixPath, str]:
-    # without these `symbackprop.generated.numpy` would be no package in the eyes of a wheel
-    whole = {PurePosixPath("__init__.py"): _PACKAGE_TEXT.format(what="The layers' modules, a folder for each backend")}
-    return whole | {
-        PurePosixPath(b, "__init__.py"): _PACKAGE_TEXT.format(what=f"The layers' modules for {b}") for b in backends
-    }
 
 
 def check(
@@ -224,7 +178,7 @@ def check(
 def _checks(layer: Layer, backends: Sequence[str], seed: int, folder: Path) -> Iterator[Check]:
     derivation = derive(layer)
     made = {backend: module(derivation, backend) for backend in backends}
-    if _is_built_in(layer):
+    if is_built_in(layer):
         for backend in backends:
             path = PurePosixPath(backend, f"{layer.name}.py")
             yield Check(layer.name, "module on disk", backend, partial(_on_disk, path, made[backend]))
@@ -233,20 +187,5 @@ def _checks(layer: Layer, backends: Sequence[str], seed: int, folder: Path) -> I
 
 
 def _on_disk(path: PurePosixPath, expected: str) -> Outcome:
-    for difference in compare(generated_folder(), {path: expected}):
-        raise CheckFailed(f"{difference}, and `symbackprop generate` writes it anew")
+    refuse_other_text(path, expected)
     return Outcome(1)
-
-
-def imported(name: str, backend: str, source: str, folder: Path) -> ModuleType:
-    """The module of this text: the one that is installed if that is the same, else one written into `folder`."""
-    path = PurePosixPath(backend, f"{name}.py")
-    if not compare(generated_folder(), {path: source}):
-        return import_module(f"symbackprop.generated.{backend}.{name}")
-    write(folder, {path: source})
-    spec = spec_from_file_location(f"symbackprop_checked_{backend}_{name}", folder / path)
-    if spec is None or spec.loader is None:
-        raise InternalError(f"the module {folder / path} cannot be imported")
-    made = sys.modules[spec.name] = module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made

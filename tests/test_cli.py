@@ -12,7 +12,7 @@ import click
 import pytest
 
 from symbackprop import __main__ as program
-from symbackprop import __version__, build
+from symbackprop import __version__, build, modules
 from symbackprop.errors import CheckFailed, InternalError, UserError
 from symbackprop.writing import write
 
@@ -63,7 +63,7 @@ def test_help_does_not_wait_for_the_package() -> None:
 
 def test_help_answers_in_a_third_of_a_second() -> None:
     seconds = []
-    while not seconds or (min(seconds) > 0.3 and len(seconds) < 20):  # the machine may be busy with other tests
+    while not seconds or (min(seconds) > 0.3 and len(seconds) < 40):  # the machine may be busy with other tests
         start = time.perf_counter()
         symbackprop("--help")
         seconds.append(time.perf_counter() - start)
@@ -217,7 +217,7 @@ def test_check_of_a_sound_layer_is_a_table_and_status_0(scale: Path, capsys: pyt
 def test_check_sees_a_kernel_that_was_changed_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(build, "generated_folder", lambda: tmp_path)
+    monkeypatch.setattr(modules, "generated_folder", lambda: tmp_path)
     path = PurePosixPath("numpy/relu.py")
     sound = build.texts([build.load("relu")], ["numpy"])[path]
     write(tmp_path, {path: sound.replace("x", "-x", 1)})

@@ -28,6 +28,7 @@ RANKS = {
     "check": 6,
     "writing": 6,
     "documents": 7,
+    "modules": 7,
     "build": 8,
     "analysis": 9,
     "bench": 9,

@@ -4,15 +4,19 @@ In a `console` block each line after `$ ` is run in a shell, and what follows it
 stands for any lines, and `...` within a line for anything there; in the rows of a table, whose times differ from run
 to run, any number stands for any other. `$ cat FILE` of a file that does not exist yet states the file. A `python`
 block is run as it is, after the blocks before it. Blocks of other kinds are not run.
+
+`python tests/test_readme.py` puts what the commands print now into the README; read what it changed.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,12 +41,12 @@ def commands(block: str) -> Iterator[tuple[str, str]]:
         yield command, shown
 
 
-def run_shown(command: str, shown: str, folder: Path) -> None:
-    """Run one command; its output has to be what is shown."""
+def output(command: str, shown: str, folder: Path) -> str:
+    """What a command prints in the folder; a file that is stated is written, and printed as it is stated."""
     words = shlex.split(command)
     if words[0] == "cat" and not (folder / words[1]).exists():
         (folder / words[1]).write_text(shown, encoding="utf-8")
-        return
+        return shown
     bin_folder = folder / "bin"
     if not bin_folder.exists():
         bin_folder.mkdir()
@@ -56,9 +60,20 @@ def run_shown(command: str, shown: str, folder: Path) -> None:
         "COLUMNS": "110",
     }
     done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    actual = done.stdout + done.stderr
+    lines = [line.rstrip() for line in (done.stdout + done.stderr).strip("\n").split("\n")]
+    return "\n".join(lines) + "\n"
 
-    assert matches(shown, actual), f"{command} prints\n{actual}\nand the README shows\n{shown}"
+
+def refreshed(text: str, folder: Path) -> str:
+    """The README with what its commands print now."""
+
+    def block(found: re.Match[str]) -> str:
+        if found.group(1) != "console":
+            return found.group(0)
+        pieces = [f"$ {command}\n{output(command, shown, folder)}" for command, shown in commands(found.group(2))]
+        return f"```console\n{''.join(pieces)}```"
+
+    return BLOCK.sub(block, text)
 
 
 def plainly(text: str) -> list[str]:
@@ -121,9 +136,16 @@ def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
     for kind, text in blocks(README.read_text(encoding="utf-8")):
         if kind == "console":
             for command, shown in commands(text):
-                run_shown(command, shown, tmp_path)
+                actual = output(command, shown, tmp_path)
+                difference = "\n".join(difflib.unified_diff(shown.split("\n"), actual.split("\n"), lineterm="", n=1))
+                assert matches(shown, actual), f"{command}: the README (-), and what is printed (+)\n{difference}"
         if kind == "python":
             environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
             command = [sys.executable, "-c", text]
             done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{text}\n{done.stderr}"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        README.write_text(refreshed(README.read_text(encoding="utf-8"), Path(place)), encoding="utf-8")
