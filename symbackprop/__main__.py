@@ -20,6 +20,7 @@ from symbackprop.commands.examine import check
 from symbackprop.commands.inspect import derive, explain, list_layers, show
 from symbackprop.commands.measure import bench
 from symbackprop.commands.network import summary, train
+from symbackprop.commands.pairs import bias, fold
 from symbackprop.commands.produce import generate
 from symbackprop.errors import CheckFailed, UserError
 
@@ -94,7 +95,9 @@ def cli() -> None:
     """
 
 
-for _command in (show, derive, generate, check, bench, list_layers, explain, audit, legend, read_layer, summary, train):
+for _command in (show, derive, generate, check, bench, list_layers, explain, audit, legend, read_layer):
+    cli.add_command(_command)
+for _command in (summary, train, fold, bias):
     cli.add_command(_command)
 
 

@@ -52,12 +52,12 @@ class Sequential:
             raise UserError("a network needs at least one unit")
         self.units, self.image, self.backend = tuple(units), tuple(image), backend
         self.rng = np.random.default_rng(seed)
-        self._modules = modules or partial(module, backend)
-        self._loss = self._modules(loss)
+        self.modules = modules or partial(module, backend)
+        self._loss = self.modules(loss)
         self.blocks: list[Block] = []
         x: Array = np.zeros((1, *self.image), dtype)
         for name, unit in zip(names(self.units), self.units, strict=True):
-            block = Block(name, unit, x.shape, self._modules, dtype, initialiser, self.rng)
+            block = Block(name, unit, x.shape, self.modules, dtype, initialiser, self.rng)
             try:
                 x = block.forward(x, False, self.rng, running_average)
             except ValueError as error:

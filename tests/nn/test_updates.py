@@ -93,9 +93,7 @@ def test_an_unknown_regime_is_refused() -> None:
 # ------------------------------------------------------------------------------------------ statistics
 
 
-@pytest.mark.parametrize(
-    "running, old", [(Running(0.99, "old"), 0.99), (Running(0.01, "new"), 0.99), (Running(), 0.9)]
-)
+@pytest.mark.parametrize("running, old", [(Running(0.99, "old"), 0.99), (Running(0.01, "new"), 0.99), (Running(), 0.9)])
 def test_both_conventions_of_momentum(running: Running, old: float) -> None:
     model, x = network(batchnorm1d(running=running, unbiased=False)), RNG.standard_normal((6, 3))
     model.forward(x, training=True)
