@@ -112,7 +112,9 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y.reshape(N*C, P, Q), grad_x.reshape(N*C, H, W), N, C, H, W, P, Q, kernel, stride, pad)
+        _compute_grad_x(
+            grad_y.reshape(N*C, P, Q), grad_x.reshape(N*C, H, W), N, C, H, W, P, Q, kernel, stride, pad
+        )
     return Gradients(grad_x)
 
 
@@ -143,11 +145,14 @@ def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
     real = x.dtype.type
     for task in prange(N*C*P*Q):
         nc, p, q = task//(P*Q), task//Q % P, task % Q
+        s_start_2 = max(0, -(stride*q - pad))
+        s_stop_2 = min(kernel, W + pad - stride*q)
         y_sum = 0.0
         for r in range(max(0, -(stride*p - pad)), min(kernel, H + pad - stride*p)):
-            s_start = max(0, -(stride*q - pad))
+            s_start = s_start_2
+            s_stop = s_stop_2
             x_row = x[nc, stride*p + r - pad, s_start + stride*q - pad:]
-            for s in range(min(kernel, W + pad - stride*q) - s_start):
+            for s in range(s_stop - s_start):
                 y_sum += x_row[s]
         y_here = real(y_sum/(kernel*kernel))
         y[nc, p, q] = y_here
@@ -162,12 +167,17 @@ def _compute_grad_x(grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
     real = grad_y.dtype.type
     for task in prange(N*C*H*W):
         nc, h, w = task//(H*W), task//W % H, task % W
+        s_step_start_2 = max(0, -((kernel - w - pad - 1)//stride))
+        s_step_stop_2 = min(Q, (w + pad)//stride + 1)
+        quotient = (kernel - w - pad - 1)//stride
+        quotient_2 = (w + pad)//stride
         grad_x_sum = 0.0
         for r in range(max(0, -(stride*P - h - 1 - pad)), min(kernel, h + pad + 1)):
             if (h + pad - r) % stride == 0:
-                s_step_start = max(0, -((kernel - w - pad - 1)//stride))
+                s_step_start = s_step_start_2
+                s_step_stop = s_step_stop_2
                 grad_y_row = grad_y[nc, (h + pad - r)//stride, s_step_start:]
-                for s_step in range(min(Q, (w + pad)//stride + 1) - s_step_start):
+                for s_step in range(s_step_stop - s_step_start):
                     grad_x_sum += grad_y_row[s_step]
         grad_x_here = real(grad_x_sum/(kernel**2))
         grad_x[nc, h, w] = grad_x_here

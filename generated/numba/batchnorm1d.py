@@ -167,9 +167,9 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
         mu_shift_row = np.empty(128, np.float64)
         mu_sum_row = np.empty(128, np.float64)
         var_sum_row = np.empty(128, np.float64)
-        x_row_2 = x[0, d_low:]
+        x_row = x[0, d_low:]
         for d in range(d_high - d_low):
-            mu_shift_row[d] = x_row_2[d] if abs(x_row_2[d]) < real(math.inf) else real(0)
+            mu_shift_row[d] = x_row[d] if abs(x_row[d]) < real(math.inf) else real(0)
             mu_sum_row[d] = real(0)
             var_sum_row[d] = real(0)
         for n in range(N):
@@ -190,11 +190,11 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
             gamma_inv_sqrt_var_row[d] = gamma_row[d]*inv_sqrt_var_here
         for n in range(N):
             y_row = y[n, d_low:]
-            x_row_3 = x[n, d_low:]
-            mu_row_2 = mu[d_low:]
+            x_row = x[n, d_low:]
+            mu_row = mu[d_low:]
             beta_row = beta[d_low:]
             for d in range(d_high - d_low):
-                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row_3[d] - mu_row_2[d]) + beta_row[d]
+                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -235,22 +235,22 @@ def _compute_grad_x_grad_gamma_grad_beta(
             sum_grad_y_row[d] = sum_grad_y_sum_row[d]
             sum_grad_y_xhat_row[d] = sum_grad_y_xhat_sum_row[d]
         gamma_row = gamma[d_low:]
-        inv_sqrt_var_row_2 = inv_sqrt_var[d_low:]
+        inv_sqrt_var_row = inv_sqrt_var[d_low:]
         grad_gamma_row = grad_gamma[d_low:]
         grad_beta_row = grad_beta[d_low:]
         for d in range(d_high - d_low):
-            gamma_inv_sqrt_var_2_row[d] = gamma_row[d]*inv_sqrt_var_row_2[d]/real(N)
-            inv_sqrt_var_sum_grad_y_xhat_row[d] = -inv_sqrt_var_row_2[d]*sum_grad_y_xhat_row[d]
+            gamma_inv_sqrt_var_2_row[d] = gamma_row[d]*inv_sqrt_var_row[d]/real(N)
+            inv_sqrt_var_sum_grad_y_xhat_row[d] = -inv_sqrt_var_row[d]*sum_grad_y_xhat_row[d]
             grad_gamma_row[d] = sum_grad_y_xhat_row[d]
             grad_beta_row[d] = sum_grad_y_row[d]
         if want_x:
             for n in range(N):
                 grad_x_row = grad_x[n, d_low:]
-                grad_y_row_2 = grad_y[n, d_low:]
-                x_row_2 = x[n, d_low:]
-                mu_row_2 = mu[d_low:]
+                grad_y_row = grad_y[n, d_low:]
+                x_row = x[n, d_low:]
+                mu_row = mu[d_low:]
                 for d in range(d_high - d_low):
-                    grad_x_row[d] = gamma_inv_sqrt_var_2_row[d]*(real(N)*grad_y_row_2[d] - sum_grad_y_row[d] + inv_sqrt_var_sum_grad_y_xhat_row[d]*(x_row_2[d] - mu_row_2[d]))
+                    grad_x_row[d] = gamma_inv_sqrt_var_2_row[d]*(real(N)*grad_y_row[d] - sum_grad_y_row[d] + inv_sqrt_var_sum_grad_y_xhat_row[d]*(x_row[d] - mu_row[d]))
 
 
 @njit(cache=True, error_model="numpy")

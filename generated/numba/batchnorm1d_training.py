@@ -19,12 +19,15 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_xhat[n,d] = grad_y[n,d]*gamma[d]
-    sum_grad_y_xhat[d] = sum[n](grad_y[n,d]*xhat[n,d])
-    grad_var[d] = grad_var_of_batch[d] - 0.5/(var[d] + eps)*gamma[d]*sum[n](grad_y[n,d]*xhat[n,d])
-    sum_grad_y[d] = sum[n](grad_y[n,d])
-    grad_mu[d] = grad_mean_of_batch[d] - 1/sqrt(var[d] + eps)*gamma[d]*sum[n](grad_y[n,d])
-    grad_x[n,d] = grad_xhat[n,d]/sqrt(var[d] + eps) + 2*grad_var[d]/N*(x[n,d] - mu[d]) + grad_mu[d]/N
+    sum_grad_y[d] = sum[n'](grad_y[n',d])
+    sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
+    gamma_inv_sqrt_var_2[d] = N*gamma[d]/sqrt(var[d] + eps)
+    inv_sqrt_var_gamma_sum_grad_y[d] = -1/sqrt(var[d] + eps)*gamma[d]*sum_grad_y[d]
+    inv_sqrt_var_sqrt_var[d] = 2*inv_sqrt_var[d]*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
+        eps)*gamma[d]*sum_grad_y_xhat[d])
+    grad_x[n,d] = 1/N*(N*grad_y[n,d]*gamma[d]/sqrt(var[d] + eps) + grad_mean_of_batch[d] - 1/sqrt(var[d] +
+        eps)*gamma[d]*sum[n'](grad_y[n',d]) + 2*xhat[n,d]*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
+        eps)*gamma[d]*sum[n'](grad_y[n',d]*xhat[n',d])))
     grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
     grad_beta[d] = sum[n](grad_y[n,d])
 
@@ -35,7 +38,7 @@ Conventions:
 Costs:
 
     operations        forward 7*D*N + 3*D
-                      backward 16*D*N + 9*D
+                      backward 13*D*N + 15*D
     elements moved    forward at least 2*D*N + 4*D
                       backward at least 3*D*N + 7*D
 
@@ -142,15 +145,12 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     grad_mean_of_batch = np.asarray(grad_mean_of_batch, order="C")
     grad_var_of_batch = np.asarray(grad_var_of_batch, order="C")
-    grad_xhat = np.empty((N, D), dtype)
-    if want_x:
-        _compute_grad_xhat(grad_y, gamma, grad_xhat, N, D)
     grad_x = np.empty((N, D), dtype)
     grad_gamma = np.empty((D,), dtype)
     grad_beta = np.empty((D,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
-        grad_y, x, mu, inv_sqrt_var, grad_var_of_batch, var, gamma, grad_mean_of_batch, grad_xhat, grad_x,
-        grad_gamma, grad_beta, N, D, eps, want_x,
+        grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma,
+        grad_beta, N, D, eps, want_x,
     )
     if not want_x:
         grad_x = None
@@ -238,26 +238,19 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_xhat(grad_y, gamma, grad_xhat, N, D):
-    """grad_xhat[n,d] = grad_y[n,d]*gamma[d]"""
-    for n in prange(N):
-        grad_xhat_row = grad_xhat[n]
-        grad_y_row = grad_y[n]
-        gamma_row = gamma
-        for d in range(D):
-            grad_xhat_row[d] = grad_y_row[d]*gamma_row[d]
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y, x, mu, inv_sqrt_var, grad_var_of_batch, var, gamma, grad_mean_of_batch, grad_xhat, grad_x, grad_gamma,
-        grad_beta, N, D, eps, want_x
+    grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma, grad_beta,
+        N, D, eps, want_x
 ):
-    """sum_grad_y_xhat[d] = sum[n](grad_y[n,d]*xhat[n,d])
-    grad_var[d] = grad_var_of_batch[d] - 0.5/(var[d] + eps)*gamma[d]*sum[n](grad_y[n,d]*xhat[n,d])
-    sum_grad_y[d] = sum[n](grad_y[n,d])
-    grad_mu[d] = grad_mean_of_batch[d] - 1/sqrt(var[d] + eps)*gamma[d]*sum[n](grad_y[n,d])
-    grad_x[n,d] = grad_xhat[n,d]/sqrt(var[d] + eps) + 2*grad_var[d]/N*(x[n,d] - mu[d]) + grad_mu[d]/N
+    """sum_grad_y[d] = sum[n'](grad_y[n',d])
+    sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
+    gamma_inv_sqrt_var_2[d] = N*gamma[d]/sqrt(var[d] + eps)
+    inv_sqrt_var_gamma_sum_grad_y[d] = -1/sqrt(var[d] + eps)*gamma[d]*sum_grad_y[d]
+    inv_sqrt_var_sqrt_var[d] = 2*inv_sqrt_var[d]*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
+        eps)*gamma[d]*sum_grad_y_xhat[d])
+    grad_x[n,d] = 1/N*(N*grad_y[n,d]*gamma[d]/sqrt(var[d] + eps) + grad_mean_of_batch[d] - 1/sqrt(var[d] +
+        eps)*gamma[d]*sum[n'](grad_y[n',d]) + 2*xhat[n,d]*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
+        eps)*gamma[d]*sum[n'](grad_y[n',d]*xhat[n',d])))
     grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
     grad_beta[d] = sum[n](grad_y[n,d])
     """
@@ -265,47 +258,48 @@ def _compute_grad_x_grad_gamma_grad_beta(
     for piece in prange((D + 127)//128):
         d_low = piece*128
         d_high = min(D, d_low + 128)
-        sum_grad_y_xhat_row = np.empty(128, grad_y.dtype)
-        grad_var_row = np.empty(128, grad_y.dtype)
         sum_grad_y_row = np.empty(128, grad_y.dtype)
-        grad_mu_row = np.empty(128, grad_y.dtype)
-        sum_grad_y_xhat_sum_row = np.empty(128, np.float64)
+        sum_grad_y_xhat_row = np.empty(128, grad_y.dtype)
+        gamma_inv_sqrt_var_2_row = np.empty(128, grad_y.dtype)
+        inv_sqrt_var_gamma_sum_grad_y_row = np.empty(128, grad_y.dtype)
+        inv_sqrt_var_sqrt_var_row = np.empty(128, grad_y.dtype)
         sum_grad_y_sum_row = np.empty(128, np.float64)
+        sum_grad_y_xhat_sum_row = np.empty(128, np.float64)
         for d in range(d_high - d_low):
-            sum_grad_y_xhat_sum_row[d] = real(0)
             sum_grad_y_sum_row[d] = real(0)
+            sum_grad_y_xhat_sum_row[d] = real(0)
         for n in range(N):
             grad_y_row = grad_y[n, d_low:]
             x_row = x[n, d_low:]
             mu_row = mu[d_low:]
             inv_sqrt_var_row = inv_sqrt_var[d_low:]
             for d in range(d_high - d_low):
-                sum_grad_y_xhat_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_row[d])*inv_sqrt_var_row[d]
                 sum_grad_y_sum_row[d] += grad_y_row[d]
+                sum_grad_y_xhat_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_row[d])*inv_sqrt_var_row[d]
         for d in range(d_high - d_low):
-            sum_grad_y_xhat_row[d] = sum_grad_y_xhat_sum_row[d]
             sum_grad_y_row[d] = sum_grad_y_sum_row[d]
-        grad_var_of_batch_row = grad_var_of_batch[d_low:]
-        var_row = var[d_low:]
+            sum_grad_y_xhat_row[d] = sum_grad_y_xhat_sum_row[d]
         gamma_row = gamma[d_low:]
-        grad_mean_of_batch_row = grad_mean_of_batch[d_low:]
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
+        var_row = var[d_low:]
+        grad_var_of_batch_row = grad_var_of_batch[d_low:]
         grad_gamma_row = grad_gamma[d_low:]
         grad_beta_row = grad_beta[d_low:]
         for d in range(d_high - d_low):
-            grad_var_row[d] = grad_var_of_batch_row[d] - real(0.5)*gamma_row[d]*sum_grad_y_xhat_row[d]/(var_row[d] + real(eps))
-            grad_mu_row[d] = grad_mean_of_batch_row[d] - inv_sqrt_var_row[d]*gamma_row[d]*sum_grad_y_row[d]
+            gamma_inv_sqrt_var_2_row[d] = real(N)*gamma_row[d]*inv_sqrt_var_row[d]
+            inv_sqrt_var_gamma_sum_grad_y_row[d] = -inv_sqrt_var_row[d]*gamma_row[d]*sum_grad_y_row[d]
+            inv_sqrt_var_sqrt_var_row[d] = real(2)*inv_sqrt_var_row[d]*math.sqrt(var_row[d] + real(eps))*(grad_var_of_batch_row[d] - real(0.5)*gamma_row[d]*sum_grad_y_xhat_row[d]/(var_row[d] + real(eps)))
             grad_gamma_row[d] = sum_grad_y_xhat_row[d]
             grad_beta_row[d] = sum_grad_y_row[d]
         if want_x:
             for n in range(N):
                 grad_x_row = grad_x[n, d_low:]
-                grad_xhat_row = grad_xhat[n, d_low:]
-                inv_sqrt_var_row = inv_sqrt_var[d_low:]
+                grad_y_row = grad_y[n, d_low:]
+                grad_mean_of_batch_row = grad_mean_of_batch[d_low:]
                 x_row = x[n, d_low:]
                 mu_row = mu[d_low:]
                 for d in range(d_high - d_low):
-                    grad_x_row[d] = grad_xhat_row[d]*inv_sqrt_var_row[d] + real(2)*grad_var_row[d]*(x_row[d] - mu_row[d])/real(N) + grad_mu_row[d]/real(N)
+                    grad_x_row[d] = (gamma_inv_sqrt_var_2_row[d]*grad_y_row[d] + grad_mean_of_batch_row[d] + inv_sqrt_var_gamma_sum_grad_y_row[d] + inv_sqrt_var_sqrt_var_row[d]*(x_row[d] - mu_row[d]))/real(N)
 
 
 @njit(cache=True, error_model="numpy")

@@ -183,9 +183,9 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, 
         for n in range(N):
             beta_here = beta[c]
             y_row = y[n, c]
-            x_row_2 = x[n, c]
+            x_row = x[n, c]
             for hw in range(H*W):
-                y_row[hw] = gamma_inv_sqrt_var*(x_row_2[hw] - mu_here) + beta_here
+                y_row[hw] = gamma_inv_sqrt_var*(x_row[hw] - mu_here) + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -223,12 +223,12 @@ def _compute_grad_x_grad_gamma_grad_beta(
         grad_beta[c] = grad_beta_here
         if want_x:
             for n in range(N):
-                mu_here_2 = mu[c]
+                mu_here = mu[c]
                 grad_x_row = grad_x[n, c]
-                grad_y_row_2 = grad_y[n, c]
-                x_row_2 = x[n, c]
+                grad_y_row = grad_y[n, c]
+                x_row = x[n, c]
                 for hw in range(H*W):
-                    grad_x_row[hw] = gamma_inv_sqrt_var_2*(real(N*H*W)*grad_y_row_2[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row_2[hw] - mu_here_2))
+                    grad_x_row[hw] = gamma_inv_sqrt_var_2*(real(N*H*W)*grad_y_row[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here))
 
 
 @njit(cache=True, error_model="numpy")

@@ -190,21 +190,16 @@ def _compute_gamma_inv_sqrt_var_y(gamma, var, x, mu, beta, gamma_inv_sqrt_var, y
     y[n,c,h,w] = gamma[c]*(x[n,c,h,w] - mu[c])/sqrt(var[c] + eps) + beta[c]
     """
     real = gamma.dtype.type
-    for piece in prange((C + 4095)//4096):
-        c_low = piece*4096
-        c_high = min(C, c_low + 4096)
-        gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[c_low:]
-        gamma_row = gamma[c_low:]
-        var_row = var[c_low:]
-        for c in range(c_high - c_low):
-            gamma_inv_sqrt_var_row[c] = gamma_row[c]/math.sqrt(var_row[c] + real(eps))
+    for c in prange(C):
+        gamma_inv_sqrt_var_here = gamma[c]/math.sqrt(var[c] + real(eps))
+        gamma_inv_sqrt_var[c] = gamma_inv_sqrt_var_here
         for n in range(N):
+            mu_here = mu[c]
+            beta_here = beta[c]
+            y_row = y[n, c]
+            x_row = x[n, c]
             for hw in range(H*W):
-                gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[c_low:]
-                mu_row = mu[c_low:]
-                beta_row = beta[c_low:]
-                for c in range(c_high - c_low):
-                    y[n, c_low + c, hw] = gamma_inv_sqrt_var_row[c]*(x[n, c_low + c, hw] - mu_row[c]) + beta_row[c]
+                y_row[hw] = gamma_inv_sqrt_var_here*(x_row[hw] - mu_here) + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -19,13 +19,16 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
-    sum_grad_y_xhat[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-    grad_var[c] = grad_var_of_batch[c] - 0.5/(var[c] + eps)*gamma[c]*sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-    sum_grad_y[c] = sum[n,h,w](grad_y[n,c,h,w])
-    grad_mu[c] = grad_mean_of_batch[c] - 1/sqrt(var[c] + eps)*gamma[c]*sum[n,h,w](grad_y[n,c,h,w])
-    grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[c] + eps) + 2*grad_var[c]/(N*H*W)*(x[n,c,h,w] - mu[c]) +
-        grad_mu[c]/(N*H*W)
+    sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
+    sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
+    gamma_inv_sqrt_var_2[c] = N*H*W*gamma[c]/sqrt(var[c] + eps)
+    inv_sqrt_var_gamma_sum_grad_y[c] = -1/sqrt(var[c] + eps)*gamma[c]*sum_grad_y[c]
+    inv_sqrt_var_sqrt_var[c] = 2*inv_sqrt_var[c]*sqrt(var[c] + eps)*(grad_var_of_batch[c] - 0.5/(var[c] +
+        eps)*gamma[c]*sum_grad_y_xhat[c])
+    grad_x[n,c,h,w] = 1/(N*H*W)*(N*H*W*grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps) + grad_mean_of_batch[c] -
+        1/sqrt(var[c] + eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']) + 2*xhat[n,c,h,w]*sqrt(var[c] +
+        eps)*(grad_var_of_batch[c] - 0.5/(var[c] +
+        eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])))
     grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
     grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
 
@@ -36,7 +39,7 @@ Conventions:
 Costs:
 
     operations        forward 7*C*H*N*W + 3*C
-                      backward 24*C*H*N*W + 9*C
+                      backward 17*C*H*N*W + 17*C
     elements moved    forward at least 2*C*H*N*W + 4*C
                       backward at least 3*C*H*N*W + 7*C
 
@@ -146,16 +149,12 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     grad_mean_of_batch = np.asarray(grad_mean_of_batch, order="C")
     grad_var_of_batch = np.asarray(grad_var_of_batch, order="C")
-    grad_xhat = np.empty((N, C, H, W), dtype)
-    if want_x:
-        _compute_grad_xhat(grad_y.reshape(N, C, H*W), gamma, grad_xhat.reshape(N, C, H*W), N, C, H, W)
     grad_x = np.empty((N, C, H, W), dtype)
     grad_gamma = np.empty((C,), dtype)
     grad_beta = np.empty((C,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
-        grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, grad_var_of_batch, var, gamma,
-        grad_mean_of_batch, grad_xhat.reshape(N, C, H*W), grad_x.reshape(N, C, H*W), grad_gamma, grad_beta, N, C,
-        H, W, eps, want_x,
+        grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, gamma, var, grad_var_of_batch,
+        grad_mean_of_batch, grad_x.reshape(N, C, H*W), grad_gamma, grad_beta, N, C, H, W, eps, want_x,
     )
     if not want_x:
         grad_x = None
@@ -228,60 +227,53 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_xhat(grad_y, gamma, grad_xhat, N, C, H, W):
-    """grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]"""
-    for task in prange(N*C):
-        n, c = task//C, task % C
-        gamma_here = gamma[c]
-        grad_xhat_row = grad_xhat[n, c]
-        grad_y_row = grad_y[n, c]
-        for hw in range(H*W):
-            grad_xhat_row[hw] = grad_y_row[hw]*gamma_here
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y, x, mu, inv_sqrt_var, grad_var_of_batch, var, gamma, grad_mean_of_batch, grad_xhat, grad_x, grad_gamma,
-        grad_beta, N, C, H, W, eps, want_x
+    grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma, grad_beta,
+        N, C, H, W, eps, want_x
 ):
-    """sum_grad_y_xhat[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-    grad_var[c] = grad_var_of_batch[c] - 0.5/(var[c] + eps)*gamma[c]*sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-    sum_grad_y[c] = sum[n,h,w](grad_y[n,c,h,w])
-    grad_mu[c] = grad_mean_of_batch[c] - 1/sqrt(var[c] + eps)*gamma[c]*sum[n,h,w](grad_y[n,c,h,w])
-    grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[c] + eps) + 2*grad_var[c]/(N*H*W)*(x[n,c,h,w] - mu[c]) +
-        grad_mu[c]/(N*H*W)
+    """sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
+    sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
+    gamma_inv_sqrt_var_2[c] = N*H*W*gamma[c]/sqrt(var[c] + eps)
+    inv_sqrt_var_gamma_sum_grad_y[c] = -1/sqrt(var[c] + eps)*gamma[c]*sum_grad_y[c]
+    inv_sqrt_var_sqrt_var[c] = 2*inv_sqrt_var[c]*sqrt(var[c] + eps)*(grad_var_of_batch[c] - 0.5/(var[c] +
+        eps)*gamma[c]*sum_grad_y_xhat[c])
+    grad_x[n,c,h,w] = 1/(N*H*W)*(N*H*W*grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps) + grad_mean_of_batch[c] -
+        1/sqrt(var[c] + eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']) + 2*xhat[n,c,h,w]*sqrt(var[c] +
+        eps)*(grad_var_of_batch[c] - 0.5/(var[c] +
+        eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])))
     grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
     grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
     """
     real = grad_y.dtype.type
     for c in prange(C):
-        sum_grad_y_xhat_sum = 0.0
         sum_grad_y_sum = 0.0
+        sum_grad_y_xhat_sum = 0.0
         for n in range(N):
             mu_here = mu[c]
             inv_sqrt_var_here = inv_sqrt_var[c]
             grad_y_row = grad_y[n, c]
             x_row = x[n, c]
             for hw in range(H*W):
-                sum_grad_y_xhat_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
                 sum_grad_y_sum += grad_y_row[hw]
-        sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
+                sum_grad_y_xhat_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
         sum_grad_y = real(sum_grad_y_sum)
-        grad_var = grad_var_of_batch[c] - real(0.5)*gamma[c]*sum_grad_y_xhat/(var[c] + real(eps))
-        grad_mu = grad_mean_of_batch[c] - inv_sqrt_var[c]*gamma[c]*sum_grad_y
+        sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
+        gamma_inv_sqrt_var_2 = real(N*H*W)*gamma[c]*inv_sqrt_var[c]
+        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var[c]*gamma[c]*sum_grad_y
+        inv_sqrt_var_sqrt_var = real(2)*inv_sqrt_var[c]*math.sqrt(var[c] + real(eps))*(grad_var_of_batch[c] - real(0.5)*gamma[c]*sum_grad_y_xhat/(var[c] + real(eps)))
         grad_gamma_here = sum_grad_y_xhat
         grad_gamma[c] = grad_gamma_here
         grad_beta_here = sum_grad_y
         grad_beta[c] = grad_beta_here
         if want_x:
             for n in range(N):
-                inv_sqrt_var_here = inv_sqrt_var[c]
+                grad_mean_of_batch_here = grad_mean_of_batch[c]
                 mu_here = mu[c]
                 grad_x_row = grad_x[n, c]
-                grad_xhat_row = grad_xhat[n, c]
+                grad_y_row = grad_y[n, c]
                 x_row = x[n, c]
                 for hw in range(H*W):
-                    grad_x_row[hw] = grad_xhat_row[hw]*inv_sqrt_var_here + real(2)*grad_var*(x_row[hw] - mu_here)/real(N*H*W) + grad_mu/real(N*H*W)
+                    grad_x_row[hw] = (gamma_inv_sqrt_var_2*grad_y_row[hw] + grad_mean_of_batch_here + inv_sqrt_var_gamma_sum_grad_y + inv_sqrt_var_sqrt_var*(x_row[hw] - mu_here))/real(N*H*W)
 
 
 @njit(cache=True, error_model="numpy")

@@ -185,9 +185,9 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, 
         for n in range(N):
             beta_here = beta[c]
             y_row = y[n, c]
-            x_row_2 = x[n, c]
+            x_row = x[n, c]
             for dhw in range(D*H*W):
-                y_row[dhw] = gamma_inv_sqrt_var*(x_row_2[dhw] - mu_here) + beta_here
+                y_row[dhw] = gamma_inv_sqrt_var*(x_row[dhw] - mu_here) + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -226,12 +226,12 @@ def _compute_grad_x_grad_gamma_grad_beta(
         grad_beta[c] = grad_beta_here
         if want_x:
             for n in range(N):
-                mu_here_2 = mu[c]
+                mu_here = mu[c]
                 grad_x_row = grad_x[n, c]
-                grad_y_row_2 = grad_y[n, c]
-                x_row_2 = x[n, c]
+                grad_y_row = grad_y[n, c]
+                x_row = x[n, c]
                 for dhw in range(D*H*W):
-                    grad_x_row[dhw] = gamma_inv_sqrt_var_2*(real(N*D*H*W)*grad_y_row_2[dhw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row_2[dhw] - mu_here_2))
+                    grad_x_row[dhw] = gamma_inv_sqrt_var_2*(real(N*D*H*W)*grad_y_row[dhw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row[dhw] - mu_here))
 
 
 @njit(cache=True, error_model="numpy")

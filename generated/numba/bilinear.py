@@ -193,17 +193,31 @@ def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
     """grad_z[n,j] = sum[k,i](grad_y[n,k]*x[n,i]*weight[k,i,j])"""
     real = grad_y.dtype.type
     for n in prange(N):
-        grad_z_row_2 = grad_z[n]
+        grad_z_sum_row = np.empty(J, np.float64)
         for j in range(J):
-            grad_z_row_2[j] = real(0)
+            grad_z_sum_row[j] = real(0)
         for k in range(K):
-            for i in range(I):
+            for i in range(0, I - I % 4, 4):
                 grad_y_here = grad_y[n, k]
                 x_here = x[n, i]
-                grad_z_row = grad_z[n]
+                x_here_2 = x[n, i + 1]
+                x_here_3 = x[n, i + 2]
+                x_here_4 = x[n, i + 3]
+                weight_row = weight[k, i]
+                weight_row_2 = weight[k, i + 1]
+                weight_row_3 = weight[k, i + 2]
+                weight_row_4 = weight[k, i + 3]
+                for j in range(J):
+                    grad_z_sum_row[j] += grad_y_here*x_here*weight_row[j] + grad_y_here*x_here_2*weight_row_2[j] + grad_y_here*x_here_3*weight_row_3[j] + grad_y_here*x_here_4*weight_row_4[j]
+            for i in range(I - I % 4, I):
+                grad_y_here = grad_y[n, k]
+                x_here = x[n, i]
                 weight_row = weight[k, i]
                 for j in range(J):
-                    grad_z_row[j] += grad_y_here*x_here*weight_row[j]
+                    grad_z_sum_row[j] += grad_y_here*x_here*weight_row[j]
+        grad_z_row = grad_z[n]
+        for j in range(J):
+            grad_z_row[j] = grad_z_sum_row[j]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -212,16 +226,33 @@ def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
     real = grad_y.dtype.type
     for task in prange(K*I):
         k, i = task//I, task % I
-        grad_weight_row_2 = grad_weight[k, i]
+        grad_weight_sum_row = np.empty(J, np.float64)
         for j in range(J):
-            grad_weight_row_2[j] = real(0)
-        for n in range(N):
+            grad_weight_sum_row[j] = real(0)
+        for n in range(0, N - N % 4, 4):
             grad_y_here = grad_y[n, k]
             x_here = x[n, i]
-            grad_weight_row = grad_weight[k, i]
+            grad_y_here_2 = grad_y[n + 1, k]
+            x_here_2 = x[n + 1, i]
+            grad_y_here_3 = grad_y[n + 2, k]
+            x_here_3 = x[n + 2, i]
+            grad_y_here_4 = grad_y[n + 3, k]
+            x_here_4 = x[n + 3, i]
+            z_row = z[n]
+            z_row_2 = z[n + 1]
+            z_row_3 = z[n + 2]
+            z_row_4 = z[n + 3]
+            for j in range(J):
+                grad_weight_sum_row[j] += grad_y_here*x_here*z_row[j] + grad_y_here_2*x_here_2*z_row_2[j] + grad_y_here_3*x_here_3*z_row_3[j] + grad_y_here_4*x_here_4*z_row_4[j]
+        for n in range(N - N % 4, N):
+            grad_y_here = grad_y[n, k]
+            x_here = x[n, i]
             z_row = z[n]
             for j in range(J):
-                grad_weight_row[j] += grad_y_here*x_here*z_row[j]
+                grad_weight_sum_row[j] += grad_y_here*x_here*z_row[j]
+        grad_weight_row = grad_weight[k, i]
+        for j in range(J):
+            grad_weight_row[j] = grad_weight_sum_row[j]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -24,7 +24,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_x[n,c,h,w] = sum[r,s,k'](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad -
+    grad_x[n,c,h,w] = sum[k',r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad -
         dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0
         <= (w + pad - dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, M*(c//D) + k', (h +
         pad - dilation*r)//stride, (w + pad - dilation*s)//stride]*weight[M*(c//D) + k', c % D, r, s], 0))
@@ -115,9 +115,15 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1):
     _at_least_one("M = K//groups", M, K=K, groups=groups)
     _require(stride != 0, "stride != 0", stride=stride)
     P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
-    _at_least_one("P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride)
+    _at_least_one(
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
+    )
     Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
-    _at_least_one("Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride)
+    _at_least_one(
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
+    )
     _axis("weight", weight, 1, "D", D, "D = C//groups")
 
     x = np.asarray(x, order="C")
@@ -189,34 +195,51 @@ def _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, di
     real = x.dtype.type
     for task in prange(N*K*P):
         n, k, p = task//(K*P), task//P % K, task % P
-        y_row_4 = y[n, k, p]
+        y_sum_row = np.empty(Q, np.float64)
+        k_over_M = k//M
         for q in range(Q):
-            y_row_4[q] = real(0)
-        for c in range(D):
-            for r in range(R):
-                if 0 <= stride*p + dilation*r - pad and stride*p + dilation*r - pad < H:
-                    for s in range(S):
-                        q_start = max(0, -((dilation*s - pad)//stride))
-                        weight_here = weight[k, c, r, s]
-                        if stride == 1:
-                            y_row = y[n, k, p, q_start:]
-                            x_row = x[n, D*(k//M) + c, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
-                            for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                                y_row[q] += x_row[q]*weight_here
-                        else:
-                            y_row_2 = y[n, k, p, q_start:]
-                            x_row_2 = x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
-                            for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                                y_row_2[q] += x_row_2[q]*weight_here
+            y_sum_row[q] = real(0)
+        for r in range(R):
+            h = stride*p + dilation*r - pad
+            if 0 <= h < H:
+                for s in range(S):
+                    q_start = max(0, -((dilation*s - pad)//stride))
+                    q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
+                    if stride == 1:
+                        for c in range(0, D - D % 4, 4):
+                            weight_here = weight[k, c, r, s]
+                            weight_here_2 = weight[k, c + 1, r, s]
+                            weight_here_3 = weight[k, c + 2, r, s]
+                            weight_here_4 = weight[k, c + 3, r, s]
+                            y_sum_row_row = y_sum_row[q_start:]
+                            x_row = x[n, D*k_over_M + c, h, q_start + dilation*s - pad:]
+                            x_row_2 = x[n, D*k_over_M + c + 1, h, q_start + dilation*s - pad:]
+                            x_row_3 = x[n, D*k_over_M + c + 2, h, q_start + dilation*s - pad:]
+                            x_row_4 = x[n, D*k_over_M + c + 3, h, q_start + dilation*s - pad:]
+                            for q in range(q_stop - q_start):
+                                y_sum_row_row[q] += x_row[q]*weight_here + x_row_2[q]*weight_here_2 + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
+                        for c in range(D - D % 4, D):
+                            weight_here = weight[k, c, r, s]
+                            y_sum_row_row = y_sum_row[q_start:]
+                            x_row = x[n, D*k_over_M + c, h, q_start + dilation*s - pad:]
+                            for q in range(q_stop - q_start):
+                                y_sum_row_row[q] += x_row[q]*weight_here
+                    else:
+                        for c in range(D):
+                            weight_here = weight[k, c, r, s]
+                            y_sum_row_row = y_sum_row[q_start:]
+                            x_steps = x[n, D*k_over_M + c, h, stride*q_start + dilation*s - pad::stride]
+                            for q in range(q_stop - q_start):
+                                y_sum_row_row[q] += x_steps[q]*weight_here
         bias_here = bias[k]
-        y_row_3 = y[n, k, p]
+        y_row = y[n, k, p]
         for q in range(Q):
-            y_row_3[q] = bias_here + y_row_3[q]
+            y_row[q] = bias_here + y_sum_row[q]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride, pad, dilation):
-    """grad_x[n,c,h,w] = sum[r,s,k'](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad -
+    """grad_x[n,c,h,w] = sum[k',r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad -
         dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0
         <= (w + pad - dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, M*(c//D) + k', (h +
         pad - dilation*r)//stride, (w + pad - dilation*s)//stride]*weight[M*(c//D) + k', c % D, r, s], 0))
@@ -224,25 +247,46 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride
     real = grad_y.dtype.type
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
-        grad_x_row_3 = grad_x[n, c, h]
+        grad_x_sum_row = np.empty(W, np.float64)
+        c_over_D = c//D
+        c_mod_D = c % D
         for w in range(W):
-            grad_x_row_3[w] = real(0)
-        for k in range(M):
-            for r in range(R):
-                if (h + pad - dilation*r) % stride == 0 and 0 <= (h + pad - dilation*r)//stride and (h + pad - dilation*r)//stride < P:
-                    for s in range(S):
-                        w_step_start = max(0, -((dilation*s - pad)//stride))
-                        weight_here = weight[M*(c//D) + k, c % D, r, s]
-                        if stride == 1:
-                            grad_x_row = grad_x[n, c, h, w_step_start + dilation*s - pad:]
-                            grad_y_row = grad_y[n, M*(c//D) + k, (h + pad - dilation*r)//stride, w_step_start:]
-                            for w_step in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - w_step_start):
-                                grad_x_row[w_step] += grad_y_row[w_step]*weight_here
-                        else:
-                            grad_x_row_2 = grad_x[n, c, h, stride*w_step_start + dilation*s - pad::stride]
-                            grad_y_row_2 = grad_y[n, M*(c//D) + k, (h + pad - dilation*r)//stride, w_step_start:]
-                            for w_step in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - w_step_start):
-                                grad_x_row_2[w_step] += grad_y_row_2[w_step]*weight_here
+            grad_x_sum_row[w] = real(0)
+        for r in range(R):
+            p = (h + pad - dilation*r)//stride
+            if (h + pad - dilation*r) % stride == 0 and 0 <= p < P:
+                for s in range(S):
+                    w_step_start = max(0, -((dilation*s - pad)//stride))
+                    w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
+                    if stride == 1:
+                        for k in range(0, M - M % 4, 4):
+                            weight_here = weight[M*c_over_D + k, c_mod_D, r, s]
+                            weight_here_2 = weight[M*c_over_D + k + 1, c_mod_D, r, s]
+                            weight_here_3 = weight[M*c_over_D + k + 2, c_mod_D, r, s]
+                            weight_here_4 = weight[M*c_over_D + k + 3, c_mod_D, r, s]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
+                            grad_y_row = grad_y[n, M*c_over_D + k, p, w_step_start:]
+                            grad_y_row_2 = grad_y[n, M*c_over_D + k + 1, p, w_step_start:]
+                            grad_y_row_3 = grad_y[n, M*c_over_D + k + 2, p, w_step_start:]
+                            grad_y_row_4 = grad_y[n, M*c_over_D + k + 3, p, w_step_start:]
+                            for w_step in range(w_step_stop - w_step_start):
+                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2 + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
+                        for k in range(M - M % 4, M):
+                            weight_here = weight[M*c_over_D + k, c_mod_D, r, s]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
+                            grad_y_row = grad_y[n, M*c_over_D + k, p, w_step_start:]
+                            for w_step in range(w_step_stop - w_step_start):
+                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
+                    else:
+                        for k in range(M):
+                            weight_here = weight[M*c_over_D + k, c_mod_D, r, s]
+                            grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + dilation*s - pad::stride]
+                            grad_y_row = grad_y[n, M*c_over_D + k, p, w_step_start:]
+                            for w_step in range(w_step_stop - w_step_start):
+                                grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
+        grad_x_row = grad_x[n, c, h]
+        for w in range(W):
+            grad_x_row[w] = grad_x_sum_row[w]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -253,21 +297,31 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, s
     real = grad_y.dtype.type
     for task in prange(K*D*R*S):
         k, c, r, s = task//(D*R*S), task//(R*S) % D, task//S % R, task % S
+        p_start = max(0, -((dilation*r - pad)//stride))
+        p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
+        q_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
+        quotient = (dilation*r - pad)//stride
+        quotient_2 = (H + pad - dilation*r - 1)//stride
+        quotient_3 = (dilation*s - pad)//stride
+        quotient_4 = (W + pad - dilation*s - 1)//stride
+        k_over_M = k//M
         grad_weight_sum = 0.0
         for n in range(N):
-            for p in range(max(0, -((dilation*r - pad)//stride)), min(P, (H + pad - dilation*r - 1)//stride + 1)):
+            for p in range(p_start, p_stop):
                 grad_weight_sum_part = real(0)
-                q_start = max(0, -((dilation*s - pad)//stride))
+                q_start = q_start_2
+                q_stop = q_stop_2
                 if stride == 1:
                     grad_y_row = grad_y[n, k, p, q_start:]
-                    x_row = x[n, D*(k//M) + c, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
-                    for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
+                    x_row = x[n, D*k_over_M + c, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
+                    for q in range(q_stop - q_start):
                         grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
-                    grad_y_row_2 = grad_y[n, k, p, q_start:]
-                    x_row_2 = x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
-                    for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                        grad_weight_sum_part += grad_y_row_2[q]*x_row_2[q]
+                    grad_y_row = grad_y[n, k, p, q_start:]
+                    x_steps = x[n, D*k_over_M + c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
+                    for q in range(q_stop - q_start):
+                        grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here

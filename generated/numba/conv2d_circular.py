@@ -159,20 +159,27 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
     real = x.dtype.type
     for task in prange(N*K*P):
         n, k, p = task//(K*P), task//P % K, task % P
-        y_row_3 = y[n, k, p]
+        y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
-            y_row_3[q] = real(0)
+            y_sum_row[q] = real(0)
         for c in range(C):
             for r in range(R):
-                for s in range(S):
+                remainder = (stride*p + r - pad) % H
+                for s in range(0, S - S % 4, 4):
                     weight_here = weight[k, c, r, s]
-                    y_row = y[n, k, p]
+                    weight_here_2 = weight[k, c, r, s + 1]
+                    weight_here_3 = weight[k, c, r, s + 2]
+                    weight_here_4 = weight[k, c, r, s + 3]
                     for q in range(Q):
-                        y_row[q] += x[n, c, (stride*p + r - pad) % H, (stride*q + s - pad) % W]*weight_here
+                        y_sum_row[q] += x[n, c, remainder, (stride*q + s - pad) % W]*weight_here + x[n, c, remainder, (stride*q + s + 1 - pad) % W]*weight_here_2 + x[n, c, remainder, (stride*q + s + 2 - pad) % W]*weight_here_3 + x[n, c, remainder, (stride*q + s + 3 - pad) % W]*weight_here_4
+                for s in range(S - S % 4, S):
+                    weight_here = weight[k, c, r, s]
+                    for q in range(Q):
+                        y_sum_row[q] += x[n, c, remainder, (stride*q + s - pad) % W]*weight_here
         bias_here = bias[k]
-        y_row_2 = y[n, k, p]
+        y_row = y[n, k, p]
         for q in range(Q):
-            y_row_2[q] = bias_here + y_row_2[q]
+            y_row[q] = bias_here + y_sum_row[q]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -183,11 +190,12 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         for k in range(K):
             for p in range(P):
                 for r in range(R):
+                    remainder = (stride*p + r - pad) % H
                     for s in range(S):
                         weight_here = weight[k, c, r, s]
                         grad_y_row = grad_y[n, k, p]
                         for q in range(Q):
-                            grad_x[n, c, (stride*p + r - pad) % H, (stride*q + s - pad) % W] += grad_y_row[q]*weight_here
+                            grad_x[n, c, remainder, (stride*q + s - pad) % W] += grad_y_row[q]*weight_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -199,10 +207,11 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(P):
+                remainder = (stride*p + r - pad) % H
                 grad_weight_sum_part = real(0)
                 grad_y_row = grad_y[n, k, p]
                 for q in range(Q):
-                    grad_weight_sum_part += grad_y_row[q]*x[n, c, (stride*p + r - pad) % H, (stride*q + s - pad) % W]
+                    grad_weight_sum_part += grad_y_row[q]*x[n, c, remainder, (stride*q + s - pad) % W]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here

@@ -106,8 +106,22 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
     Q = (W + 2*pad - S)//stride + 1
     _at_least_one("Q = (W + 2*pad - S)//stride + 1", Q, W=W, pad=pad, S=S, stride=stride)
-    _inside("x", 2, "clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U)", 0, U, H)
-    _inside("x", 3, "clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)", 0, V, W)
+    _places_inside(
+        "x", 2, "clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U)",
+        np.clip(
+            ((stride*np.arange(P))[:, None] + np.arange(R) - pad) % U, 0,
+            U - ((stride*np.arange(P))[:, None] + np.arange(R) - pad) % U
+        ),
+        H
+    )
+    _places_inside(
+        "x", 3, "clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)",
+        np.clip(
+            ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V, 0,
+            V - ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V
+        ),
+        W
+    )
 
     x = np.asarray(x, order="C")
     weight = np.asarray(weight, order="C")
@@ -176,20 +190,27 @@ def _compute_y(x, weight, bias, y, N, C, K, R, S, U, V, P, Q, stride, pad):
     real = x.dtype.type
     for task in prange(N*K*P):
         n, k, p = task//(K*P), task//P % K, task % P
-        y_row_3 = y[n, k, p]
+        y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
-            y_row_3[q] = real(0)
+            y_sum_row[q] = real(0)
         for c in range(C):
             for r in range(R):
-                for s in range(S):
+                remainder = (stride*p + r - pad) % U
+                for s in range(0, S - S % 4, 4):
                     weight_here = weight[k, c, r, s]
-                    y_row = y[n, k, p]
+                    weight_here_2 = weight[k, c, r, s + 1]
+                    weight_here_3 = weight[k, c, r, s + 2]
+                    weight_here_4 = weight[k, c, r, s + 3]
                     for q in range(Q):
-                        y_row[q] += x[n, c, min(max((stride*p + r - pad) % U, 0), U - (stride*p + r - pad) % U), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)]*weight_here
+                        y_sum_row[q] += x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)]*weight_here + x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s + 1 - pad) % V, 0), V - (stride*q + s + 1 - pad) % V)]*weight_here_2 + x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s + 2 - pad) % V, 0), V - (stride*q + s + 2 - pad) % V)]*weight_here_3 + x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s + 3 - pad) % V, 0), V - (stride*q + s + 3 - pad) % V)]*weight_here_4
+                for s in range(S - S % 4, S):
+                    weight_here = weight[k, c, r, s]
+                    for q in range(Q):
+                        y_sum_row[q] += x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)]*weight_here
         bias_here = bias[k]
-        y_row_2 = y[n, k, p]
+        y_row = y[n, k, p]
         for q in range(Q):
-            y_row_2[q] = bias_here + y_row_2[q]
+            y_row[q] = bias_here + y_sum_row[q]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -202,11 +223,12 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, U, V, P, Q, str
         for k in range(K):
             for p in range(P):
                 for r in range(R):
-                    if 0 <= min(max((stride*p + r - pad) % U, 0), U - (stride*p + r - pad) % U) and min(max((stride*p + r - pad) % U, 0), U - (stride*p + r - pad) % U) < H:
+                    remainder = (stride*p + r - pad) % U
+                    if 0 <= min(max(remainder, 0), U - remainder) < H:
                         for s in range(S):
                             for q in range(Q):
-                                if 0 <= min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V) and min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V) < W:
-                                    grad_x[n, c, min(max((stride*p + r - pad) % U, 0), U - (stride*p + r - pad) % U), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)] += grad_y[n, k, p, q]*weight[k, c, r, s]
+                                if 0 <= min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V) < W:
+                                    grad_x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)] += grad_y[n, k, p, q]*weight[k, c, r, s]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -220,10 +242,11 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, K, R, S, U, V, P, Q, stri
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(P):
+                remainder = (stride*p + r - pad) % U
                 grad_weight_sum_part = real(0)
                 grad_y_row = grad_y[n, k, p]
                 for q in range(Q):
-                    grad_weight_sum_part += grad_y_row[q]*x[n, c, min(max((stride*p + r - pad) % U, 0), U - (stride*p + r - pad) % U), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)]
+                    grad_weight_sum_part += grad_y_row[q]*x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here
@@ -300,11 +323,12 @@ def _require(holds, what, **given):
         raise ValueError(f"expected {what}, came {listed}")
 
 
-def _inside(name, at, index, low, high, size):
-    """Check that an index stays inside its axis, for a tensor without an outside value."""
-    if low < 0 or high >= size:
+def _places_inside(name, at, index, places, size):
+    """Check that computed places stay inside their axis, for a tensor without an outside value."""
+    wrong = np.ravel(places)[np.ravel((places < 0) | (places >= size))]
+    if wrong.size:
         raise ValueError(
-            f"{name}: expected the index {index} of axis {at} inside 0 ... {size - 1}, came {low} ... {high}; "
+            f"{name}: expected the index {index} of axis {at} inside 0 ... {size - 1}, came {wrong[0]}; "
             f"{name} has no outside value"
         )
 

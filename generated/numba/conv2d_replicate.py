@@ -165,20 +165,26 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
     real = x.dtype.type
     for task in prange(N*K*P):
         n, k, p = task//(K*P), task//P % K, task % P
-        y_row_3 = y[n, k, p]
+        y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
-            y_row_3[q] = real(0)
+            y_sum_row[q] = real(0)
         for c in range(C):
             for r in range(R):
-                for s in range(S):
+                for s in range(0, S - S % 4, 4):
                     weight_here = weight[k, c, r, s]
-                    y_row = y[n, k, p]
+                    weight_here_2 = weight[k, c, r, s + 1]
+                    weight_here_3 = weight[k, c, r, s + 2]
+                    weight_here_4 = weight[k, c, r, s + 3]
                     for q in range(Q):
-                        y_row[q] += x[n, c, min(max(stride*p + r - pad, 0), H - 1), min(max(stride*q + s - pad, 0), W - 1)]*weight_here
+                        y_sum_row[q] += x[n, c, min(max(stride*p + r - pad, 0), H - 1), min(max(stride*q + s - pad, 0), W - 1)]*weight_here + x[n, c, min(max(stride*p + r - pad, 0), H - 1), min(max(stride*q + s + 1 - pad, 0), W - 1)]*weight_here_2 + x[n, c, min(max(stride*p + r - pad, 0), H - 1), min(max(stride*q + s + 2 - pad, 0), W - 1)]*weight_here_3 + x[n, c, min(max(stride*p + r - pad, 0), H - 1), min(max(stride*q + s + 3 - pad, 0), W - 1)]*weight_here_4
+                for s in range(S - S % 4, S):
+                    weight_here = weight[k, c, r, s]
+                    for q in range(Q):
+                        y_sum_row[q] += x[n, c, min(max(stride*p + r - pad, 0), H - 1), min(max(stride*q + s - pad, 0), W - 1)]*weight_here
         bias_here = bias[k]
-        y_row_2 = y[n, k, p]
+        y_row = y[n, k, p]
         for q in range(Q):
-            y_row_2[q] = bias_here + y_row_2[q]
+            y_row[q] = bias_here + y_sum_row[q]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -191,10 +197,10 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         for k in range(K):
             for p in range(P):
                 for r in range(R):
-                    if 0 <= min(max(stride*p + r - pad, 0), H - 1) and min(max(stride*p + r - pad, 0), H - 1) < H:
+                    if 0 <= min(max(stride*p + r - pad, 0), H - 1) < H:
                         for s in range(S):
                             for q in range(Q):
-                                if 0 <= min(max(stride*q + s - pad, 0), W - 1) and min(max(stride*q + s - pad, 0), W - 1) < W:
+                                if 0 <= min(max(stride*q + s - pad, 0), W - 1) < W:
                                     grad_x[n, c, min(max(stride*p + r - pad, 0), H - 1), min(max(stride*q + s - pad, 0), W - 1)] += grad_y[n, k, p, q]*weight[k, c, r, s]
 
 

@@ -100,18 +100,29 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
     dilation = _integer("dilation", dilation)
-    x, weight, bias = _real_arrays(("x", x, "N C D H W"), ("weight", weight, "K C T R S"), ("bias", bias, "K"))
+    x, weight, bias = _real_arrays(
+        ("x", x, "N C D H W"), ("weight", weight, "K C T R S"), ("bias", bias, "K")
+    )
     N, C, D, H, W = x.shape
     K, _, T, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
     O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1
-    _at_least_one("O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1", O, D=D, pad=pad, dilation=dilation, T=T, stride=stride)
+    _at_least_one(
+        "O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1", O, D=D, pad=pad, dilation=dilation, T=T,
+        stride=stride
+    )
     P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
-    _at_least_one("P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride)
+    _at_least_one(
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
+    )
     Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
-    _at_least_one("Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride)
+    _at_least_one(
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
+    )
 
     x = np.asarray(x, order="C")
     weight = np.asarray(weight, order="C")
@@ -145,7 +156,9 @@ def backward(saved, dy, *, wrt=None):
         _compute_grad_x(grad_y, weight, grad_x, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, C, T, R, S), dtype)
-        _compute_grad_weight(grad_y, x, grad_weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation)
+        _compute_grad_weight(
+            grad_y, x, grad_weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation
+        )
     if want_bias:
         grad_bias = np.empty((K,), dtype)
         _compute_grad_bias(grad_y.reshape(N, K, O*P*Q), grad_bias, N, K, O, P, Q)
@@ -181,31 +194,48 @@ def _compute_y(x, weight, bias, y, N, C, D, H, W, K, T, R, S, O, P, Q, stride, p
     real = x.dtype.type
     for task in prange(N*K*O*P):
         n, k, o, p = task//(K*O*P), task//(O*P) % K, task//P % O, task % P
-        y_row_4 = y[n, k, o, p]
+        y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
-            y_row_4[q] = real(0)
-        for c in range(C):
-            for t in range(T):
-                if 0 <= stride*o + dilation*t - pad and stride*o + dilation*t - pad < D:
-                    for r in range(R):
-                        if 0 <= stride*p + dilation*r - pad and stride*p + dilation*r - pad < H:
-                            for s in range(S):
-                                q_start = max(0, -((dilation*s - pad)//stride))
-                                weight_here = weight[k, c, t, r, s]
-                                if stride == 1:
-                                    y_row = y[n, k, o, p, q_start:]
-                                    x_row = x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
-                                    for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                                        y_row[q] += x_row[q]*weight_here
-                                else:
-                                    y_row_2 = y[n, k, o, p, q_start:]
-                                    x_row_2 = x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
-                                    for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                                        y_row_2[q] += x_row_2[q]*weight_here
+            y_sum_row[q] = real(0)
+        for t in range(T):
+            d = stride*o + dilation*t - pad
+            if 0 <= d < D:
+                for r in range(R):
+                    h = stride*p + dilation*r - pad
+                    if 0 <= h < H:
+                        for s in range(S):
+                            q_start = max(0, -((dilation*s - pad)//stride))
+                            q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
+                            if stride == 1:
+                                for c in range(0, C - C % 4, 4):
+                                    weight_here = weight[k, c, t, r, s]
+                                    weight_here_2 = weight[k, c + 1, t, r, s]
+                                    weight_here_3 = weight[k, c + 2, t, r, s]
+                                    weight_here_4 = weight[k, c + 3, t, r, s]
+                                    y_sum_row_row = y_sum_row[q_start:]
+                                    x_row = x[n, c, d, h, q_start + dilation*s - pad:]
+                                    x_row_2 = x[n, c + 1, d, h, q_start + dilation*s - pad:]
+                                    x_row_3 = x[n, c + 2, d, h, q_start + dilation*s - pad:]
+                                    x_row_4 = x[n, c + 3, d, h, q_start + dilation*s - pad:]
+                                    for q in range(q_stop - q_start):
+                                        y_sum_row_row[q] += x_row[q]*weight_here + x_row_2[q]*weight_here_2 + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
+                                for c in range(C - C % 4, C):
+                                    weight_here = weight[k, c, t, r, s]
+                                    y_sum_row_row = y_sum_row[q_start:]
+                                    x_row = x[n, c, d, h, q_start + dilation*s - pad:]
+                                    for q in range(q_stop - q_start):
+                                        y_sum_row_row[q] += x_row[q]*weight_here
+                            else:
+                                for c in range(C):
+                                    weight_here = weight[k, c, t, r, s]
+                                    y_sum_row_row = y_sum_row[q_start:]
+                                    x_steps = x[n, c, d, h, stride*q_start + dilation*s - pad::stride]
+                                    for q in range(q_stop - q_start):
+                                        y_sum_row_row[q] += x_steps[q]*weight_here
         bias_here = bias[k]
-        y_row_3 = y[n, k, o, p]
+        y_row = y[n, k, o, p]
         for q in range(Q):
-            y_row_3[q] = bias_here + y_row_3[q]
+            y_row[q] = bias_here + y_sum_row[q]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -220,27 +250,47 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, D, H, W, K, T, R, S, O, P, Q, 
     real = grad_y.dtype.type
     for task in prange(N*C*D*H):
         n, c, d, h = task//(C*D*H), task//(D*H) % C, task//H % D, task % H
-        grad_x_row_3 = grad_x[n, c, d, h]
+        grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
-            grad_x_row_3[w] = real(0)
-        for k in range(K):
-            for t in range(T):
-                if (d + pad - dilation*t) % stride == 0 and 0 <= (d + pad - dilation*t)//stride and (d + pad - dilation*t)//stride < O:
-                    for r in range(R):
-                        if (h + pad - dilation*r) % stride == 0 and 0 <= (h + pad - dilation*r)//stride and (h + pad - dilation*r)//stride < P:
-                            for s in range(S):
-                                w_step_start = max(0, -((dilation*s - pad)//stride))
-                                weight_here = weight[k, c, t, r, s]
-                                if stride == 1:
-                                    grad_x_row = grad_x[n, c, d, h, w_step_start + dilation*s - pad:]
-                                    grad_y_row = grad_y[n, k, (d + pad - dilation*t)//stride, (h + pad - dilation*r)//stride, w_step_start:]
-                                    for w_step in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - w_step_start):
-                                        grad_x_row[w_step] += grad_y_row[w_step]*weight_here
-                                else:
-                                    grad_x_row_2 = grad_x[n, c, d, h, stride*w_step_start + dilation*s - pad::stride]
-                                    grad_y_row_2 = grad_y[n, k, (d + pad - dilation*t)//stride, (h + pad - dilation*r)//stride, w_step_start:]
-                                    for w_step in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - w_step_start):
-                                        grad_x_row_2[w_step] += grad_y_row_2[w_step]*weight_here
+            grad_x_sum_row[w] = real(0)
+        for t in range(T):
+            o = (d + pad - dilation*t)//stride
+            if (d + pad - dilation*t) % stride == 0 and 0 <= o < O:
+                for r in range(R):
+                    p = (h + pad - dilation*r)//stride
+                    if (h + pad - dilation*r) % stride == 0 and 0 <= p < P:
+                        for s in range(S):
+                            w_step_start = max(0, -((dilation*s - pad)//stride))
+                            w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
+                            if stride == 1:
+                                for k in range(0, K - K % 4, 4):
+                                    weight_here = weight[k, c, t, r, s]
+                                    weight_here_2 = weight[k + 1, c, t, r, s]
+                                    weight_here_3 = weight[k + 2, c, t, r, s]
+                                    weight_here_4 = weight[k + 3, c, t, r, s]
+                                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
+                                    grad_y_row = grad_y[n, k, o, p, w_step_start:]
+                                    grad_y_row_2 = grad_y[n, k + 1, o, p, w_step_start:]
+                                    grad_y_row_3 = grad_y[n, k + 2, o, p, w_step_start:]
+                                    grad_y_row_4 = grad_y[n, k + 3, o, p, w_step_start:]
+                                    for w_step in range(w_step_stop - w_step_start):
+                                        grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2 + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
+                                for k in range(K - K % 4, K):
+                                    weight_here = weight[k, c, t, r, s]
+                                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
+                                    grad_y_row = grad_y[n, k, o, p, w_step_start:]
+                                    for w_step in range(w_step_stop - w_step_start):
+                                        grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
+                            else:
+                                for k in range(K):
+                                    weight_here = weight[k, c, t, r, s]
+                                    grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + dilation*s - pad::stride]
+                                    grad_y_row = grad_y[n, k, o, p, w_step_start:]
+                                    for w_step in range(w_step_stop - w_step_start):
+                                        grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
+        grad_x_row = grad_x[n, c, d, h]
+        for w in range(W):
+            grad_x_row[w] = grad_x_sum_row[w]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -251,22 +301,35 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, D, H, W, K, T, R, S, O, P
     real = grad_y.dtype.type
     for task in prange(K*C*T*R*S):
         k, c, t, r, s = task//(C*T*R*S), task//(T*R*S) % C, task//(R*S) % T, task//S % R, task % S
+        o_start = max(0, -((dilation*t - pad)//stride))
+        o_stop = min(O, (D + pad - dilation*t - 1)//stride + 1)
+        p_start = max(0, -((dilation*r - pad)//stride))
+        p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
+        q_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
+        quotient = (dilation*t - pad)//stride
+        quotient_2 = (D + pad - dilation*t - 1)//stride
+        quotient_3 = (dilation*r - pad)//stride
+        quotient_4 = (H + pad - dilation*r - 1)//stride
+        quotient_5 = (dilation*s - pad)//stride
+        quotient_6 = (W + pad - dilation*s - 1)//stride
         grad_weight_sum = 0.0
         for n in range(N):
-            for o in range(max(0, -((dilation*t - pad)//stride)), min(O, (D + pad - dilation*t - 1)//stride + 1)):
-                for p in range(max(0, -((dilation*r - pad)//stride)), min(P, (H + pad - dilation*r - 1)//stride + 1)):
+            for o in range(o_start, o_stop):
+                for p in range(p_start, p_stop):
                     grad_weight_sum_part = real(0)
-                    q_start = max(0, -((dilation*s - pad)//stride))
+                    q_start = q_start_2
+                    q_stop = q_stop_2
                     if stride == 1:
                         grad_y_row = grad_y[n, k, o, p, q_start:]
                         x_row = x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
-                        for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
+                        for q in range(q_stop - q_start):
                             grad_weight_sum_part += grad_y_row[q]*x_row[q]
                     else:
-                        grad_y_row_2 = grad_y[n, k, o, p, q_start:]
-                        x_row_2 = x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
-                        for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                            grad_weight_sum_part += grad_y_row_2[q]*x_row_2[q]
+                        grad_y_row = grad_y[n, k, o, p, q_start:]
+                        x_steps = x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
+                        for q in range(q_stop - q_start):
+                            grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                     grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, t, r, s] = grad_weight_here

@@ -99,9 +99,15 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("bias", bias, 0, "C", C, "x")
     _require(stride != 0, "stride != 0", stride=stride)
     P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
-    _at_least_one("P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride)
+    _at_least_one(
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
+    )
     Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
-    _at_least_one("Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride)
+    _at_least_one(
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
+    )
 
     x = np.asarray(x, order="C")
     weight = np.asarray(weight, order="C")
@@ -171,28 +177,31 @@ def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation
     real = x.dtype.type
     for task in prange(N*C*P):
         n, c, p = task//(C*P), task//P % C, task % P
-        y_row_4 = y[n, c, p]
+        y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
-            y_row_4[q] = real(0)
+            y_sum_row[q] = real(0)
         for r in range(R):
-            if 0 <= stride*p + dilation*r - pad and stride*p + dilation*r - pad < H:
+            h = stride*p + dilation*r - pad
+            if 0 <= h < H:
                 for s in range(S):
                     q_start = max(0, -((dilation*s - pad)//stride))
-                    weight_here = weight[c, r, s]
+                    q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
-                        y_row = y[n, c, p, q_start:]
-                        x_row = x[n, c, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
-                        for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                            y_row[q] += x_row[q]*weight_here
+                        weight_here = weight[c, r, s]
+                        y_sum_row_row = y_sum_row[q_start:]
+                        x_row = x[n, c, h, q_start + dilation*s - pad:]
+                        for q in range(q_stop - q_start):
+                            y_sum_row_row[q] += x_row[q]*weight_here
                     else:
-                        y_row_2 = y[n, c, p, q_start:]
-                        x_row_2 = x[n, c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
-                        for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                            y_row_2[q] += x_row_2[q]*weight_here
+                        weight_here = weight[c, r, s]
+                        y_sum_row_row = y_sum_row[q_start:]
+                        x_steps = x[n, c, h, stride*q_start + dilation*s - pad::stride]
+                        for q in range(q_stop - q_start):
+                            y_sum_row_row[q] += x_steps[q]*weight_here
         bias_here = bias[c]
-        y_row_3 = y[n, c, p]
+        y_row = y[n, c, p]
         for q in range(Q):
-            y_row_3[q] = bias_here + y_row_3[q]
+            y_row[q] = bias_here + y_sum_row[q]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -205,24 +214,30 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad,
     real = grad_y.dtype.type
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
-        grad_x_row_3 = grad_x[n, c, h]
+        grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
-            grad_x_row_3[w] = real(0)
+            grad_x_sum_row[w] = real(0)
         for r in range(R):
-            if (h + pad - dilation*r) % stride == 0 and 0 <= (h + pad - dilation*r)//stride and (h + pad - dilation*r)//stride < P:
+            p = (h + pad - dilation*r)//stride
+            if (h + pad - dilation*r) % stride == 0 and 0 <= p < P:
                 for s in range(S):
                     w_step_start = max(0, -((dilation*s - pad)//stride))
-                    weight_here = weight[c, r, s]
+                    w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
-                        grad_x_row = grad_x[n, c, h, w_step_start + dilation*s - pad:]
-                        grad_y_row = grad_y[n, c, (h + pad - dilation*r)//stride, w_step_start:]
-                        for w_step in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - w_step_start):
-                            grad_x_row[w_step] += grad_y_row[w_step]*weight_here
+                        weight_here = weight[c, r, s]
+                        grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
+                        grad_y_row = grad_y[n, c, p, w_step_start:]
+                        for w_step in range(w_step_stop - w_step_start):
+                            grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                     else:
-                        grad_x_row_2 = grad_x[n, c, h, stride*w_step_start + dilation*s - pad::stride]
-                        grad_y_row_2 = grad_y[n, c, (h + pad - dilation*r)//stride, w_step_start:]
-                        for w_step in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - w_step_start):
-                            grad_x_row_2[w_step] += grad_y_row_2[w_step]*weight_here
+                        weight_here = weight[c, r, s]
+                        grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + dilation*s - pad::stride]
+                        grad_y_row = grad_y[n, c, p, w_step_start:]
+                        for w_step in range(w_step_stop - w_step_start):
+                            grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
+        grad_x_row = grad_x[n, c, h]
+        for w in range(W):
+            grad_x_row[w] = grad_x_sum_row[w]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -233,21 +248,30 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride,
     real = grad_y.dtype.type
     for task in prange(C*R*S):
         c, r, s = task//(R*S), task//S % R, task % S
+        p_start = max(0, -((dilation*r - pad)//stride))
+        p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
+        q_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
+        quotient = (dilation*r - pad)//stride
+        quotient_2 = (H + pad - dilation*r - 1)//stride
+        quotient_3 = (dilation*s - pad)//stride
+        quotient_4 = (W + pad - dilation*s - 1)//stride
         grad_weight_sum = 0.0
         for n in range(N):
-            for p in range(max(0, -((dilation*r - pad)//stride)), min(P, (H + pad - dilation*r - 1)//stride + 1)):
+            for p in range(p_start, p_stop):
                 grad_weight_sum_part = real(0)
-                q_start = max(0, -((dilation*s - pad)//stride))
+                q_start = q_start_2
+                q_stop = q_stop_2
                 if stride == 1:
                     grad_y_row = grad_y[n, c, p, q_start:]
                     x_row = x[n, c, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
-                    for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
+                    for q in range(q_stop - q_start):
                         grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
-                    grad_y_row_2 = grad_y[n, c, p, q_start:]
-                    x_row_2 = x[n, c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
-                    for q in range(min(Q, (W + pad - dilation*s - 1)//stride + 1) - q_start):
-                        grad_weight_sum_part += grad_y_row_2[q]*x_row_2[q]
+                    grad_y_row = grad_y[n, c, p, q_start:]
+                    x_steps = x[n, c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
+                    for q in range(q_stop - q_start):
+                        grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[c, r, s] = grad_weight_here

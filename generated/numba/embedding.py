@@ -133,7 +133,7 @@ def _compute_y(weight, t, y, D, N):
 def _compute_grad_weight(grad_y, t, grad_weight, V, D, N):
     """grad_weight[t[n], d'] += grad_y[n,d']"""
     for n in range(N):
-        if 0 <= t[n] and t[n] < V:
+        if 0 <= t[n] < V:
             grad_weight_row = grad_weight[t[n]]
             grad_y_row = grad_y[n]
             for d in range(D):

@@ -21,9 +21,9 @@ Forward:
 Backward (grad_t is the gradient of the loss with respect to t):
 
     grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
-    grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[h,w,c'](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
+    grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[c',h,w](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
         mu[n,g]))
-    grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[h,w,c'](grad_xhat[n, D*g + c', h, w])
+    grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[c',h,w](grad_xhat[n, D*g + c', h, w])
     grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[n, c//D] + eps) + 2*grad_var[n, c//D]/(D*H*W)*(x[n, D*(c//D) + c
         % D, h, w] - mu[n, c//D]) + grad_mu[n, c//D]/(D*H*W)
     grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
@@ -101,9 +101,9 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
     D = C//groups
     _at_least_one("D = C//groups", D, C=C, groups=groups)
     _at_least_one("the range of g", groups, groups=groups)
-    _inside("x", 1, "D*g + d", 0, groups*D - 1, C)
-    _inside("mu", 1, "c//D", 0//D, (C - 1)//D, groups)
-    _inside("var", 1, "c//D", 0//D, (C - 1)//D, groups)
+    _inside("x", 1, "D*g + d", 0, D*(groups - 1) + D - 1, C)
+    _places_inside("mu", 1, "c//D", np.arange(C) // D, groups)
+    _places_inside("var", 1, "c//D", np.arange(C) // D, groups)
 
     x = np.asarray(x, order="C")
     gamma = np.asarray(gamma, order="C")
@@ -206,11 +206,11 @@ def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, grou
             var_here = var[n, c//D]
             gamma_here = gamma[c]
             beta_here = beta[c]
-            x_row_2 = x[n, c]
+            x_row = x[n, c]
             xhat_row = xhat[n, c]
             y_row = y[n, c]
             for hw in range(H*W):
-                xhat_here = (x_row_2[hw] - mu_here)/math.sqrt(var_here + real(eps))
+                xhat_here = (x_row[hw] - mu_here)/math.sqrt(var_here + real(eps))
                 xhat_row[hw] = xhat_here
                 y_row[hw] = gamma_here*xhat_here + beta_here
 
@@ -220,9 +220,9 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
     grad_y, gamma, x, mu, var, grad_xhat, grad_var, grad_mu, grad_x, N, C, H, W, D, groups, eps
 ):
     """grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
-    grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[h,w,c'](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
+    grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[c',h,w](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
         mu[n,g]))
-    grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[h,w,c'](grad_xhat[n, D*g + c', h, w])
+    grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[c',h,w](grad_xhat[n, D*g + c', h, w])
     grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[n, c//D] + eps) + 2*grad_var[n, c//D]/(D*H*W)*(x[n, D*(c//D) + c
         % D, h, w] - mu[n, c//D]) + grad_mu[n, c//D]/(D*H*W)
     """
@@ -239,23 +239,23 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
             grad_mu_sum = 0.0
             for c_2 in range(D):
                 mu_here = mu[n, g]
-                grad_xhat_row_2 = grad_xhat[n, D*g + c_2]
+                grad_xhat_row = grad_xhat[n, D*g + c_2]
                 x_row = x[n, D*g + c_2]
                 for hw in range(H*W):
-                    grad_var_sum += grad_xhat_row_2[hw]*(x_row[hw] - mu_here)
-                    grad_mu_sum += grad_xhat_row_2[hw]
+                    grad_var_sum += grad_xhat_row[hw]*(x_row[hw] - mu_here)
+                    grad_mu_sum += grad_xhat_row[hw]
             grad_var[n, g] = -0.5*grad_var_sum/(var[n, g] + eps)**1.5
             grad_mu[n, g] = -grad_mu_sum/math.sqrt(var[n, g] + eps)
         for c in range(C):
             var_here = var[n, c//D]
             grad_var_here = grad_var[n, c//D]
-            mu_here_2 = mu[n, c//D]
+            mu_here = mu[n, c//D]
             grad_mu_here = grad_mu[n, c//D]
             grad_x_row = grad_x[n, c]
-            grad_xhat_row_3 = grad_xhat[n, c]
-            x_row_2 = x[n, D*(c//D) + c % D]
+            grad_xhat_row = grad_xhat[n, c]
+            x_row = x[n, D*(c//D) + c % D]
             for hw in range(H*W):
-                grad_x_row[hw] = grad_xhat_row_3[hw]/math.sqrt(var_here + real(eps)) + real(2)*grad_var_here*(x_row_2[hw] - mu_here_2)/real(D*H*W) + grad_mu_here/real(D*H*W)
+                grad_x_row[hw] = grad_xhat_row[hw]/math.sqrt(var_here + real(eps)) + real(2)*grad_var_here*(x_row[hw] - mu_here)/real(D*H*W) + grad_mu_here/real(D*H*W)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -354,6 +354,16 @@ def _inside(name, at, index, low, high, size):
     if low < 0 or high >= size:
         raise ValueError(
             f"{name}: expected the index {index} of axis {at} inside 0 ... {size - 1}, came {low} ... {high}; "
+            f"{name} has no outside value"
+        )
+
+
+def _places_inside(name, at, index, places, size):
+    """Check that computed places stay inside their axis, for a tensor without an outside value."""
+    wrong = np.ravel(places)[np.ravel((places < 0) | (places >= size))]
+    if wrong.size:
+        raise ValueError(
+            f"{name}: expected the index {index} of axis {at} inside 0 ... {size - 1}, came {wrong[0]}; "
             f"{name} has no outside value"
         )
 

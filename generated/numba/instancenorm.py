@@ -183,9 +183,9 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, 
         gamma_here = gamma[c]
         beta_here = beta[c]
         y_row = y[n, c]
-        x_row_2 = x[n, c]
+        x_row = x[n, c]
         for hw in range(H*W):
-            y_row[hw] = gamma_here*(x_row_2[hw] - mu_here)*inv_sqrt_var_here + beta_here
+            y_row[hw] = gamma_here*(x_row[hw] - mu_here)*inv_sqrt_var_here + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -212,13 +212,13 @@ def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W):
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
         inv_sqrt_var_sum_grad_y_xhat = -inv_sqrt_var[n, c]*sum_grad_y_xhat
         gamma_here = gamma[c]
-        inv_sqrt_var_here_2 = inv_sqrt_var[n, c]
-        mu_here_2 = mu[n, c]
+        inv_sqrt_var_here = inv_sqrt_var[n, c]
+        mu_here = mu[n, c]
         grad_x_row = grad_x[n, c]
-        grad_y_row_2 = grad_y[n, c]
-        x_row_2 = x[n, c]
+        grad_y_row = grad_y[n, c]
+        x_row = x[n, c]
         for hw in range(H*W):
-            grad_x_row[hw] = gamma_here*inv_sqrt_var_here_2*(real(H*W)*grad_y_row_2[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row_2[hw] - mu_here_2))/real(H*W)
+            grad_x_row[hw] = gamma_here*inv_sqrt_var_here*(real(H*W)*grad_y_row[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here))/real(H*W)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

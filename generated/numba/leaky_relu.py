@@ -12,7 +12,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_x[n,d] = grad_y[n,d]*(where(x[n,d] > 0, 1, 0) + where(x[n,d] > 0, 0, slope))
+    grad_x[n,d] = grad_y[n,d]*where(x[n,d] > 0, 1, slope)
 
 Conventions:
 
@@ -22,7 +22,7 @@ Conventions:
 Costs:
 
     operations        forward 2*D*N
-                      backward 4*D*N
+                      backward 2*D*N
     elements moved    forward at least 2*D*N
                       backward at least 3*D*N
 
@@ -131,7 +131,7 @@ def _compute_y(x, y, N, D, slope):
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, x, grad_x, N, D, slope):
-    """grad_x[n,d] = grad_y[n,d]*(where(x[n,d] > 0, 1, 0) + where(x[n,d] > 0, 0, slope))"""
+    """grad_x[n,d] = grad_y[n,d]*where(x[n,d] > 0, 1, slope)"""
     real = grad_y.dtype.type
     for piece in prange((N*D + 4095)//4096):
         nd_low = piece*4096
@@ -140,7 +140,7 @@ def _compute_grad_x(grad_y, x, grad_x, N, D, slope):
         grad_y_row = grad_y[nd_low:]
         x_row = x[nd_low:]
         for nd in range(nd_high - nd_low):
-            grad_x_row[nd] = grad_y_row[nd]*((real(1) if x_row[nd] > 0 else real(0)) + (real(0) if x_row[nd] > 0 else real(slope)))
+            grad_x_row[nd] = grad_y_row[nd]*(real(1) if x_row[nd] > 0 else real(slope))
 
 
 def _real(name, value):

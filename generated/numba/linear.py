@@ -154,15 +154,28 @@ def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
     """grad_x[n,d] = sum[k](grad_y[n,k]*weight[k,d])"""
     real = grad_y.dtype.type
     for n in prange(N):
-        grad_x_row_2 = grad_x[n]
+        grad_x_sum_row = np.empty(D, np.float64)
         for d in range(D):
-            grad_x_row_2[d] = real(0)
-        for k in range(K):
+            grad_x_sum_row[d] = real(0)
+        for k in range(0, K - K % 4, 4):
             grad_y_here = grad_y[n, k]
-            grad_x_row = grad_x[n]
+            grad_y_here_2 = grad_y[n, k + 1]
+            grad_y_here_3 = grad_y[n, k + 2]
+            grad_y_here_4 = grad_y[n, k + 3]
+            weight_row = weight[k]
+            weight_row_2 = weight[k + 1]
+            weight_row_3 = weight[k + 2]
+            weight_row_4 = weight[k + 3]
+            for d in range(D):
+                grad_x_sum_row[d] += grad_y_here*weight_row[d] + grad_y_here_2*weight_row_2[d] + grad_y_here_3*weight_row_3[d] + grad_y_here_4*weight_row_4[d]
+        for k in range(K - K % 4, K):
+            grad_y_here = grad_y[n, k]
             weight_row = weight[k]
             for d in range(D):
-                grad_x_row[d] += grad_y_here*weight_row[d]
+                grad_x_sum_row[d] += grad_y_here*weight_row[d]
+        grad_x_row = grad_x[n]
+        for d in range(D):
+            grad_x_row[d] = grad_x_sum_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -170,15 +183,28 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, D, K):
     """grad_weight[k,d] = sum[n](grad_y[n,k]*x[n,d])"""
     real = grad_y.dtype.type
     for k in prange(K):
-        grad_weight_row_2 = grad_weight[k]
+        grad_weight_sum_row = np.empty(D, np.float64)
         for d in range(D):
-            grad_weight_row_2[d] = real(0)
-        for n in range(N):
+            grad_weight_sum_row[d] = real(0)
+        for n in range(0, N - N % 4, 4):
             grad_y_here = grad_y[n, k]
-            grad_weight_row = grad_weight[k]
+            grad_y_here_2 = grad_y[n + 1, k]
+            grad_y_here_3 = grad_y[n + 2, k]
+            grad_y_here_4 = grad_y[n + 3, k]
+            x_row = x[n]
+            x_row_2 = x[n + 1]
+            x_row_3 = x[n + 2]
+            x_row_4 = x[n + 3]
+            for d in range(D):
+                grad_weight_sum_row[d] += grad_y_here*x_row[d] + grad_y_here_2*x_row_2[d] + grad_y_here_3*x_row_3[d] + grad_y_here_4*x_row_4[d]
+        for n in range(N - N % 4, N):
+            grad_y_here = grad_y[n, k]
             x_row = x[n]
             for d in range(D):
-                grad_weight_row[d] += grad_y_here*x_row[d]
+                grad_weight_sum_row[d] += grad_y_here*x_row[d]
+        grad_weight_row = grad_weight[k]
+        for d in range(D):
+            grad_weight_row[d] = grad_weight_sum_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

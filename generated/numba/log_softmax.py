@@ -13,10 +13,10 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    sum_grad_y[n] = sum[k'](grad_y[n,k'])
-    sum_grad_y_inv_sum_exp_x[n] = -sum_grad_y[n]/sum_exp_x[n]
+    grad_lse[n] = -sum[k](grad_y[n,k])
+    grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
     exp_x[n,k] = exp(x[n,k] - top[n])
-    grad_x[n,k] = grad_y[n,k] - sum[k'](grad_y[n,k'])/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
+    grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
 
 Conventions:
 
@@ -98,11 +98,11 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        sum_grad_y_inv_sum_exp_x = np.empty((N,), dtype)
-        _compute_sum_grad_y_inv_sum_exp_x(grad_y, sum_exp_x, sum_grad_y_inv_sum_exp_x, N, K)
+        grad_lse_inv_sum_exp_x = np.empty((N,), dtype)
+        _compute_grad_lse_inv_sum_exp_x(grad_y, sum_exp_x, grad_lse_inv_sum_exp_x, N, K)
     if want_x:
         grad_x = np.empty((N, K), dtype)
-        _compute_grad_x(x, top, grad_y, sum_grad_y_inv_sum_exp_x, grad_x, N, K)
+        _compute_grad_x(x, top, grad_y, grad_lse_inv_sum_exp_x, grad_x, N, K)
     return Gradients(grad_x)
 
 
@@ -140,50 +140,50 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K):
         top_here = top_max
         top[n] = top_here
         sum_exp_x_sum = 0.0
-        x_row_2 = x[n]
+        x_row = x[n]
         for k in range(K):
-            sum_exp_x_sum += math.exp(x_row_2[k] - top_here)
+            sum_exp_x_sum += math.exp(x_row[k] - top_here)
         sum_exp_x_here = real(sum_exp_x_sum)
         sum_exp_x[n] = sum_exp_x_here
         lse = top_here + math.log(sum_exp_x_here)
         y_row = y[n]
-        x_row_3 = x[n]
+        x_row = x[n]
         for k in range(K):
-            y_row[k] = x_row_3[k] - lse
+            y_row[k] = x_row[k] - lse
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_sum_grad_y_inv_sum_exp_x(grad_y, sum_exp_x, sum_grad_y_inv_sum_exp_x, N, K):
-    """sum_grad_y[n] = sum[k'](grad_y[n,k'])
-    sum_grad_y_inv_sum_exp_x[n] = -sum_grad_y[n]/sum_exp_x[n]
+def _compute_grad_lse_inv_sum_exp_x(grad_y, sum_exp_x, grad_lse_inv_sum_exp_x, N, K):
+    """grad_lse[n] = -sum[k](grad_y[n,k])
+    grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
     """
     real = grad_y.dtype.type
     for n in prange(N):
-        sum_grad_y_sum = 0.0
+        grad_lse_sum = 0.0
         grad_y_row = grad_y[n]
         for k in range(K):
-            sum_grad_y_sum += grad_y_row[k]
-        sum_grad_y = real(sum_grad_y_sum)
-        sum_grad_y_inv_sum_exp_x_here = -sum_grad_y/sum_exp_x[n]
-        sum_grad_y_inv_sum_exp_x[n] = sum_grad_y_inv_sum_exp_x_here
+            grad_lse_sum += grad_y_row[k]
+        grad_lse = real(-grad_lse_sum)
+        grad_lse_inv_sum_exp_x_here = grad_lse/sum_exp_x[n]
+        grad_lse_inv_sum_exp_x[n] = grad_lse_inv_sum_exp_x_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(x, top, grad_y, sum_grad_y_inv_sum_exp_x, grad_x, N, K):
+def _compute_grad_x(x, top, grad_y, grad_lse_inv_sum_exp_x, grad_x, N, K):
     """exp_x[n,k] = exp(x[n,k] - top[n])
-    grad_x[n,k] = grad_y[n,k] - sum[k'](grad_y[n,k'])/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
+    grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
     """
     for n in prange(N):
         exp_x_row = np.empty(K, x.dtype)
         top_here = top[n]
-        sum_grad_y_inv_sum_exp_x_here = sum_grad_y_inv_sum_exp_x[n]
+        grad_lse_inv_sum_exp_x_here = grad_lse_inv_sum_exp_x[n]
         x_row = x[n]
         grad_x_row = grad_x[n]
         grad_y_row = grad_y[n]
         for k in range(K):
             exp_x_here = math.exp(x_row[k] - top_here)
             exp_x_row[k] = exp_x_here
-            grad_x_row[k] = grad_y_row[k] + sum_grad_y_inv_sum_exp_x_here*exp_x_here
+            grad_x_row[k] = grad_y_row[k] + grad_lse_inv_sum_exp_x_here*exp_x_here
 
 
 @njit(cache=True, error_model="numpy")

@@ -155,21 +155,25 @@ def _compute_y_argmax_y(x, y, argmax_y, N, C, H, W, P, Q, kernel, stride, pad):
     real = x.dtype.type
     for task in prange(N*C*P*Q):
         nc, p, q = task//(P*Q), task//Q % P, task % Q
+        s_start_3 = max(0, -(stride*q - pad))
+        s_stop_3 = min(kernel, W + pad - stride*q)
         y_max = real(-math.inf)
         for r in range(max(0, -(stride*p - pad)), min(kernel, H + pad - stride*p)):
-            s_start = max(0, -(stride*q - pad))
+            s_start = s_start_3
+            s_stop = s_stop_3
             x_row = x[nc, stride*p + r - pad, s_start + stride*q - pad:]
-            for s in range(min(kernel, W + pad - stride*q) - s_start):
+            for s in range(s_stop - s_start):
                 y_max = _max(y_max, x_row[s])
         y_here = y_max
         y[nc, p, q] = y_here
         argmax_y_best = real(-math.inf)
         argmax_y_at = 0
         for r in range(max(0, -(stride*p - pad)), min(kernel, H + pad - stride*p)):
-            s_start_2 = max(0, -(stride*q - pad))
-            x_row_2 = x[nc, stride*p + r - pad, s_start_2 + stride*q - pad:]
-            for s in range(min(kernel, W + pad - stride*q) - s_start_2):
-                argmax_y_best_next = x_row_2[s]
+            s_start_2 = s_start_3
+            s_stop_2 = s_stop_3
+            x_row = x[nc, stride*p + r - pad, s_start_2 + stride*q - pad:]
+            for s in range(s_stop_2 - s_start_2):
+                argmax_y_best_next = x_row[s]
                 if argmax_y_best_next > argmax_y_best or (argmax_y_best_next != argmax_y_best_next and argmax_y_best == argmax_y_best):
                     argmax_y_best = argmax_y_best_next
                     argmax_y_at = r*kernel + s_start_2 + s
@@ -187,12 +191,17 @@ def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, 
     real = grad_y.dtype.type
     for task in prange(N*C*H*W):
         nc, h, w = task//(H*W), task//W % H, task % W
+        s_step_start = max(0, -((kernel - w - pad - 1)//stride))
+        s_step_stop = min(Q, (w + pad)//stride + 1)
+        quotient = (kernel - w - pad - 1)//stride
+        quotient_2 = (w + pad)//stride
         grad_x_sum = 0.0
         for r in range(max(0, -(stride*P - h - 1 - pad)), min(kernel, h + pad + 1)):
+            quotient_3 = (h + pad - r)//stride
             if (h + pad - r) % stride == 0:
-                for s_step in range(max(0, -((kernel - w - pad - 1)//stride)), min(Q, (w + pad)//stride + 1)):
-                    if r*kernel + w + pad - stride*s_step == argmax_y[nc, (h + pad - r)//stride, s_step]:
-                        grad_x_sum += grad_y[nc, (h + pad - r)//stride, s_step]
+                for s_step in range(s_step_start, s_step_stop):
+                    if r*kernel + w + pad - stride*s_step == argmax_y[nc, quotient_3, s_step]:
+                        grad_x_sum += grad_y[nc, quotient_3, s_step]
         grad_x_here = real(grad_x_sum)
         grad_x[nc, h, w] = grad_x_here
 

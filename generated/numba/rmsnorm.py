@@ -159,10 +159,10 @@ def _compute_mean_squared_x_rms_inv_rms_y(x, gamma, mean_squared_x, rms, inv_rms
         inv_rms_here = real(1)/rms_here
         inv_rms[n] = inv_rms_here
         y_row = y[n]
-        x_row_2 = x[n]
+        x_row = x[n]
         gamma_row = gamma
         for d in range(D):
-            y_row[d] = x_row_2[d]*gamma_row[d]*inv_rms_here
+            y_row[d] = x_row[d]*gamma_row[d]*inv_rms_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -188,19 +188,15 @@ def _compute_grad_x(grad_rms, mean_squared_x, grad_y, gamma, inv_rms, x, grad_x,
     grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
     """
     real = grad_rms.dtype.type
-    for piece in prange((N + 4095)//4096):
-        n_low = piece*4096
-        n_high = min(N, n_low + 4096)
-        grad_rms_inv_sqrt_mean_squared_x_row = np.empty(4096, grad_rms.dtype)
-        grad_rms_row = grad_rms[n_low:]
-        mean_squared_x_row = mean_squared_x[n_low:]
-        for n in range(n_high - n_low):
-            grad_rms_inv_sqrt_mean_squared_x_row[n] = grad_rms_row[n]/(math.sqrt(mean_squared_x_row[n] + real(eps))*real(D))
+    for n in prange(N):
+        grad_rms_inv_sqrt_mean_squared_x = grad_rms[n]/(math.sqrt(mean_squared_x[n] + real(eps))*real(D))
+        inv_rms_here = inv_rms[n]
+        grad_x_row = grad_x[n]
+        grad_y_row = grad_y[n]
+        gamma_row = gamma
+        x_row = x[n]
         for d in range(D):
-            gamma_here = gamma[d]
-            inv_rms_row = inv_rms[n_low:]
-            for n in range(n_high - n_low):
-                grad_x[n_low + n, d] = grad_y[n_low + n, d]*gamma_here*inv_rms_row[n] + grad_rms_inv_sqrt_mean_squared_x_row[n]*x[n_low + n, d]
+            grad_x_row[d] = grad_y_row[d]*gamma_row[d]*inv_rms_here + grad_rms_inv_sqrt_mean_squared_x*x_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -210,16 +206,33 @@ def _compute_grad_gamma(grad_y, x, inv_rms, grad_gamma, N, D):
     for piece in prange((D + 127)//128):
         d_low = piece*128
         d_high = min(D, d_low + 128)
-        grad_gamma_row_2 = grad_gamma[d_low:]
+        grad_gamma_sum_row = np.empty(128, np.float64)
         for d in range(d_high - d_low):
-            grad_gamma_row_2[d] = real(0)
-        for n in range(N):
+            grad_gamma_sum_row[d] = real(0)
+        for n in range(0, N - N % 4, 4):
             inv_rms_here = inv_rms[n]
-            grad_gamma_row = grad_gamma[d_low:]
+            inv_rms_here_2 = inv_rms[n + 1]
+            inv_rms_here_3 = inv_rms[n + 2]
+            inv_rms_here_4 = inv_rms[n + 3]
+            grad_y_row = grad_y[n, d_low:]
+            x_row = x[n, d_low:]
+            grad_y_row_2 = grad_y[n + 1, d_low:]
+            x_row_2 = x[n + 1, d_low:]
+            grad_y_row_3 = grad_y[n + 2, d_low:]
+            x_row_3 = x[n + 2, d_low:]
+            grad_y_row_4 = grad_y[n + 3, d_low:]
+            x_row_4 = x[n + 3, d_low:]
+            for d in range(d_high - d_low):
+                grad_gamma_sum_row[d] += grad_y_row[d]*x_row[d]*inv_rms_here + grad_y_row_2[d]*x_row_2[d]*inv_rms_here_2 + grad_y_row_3[d]*x_row_3[d]*inv_rms_here_3 + grad_y_row_4[d]*x_row_4[d]*inv_rms_here_4
+        for n in range(N - N % 4, N):
+            inv_rms_here = inv_rms[n]
             grad_y_row = grad_y[n, d_low:]
             x_row = x[n, d_low:]
             for d in range(d_high - d_low):
-                grad_gamma_row[d] += grad_y_row[d]*x_row[d]*inv_rms_here
+                grad_gamma_sum_row[d] += grad_y_row[d]*x_row[d]*inv_rms_here
+        grad_gamma_row = grad_gamma[d_low:]
+        for d in range(d_high - d_low):
+            grad_gamma_row[d] = grad_gamma_sum_row[d]
 
 
 def _real(name, value):

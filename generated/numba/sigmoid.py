@@ -11,7 +11,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_x[n,d] = grad_y[n,d]*sigmoid(x[n,d])*(1 - sigmoid(x[n,d]))
+    grad_x[n,d] = grad_y[n,d]*y[n,d]*(1 - y[n,d])
 
 Conventions:
 
@@ -125,7 +125,7 @@ def _compute_y(x, y, N, D):
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, y, grad_x, N, D):
-    """grad_x[n,d] = grad_y[n,d]*sigmoid(x[n,d])*(1 - sigmoid(x[n,d]))"""
+    """grad_x[n,d] = grad_y[n,d]*y[n,d]*(1 - y[n,d])"""
     real = grad_y.dtype.type
     for piece in prange((N*D + 4095)//4096):
         nd_low = piece*4096

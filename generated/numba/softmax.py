@@ -15,9 +15,7 @@ Forward:
 Backward (grad_t is the gradient of the loss with respect to t):
 
     sum_grad_y_y[n] = sum[k'](grad_y[n,k']*y[n,k'])
-    sum_grad_y_y_2[n] = sum[k']((grad_y[n,k'] - sum[k''](grad_y[n,k'']*y[n,k'']))*y[n,k'])
-    grad_x[n,k] = (grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))*y[n,k] + where(k == argmax_top[n],
-        -sum[k']((grad_y[n,k'] - sum[k''](grad_y[n,k'']*y[n,k'']))*y[n,k']), 0)
+    grad_x[n,k] = y[n,k]*(grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))
 
 Conventions:
 
@@ -26,8 +24,8 @@ Conventions:
 
 Costs:
 
-    operations        forward 6*K*N + N
-                      backward 9*K*N
+    operations        forward 5*K*N + N
+                      backward 4*K*N
     elements moved    forward at least 2*K*N
                       backward at least 3*K*N
 
@@ -49,7 +47,6 @@ class Saved(NamedTuple):
     """What `forward` keeps for `backward`, and nothing more."""
 
     y: np.ndarray
-    argmax_top: np.ndarray
     N: int
     K: int
     dtype: np.dtype
@@ -75,9 +72,8 @@ def forward(x):
     x = np.asarray(x, order="C")
     e = np.empty((N, K), x.dtype)
     y = np.empty((N, K), x.dtype)
-    argmax_top = np.empty((N,), np.intp)
-    _compute_e_y_argmax_top(x, e, y, argmax_top, N, K)
-    return y, Saved(y, argmax_top, N, K, x.dtype)
+    _compute_e_y(x, e, y, N, K)
+    return y, Saved(y, N, K, x.dtype)
 
 
 def backward(saved, dy, *, wrt=None):
@@ -91,7 +87,7 @@ def backward(saved, dy, *, wrt=None):
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
-    y, argmax_top, N, K, dtype = saved
+    y, N, K, dtype = saved
     want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, K), dtype, None)
     grad_x = None
@@ -99,7 +95,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, K), dtype)
-        _compute_grad_x(grad_y, y, argmax_top, grad_x, N, K)
+        _compute_grad_x(grad_y, y, grad_x, N, K)
     return Gradients(grad_x)
 
 
@@ -122,13 +118,12 @@ class Softmax:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_e_y_argmax_top(x, e, y, argmax_top, N, K):
+def _compute_e_y(x, e, y, N, K):
     """top[n] = max[k](x[n,k])
     e[n,k] = exp(x[n,k] - top[n])
     norm[n] = sum[k](e[n,k])
     inv_norm[n] = 1/norm[n]
     y[n,k] = e[n,k]/norm[n]
-    argmax_top[n] = argmax[k](x[n,k])
     """
     real = x.dtype.type
     for n in prange(N):
@@ -138,36 +133,24 @@ def _compute_e_y_argmax_top(x, e, y, argmax_top, N, K):
             top_max = _max(top_max, x_row[k])
         top = top_max
         norm_sum = 0.0
-        x_row_2 = x[n]
+        x_row = x[n]
         e_row = e[n]
         for k in range(K):
-            e_here = math.exp(x_row_2[k] - top)
+            e_here = math.exp(x_row[k] - top)
             e_row[k] = e_here
             norm_sum += e_here
         norm = real(norm_sum)
         inv_norm = real(1)/norm
         y_row = y[n]
-        e_row_2 = e[n]
+        e_row = e[n]
         for k in range(K):
-            y_row[k] = e_row_2[k]*inv_norm
-        argmax_top_best = real(-math.inf)
-        argmax_top_at = 0
-        x_row_3 = x[n]
-        for k in range(K):
-            argmax_top_best_next = x_row_3[k]
-            if argmax_top_best_next > argmax_top_best or (argmax_top_best_next != argmax_top_best_next and argmax_top_best == argmax_top_best):
-                argmax_top_best = argmax_top_best_next
-                argmax_top_at = k
-        argmax_top_here = argmax_top_at
-        argmax_top[n] = argmax_top_at
+            y_row[k] = e_row[k]*inv_norm
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, y, argmax_top, grad_x, N, K):
+def _compute_grad_x(grad_y, y, grad_x, N, K):
     """sum_grad_y_y[n] = sum[k'](grad_y[n,k']*y[n,k'])
-    sum_grad_y_y_2[n] = sum[k']((grad_y[n,k'] - sum[k''](grad_y[n,k'']*y[n,k'']))*y[n,k'])
-    grad_x[n,k] = (grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))*y[n,k] + where(k == argmax_top[n],
-        -sum[k']((grad_y[n,k'] - sum[k''](grad_y[n,k'']*y[n,k'']))*y[n,k']), 0)
+    grad_x[n,k] = y[n,k]*(grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))
     """
     real = grad_y.dtype.type
     for n in prange(N):
@@ -177,18 +160,11 @@ def _compute_grad_x(grad_y, y, argmax_top, grad_x, N, K):
         for k in range(K):
             sum_grad_y_y_sum += grad_y_row[k]*y_row[k]
         sum_grad_y_y = real(sum_grad_y_y_sum)
-        sum_grad_y_y_2_sum = 0.0
-        grad_y_row_2 = grad_y[n]
-        y_row_2 = y[n]
-        for k in range(K):
-            sum_grad_y_y_2_sum += (grad_y_row_2[k] - sum_grad_y_y)*y_row_2[k]
-        sum_grad_y_y_2 = real(sum_grad_y_y_2_sum)
-        argmax_top_here = argmax_top[n]
         grad_x_row = grad_x[n]
-        grad_y_row_3 = grad_y[n]
-        y_row_3 = y[n]
+        y_row = y[n]
+        grad_y_row = grad_y[n]
         for k in range(K):
-            grad_x_row[k] = (grad_y_row_3[k] - sum_grad_y_y)*y_row_3[k] + (-sum_grad_y_y_2 if k == argmax_top_here else real(0))
+            grad_x_row[k] = y_row[k]*(grad_y_row[k] - sum_grad_y_y)
 
 
 @njit(cache=True, error_model="numpy")

@@ -84,7 +84,7 @@ def forward(z, t):
     lse = np.empty((N,), z.dtype)
     _compute_top_sum_exp_z_lse(z, top, sum_exp_z, lse, N, K)
     loss = np.empty((), z.dtype)
-    _compute_loss(lse, z, t, loss, N)
+    _compute_loss(lse, z, t, loss.reshape(1), N)
     return loss, Saved(z, t, top, sum_exp_z, N, K, z.dtype)
 
 
@@ -110,7 +110,7 @@ def backward(saved, dloss=None, *, wrt=None):
         _compute_exp_z(z, top, exp_z, N, K)
     if want_z:
         grad_z = np.empty((N, K), dtype)
-        _compute_grad_z(sum_exp_z, grad_loss, exp_z, t, grad_z, N, K)
+        _compute_grad_z(sum_exp_z, grad_loss.reshape(1), exp_z, t, grad_z, N, K)
     return Gradients(grad_z)
 
 
@@ -147,26 +147,34 @@ def _compute_top_sum_exp_z_lse(z, top, sum_exp_z, lse, N, K):
         top_here = top_max
         top[n] = top_here
         sum_exp_z_sum = 0.0
-        z_row_2 = z[n]
+        z_row = z[n]
         for k in range(K):
-            sum_exp_z_sum += math.exp(z_row_2[k] - top_here)
+            sum_exp_z_sum += math.exp(z_row[k] - top_here)
         sum_exp_z_here = real(sum_exp_z_sum)
         sum_exp_z[n] = sum_exp_z_here
         lse_here = top_here + math.log(sum_exp_z_here)
         lse[n] = lse_here
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_loss(lse, z, t, loss, N):
     """loss = mean[n](lse[n] - z[n, t[n]])"""
     real = lse.dtype.type
+    loss_sum_parts = np.empty((N + 16383)//16384, np.float64)
+    for piece in prange((N + 16383)//16384):
+        n_low = piece*16384
+        n_high = min(N, n_low + 16384)
+        loss_sum = 0.0
+        lse_row = lse[n_low:]
+        t_row = t[n_low:]
+        for n in range(n_high - n_low):
+            loss_sum += lse_row[n] - z[n_low + n, t_row[n]]
+        loss_sum_parts[piece] = loss_sum
     loss_sum = 0.0
-    lse_row = lse
-    t_row = t
-    for n in range(N):
-        loss_sum += lse_row[n] - z[n, t_row[n]]
+    for at in range((N + 16383)//16384):
+        loss_sum += loss_sum_parts[at]
     loss_here = real(loss_sum/N)
-    loss[()] = loss_here
+    loss[0] = loss_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -186,18 +194,14 @@ def _compute_grad_z(sum_exp_z, grad_loss, exp_z, t, grad_z, N, K):
     grad_z[n,k] = grad_loss/N*(exp(z[n,k] - top[n])/sum[k''](exp(z[n,k''] - top[n])) + where(t[n] == k, -1, 0))
     """
     real = sum_exp_z.dtype.type
-    for piece in prange((N + 4095)//4096):
-        n_low = piece*4096
-        n_high = min(N, n_low + 4096)
-        inv_sum_exp_z_row = np.empty(4096, sum_exp_z.dtype)
-        sum_exp_z_row = sum_exp_z[n_low:]
-        for n in range(n_high - n_low):
-            inv_sum_exp_z_row[n] = real(1)/sum_exp_z_row[n]
+    for n in prange(N):
+        inv_sum_exp_z = real(1)/sum_exp_z[n]
+        grad_loss_here = grad_loss[0]
+        t_here = t[n]
+        grad_z_row = grad_z[n]
+        exp_z_row = exp_z[n]
         for k in range(K):
-            grad_loss_here = grad_loss[()]
-            t_row = t[n_low:]
-            for n in range(n_high - n_low):
-                grad_z[n_low + n, k] = grad_loss_here*(exp_z[n_low + n, k]*inv_sum_exp_z_row[n] + (real(-1) if t_row[n] == k else real(0)))/real(N)
+            grad_z_row[k] = grad_loss_here*(exp_z_row[k]*inv_sum_exp_z + (real(-1) if t_here == k else real(0)))/real(N)
 
 
 @njit(cache=True, error_model="numpy")

@@ -194,9 +194,9 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
     real = grad_y.dtype.type
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
-        grad_x_row = grad_x[n, c, h]
+        grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
-            grad_x_row[w] = real(0)
+            grad_x_sum_row[w] = real(0)
         for r in range(max(0, -(stride*P - h - 1 - pad)), min(R, h + pad + 1)):
             quotient = (h + pad - r)//stride
             if (h + pad - r) % stride == 0:
@@ -209,26 +209,29 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
                             weight_here_2 = weight[k + 1, c, r, s]
                             weight_here_3 = weight[k + 2, c, r, s]
                             weight_here_4 = weight[k + 3, c, r, s]
-                            grad_x_row = grad_x[n, c, h, w_step_start + s - pad:]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + s - pad:]
                             grad_y_row = grad_y[n, k, quotient, w_step_start:]
                             grad_y_row_2 = grad_y[n, k + 1, quotient, w_step_start:]
                             grad_y_row_3 = grad_y[n, k + 2, quotient, w_step_start:]
                             grad_y_row_4 = grad_y[n, k + 3, quotient, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_row[w_step] += grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2 + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
+                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2 + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
                         for k in range(K - K % 4, K):
                             weight_here = weight[k, c, r, s]
-                            grad_x_row = grad_x[n, c, h, w_step_start + s - pad:]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + s - pad:]
                             grad_y_row = grad_y[n, k, quotient, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_row[w_step] += grad_y_row[w_step]*weight_here
+                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                     else:
                         for k in range(K):
                             weight_here = weight[k, c, r, s]
-                            grad_x_steps = grad_x[n, c, h, stride*w_step_start + s - pad::stride]
+                            grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + s - pad::stride]
                             grad_y_row = grad_y[n, k, quotient, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_steps[w_step] += grad_y_row[w_step]*weight_here
+                                grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
+        grad_x_row = grad_x[n, c, h]
+        for w in range(W):
+            grad_x_row[w] = grad_x_sum_row[w]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -237,11 +240,11 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
     real = grad_y.dtype.type
     for task in prange(K*C*R):
         k, c, r = task//(C*R), task//R % C, task % R
+        grad_weight_sum_row = np.empty(S, np.float64)
         quotient = (r - pad)//stride
         quotient_2 = (H + pad - r - 1)//stride
-        grad_weight_row = grad_weight[k, c, r]
         for s in range(S):
-            grad_weight_row[s] = real(0)
+            grad_weight_sum_row[s] = real(0)
         for p in range(max(0, -quotient), min(P, quotient_2 + 1)):
             for q in range(Q):
                 s_start = max(0, -(stride*q - pad))
@@ -251,19 +254,22 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
                     grad_y_here_2 = grad_y[n + 1, k, p, q]
                     grad_y_here_3 = grad_y[n + 2, k, p, q]
                     grad_y_here_4 = grad_y[n + 3, k, p, q]
-                    grad_weight_row = grad_weight[k, c, r, s_start:]
+                    grad_weight_sum_row_row = grad_weight_sum_row[s_start:]
                     x_row = x[n, c, stride*p + r - pad, s_start + stride*q - pad:]
                     x_row_2 = x[n + 1, c, stride*p + r - pad, s_start + stride*q - pad:]
                     x_row_3 = x[n + 2, c, stride*p + r - pad, s_start + stride*q - pad:]
                     x_row_4 = x[n + 3, c, stride*p + r - pad, s_start + stride*q - pad:]
                     for s in range(s_stop - s_start):
-                        grad_weight_row[s] += grad_y_here*x_row[s] + grad_y_here_2*x_row_2[s] + grad_y_here_3*x_row_3[s] + grad_y_here_4*x_row_4[s]
+                        grad_weight_sum_row_row[s] += grad_y_here*x_row[s] + grad_y_here_2*x_row_2[s] + grad_y_here_3*x_row_3[s] + grad_y_here_4*x_row_4[s]
                 for n in range(N - N % 4, N):
                     grad_y_here = grad_y[n, k, p, q]
-                    grad_weight_row = grad_weight[k, c, r, s_start:]
+                    grad_weight_sum_row_row = grad_weight_sum_row[s_start:]
                     x_row = x[n, c, stride*p + r - pad, s_start + stride*q - pad:]
                     for s in range(s_stop - s_start):
-                        grad_weight_row[s] += grad_y_here*x_row[s]
+                        grad_weight_sum_row_row[s] += grad_y_here*x_row[s]
+        grad_weight_row = grad_weight[k, c, r]
+        for s in range(S):
+            grad_weight_row[s] = grad_weight_sum_row[s]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -86,9 +86,14 @@ def forward(x, *, kernel=2, stride=2, pad=0):
 
     dtype = x.dtype
     # y[n,c,p,q] = mean[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
-    padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, max(0, stride*P + kernel - pad - stride - H)), (pad, max(0, stride*Q + kernel - pad - stride - W)))
-    strides = padded_x.strides
-    x_windows = as_strided(padded_x, (N, C, P, Q, kernel, kernel), (strides[0], strides[1], stride*strides[2], stride*strides[3], strides[2], strides[3]), writeable=False)
+    after_h = max(0, stride*(P - 1) + kernel - pad - H)
+    after_w = max(0, stride*(Q - 1) + kernel - pad - W)
+    padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
+    step_n, step_c, step_h, step_w = padded_x.strides
+    x_windows = as_strided(
+        padded_x, (N, C, P, Q, kernel, kernel),
+        (step_n, step_c, stride*step_h, stride*step_w, step_h, step_w), writeable=False
+    )
     y = np.full((N, C, P, Q), 0, dtype)
     for r in range(kernel):
         for s in range(kernel):
@@ -116,7 +121,9 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*p + r - pad, stride*q + s - pad] += grad_y[n',c',p,q]/kernel^2
         grad_x = np.zeros((N, C, H, W), dtype)
-        padded_sum = np.zeros((N, C, H + pad + max(0, stride*P + kernel - pad - stride - H), W + pad + max(0, stride*Q + kernel - pad - stride - W)), dtype)
+        after_h = max(0, stride*(P - 1) + kernel - pad - H)
+        after_w = max(0, stride*(Q - 1) + kernel - pad - W)
+        padded_sum = np.zeros((N, C, H + pad + after_h, W + pad + after_w), dtype)
         for r in range(kernel):
             for s in range(kernel):
                 padded_sum[:, :, _walk(r, stride, P), _walk(s, stride, Q)] += grad_y/kernel**2

@@ -87,9 +87,9 @@ def forward(x, gamma, beta, *, eps=1e-05):
 
     dtype = x.dtype
     # mu[d] = mean[n](x[n,d])
-    mu = x.T.mean(1, dtype=np.float64).astype(dtype)
+    mu = x.mean(0, dtype=np.float64).astype(dtype)
     # var[d] = mean[n]((x[n,d] - mu[d])^2)
-    var = ((x.T - mu[:, None])**2).mean(1, dtype=np.float64).astype(dtype)
+    var = ((x - mu)**2).mean(0, dtype=np.float64).astype(dtype)
     # inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
     inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
@@ -119,12 +119,12 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x or want_beta:
         # sum_grad_y[d] = sum[n'](grad_y[n',d])
-        sum_grad_y = grad_y.T.sum(1, dtype=np.float64).astype(dtype)
+        sum_grad_y = grad_y.sum(0, dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
         xhat = inv_sqrt_var*(x - mu)
         # sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
-        sum_grad_y_xhat = (grad_y.T*xhat.T).sum(1, dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum(0, dtype=np.float64).astype(dtype)
     if want_x:
         # gamma_inv_sqrt_var[d] = gamma[d]/(N*sqrt(var[d] + eps))
         gamma_inv_sqrt_var = gamma*inv_sqrt_var/N

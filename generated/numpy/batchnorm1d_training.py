@@ -19,13 +19,16 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_xhat[n,d] = grad_y[n,d]*gamma[d]
+    sum_grad_y[d] = sum[n'](grad_y[n',d])
     xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
-    sum_grad_y_xhat[d] = sum[n](grad_y[n,d]*xhat[n,d])
-    grad_var[d] = grad_var_of_batch[d] - 0.5/(var[d] + eps)*gamma[d]*sum[n](grad_y[n,d]*xhat[n,d])
-    sum_grad_y[d] = sum[n](grad_y[n,d])
-    grad_mu[d] = grad_mean_of_batch[d] - 1/sqrt(var[d] + eps)*gamma[d]*sum[n](grad_y[n,d])
-    grad_x[n,d] = grad_xhat[n,d]/sqrt(var[d] + eps) + 2*grad_var[d]/N*(x[n,d] - mu[d]) + grad_mu[d]/N
+    sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
+    gamma_inv_sqrt_var[d] = N*gamma[d]/sqrt(var[d] + eps)
+    inv_sqrt_var_gamma_sum_grad_y[d] = -1/sqrt(var[d] + eps)*gamma[d]*sum_grad_y[d]
+    sqrt_var_grad_var_of_batch[d] = 2*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
+        eps)*gamma[d]*sum_grad_y_xhat[d])
+    grad_x[n,d] = 1/N*(N*grad_y[n,d]*gamma[d]/sqrt(var[d] + eps) + grad_mean_of_batch[d] - 1/sqrt(var[d] +
+        eps)*gamma[d]*sum[n'](grad_y[n',d]) + 2*xhat[n,d]*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
+        eps)*gamma[d]*sum[n'](grad_y[n',d]*xhat[n',d])))
     grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
     grad_beta[d] = sum[n](grad_y[n,d])
 
@@ -36,7 +39,7 @@ Conventions:
 Costs:
 
     operations        forward 8*D*N + 2*D
-                      backward 16*D*N + 9*D
+                      backward 12*D*N + 14*D
     elements moved    forward at least 2*D*N + 4*D
                       backward at least 3*D*N + 7*D
 
@@ -141,25 +144,31 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
     grad_gamma = None
     grad_beta = None
 
-    if want_x:
-        # grad_xhat[n,d] = grad_y[n,d]*gamma[d]
-        grad_xhat = gamma*grad_y
+    if want_x or want_beta:
+        # sum_grad_y[d] = sum[n'](grad_y[n',d])
+        sum_grad_y = grad_y.sum(0, dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
         xhat = inv_sqrt_var*(x - mu)
-        # sum_grad_y_xhat[d] = sum[n](grad_y[n,d]*xhat[n,d])
+        # sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
         sum_grad_y_xhat = (grad_y*xhat).sum(0, dtype=np.float64).astype(dtype)
     if want_x:
-        # grad_var[d] = grad_var_of_batch[d] - 0.5/(var[d] + eps)*gamma[d]*sum[n](grad_y[n,d]*xhat[n,d])
-        grad_var = grad_var_of_batch - 0.5*gamma*sum_grad_y_xhat/(var + eps)
-    if want_x or want_beta:
-        # sum_grad_y[d] = sum[n](grad_y[n,d])
-        sum_grad_y = grad_y.sum(0, dtype=np.float64).astype(dtype)
-    if want_x:
-        # grad_mu[d] = grad_mean_of_batch[d] - 1/sqrt(var[d] + eps)*gamma[d]*sum[n](grad_y[n,d])
-        grad_mu = grad_mean_of_batch - inv_sqrt_var*gamma*sum_grad_y
-        # grad_x[n,d] = grad_xhat[n,d]/sqrt(var[d] + eps) + 2*grad_var[d]/N*(x[n,d] - mu[d]) + grad_mu[d]/N
-        grad_x = inv_sqrt_var*grad_xhat + 2/N*grad_var*(x - mu) + grad_mu/N
+        # gamma_inv_sqrt_var[d] = N*gamma[d]/sqrt(var[d] + eps)
+        gamma_inv_sqrt_var = N*gamma*inv_sqrt_var
+        # inv_sqrt_var_gamma_sum_grad_y[d] = -1/sqrt(var[d] + eps)*gamma[d]*sum_grad_y[d]
+        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var*gamma*sum_grad_y
+        # sqrt_var_grad_var_of_batch[d] = 2*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
+        #     eps)*gamma[d]*sum_grad_y_xhat[d])
+        sqrt_var_grad_var_of_batch = 2*np.sqrt(var + eps)*(
+            grad_var_of_batch - 0.5*gamma*sum_grad_y_xhat/(var + eps)
+        )
+        # grad_x[n,d] = 1/N*(N*grad_y[n,d]*gamma[d]/sqrt(var[d] + eps) + grad_mean_of_batch[d] - 1/sqrt(var[d] +
+        #     eps)*gamma[d]*sum[n'](grad_y[n',d]) + 2*xhat[n,d]*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
+        #     eps)*gamma[d]*sum[n'](grad_y[n',d]*xhat[n',d])))
+        grad_x = (
+            gamma_inv_sqrt_var*grad_y + grad_mean_of_batch + inv_sqrt_var_gamma_sum_grad_y
+            + sqrt_var_grad_var_of_batch*xhat
+        )/N
     if want_gamma:
         # grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
         grad_gamma = sum_grad_y_xhat.copy()

@@ -89,9 +89,9 @@ def forward(x, gamma, beta, *, eps=1e-05):
 
     dtype = x.dtype
     # mu[c] = mean[n,h,w](x[n,c,h,w])
-    mu = x.transpose(1, 0, 2, 3).mean((1, 2, 3), dtype=np.float64).astype(dtype)
+    mu = x.mean((0, 2, 3), dtype=np.float64).astype(dtype)
     # var[c] = mean[n,h,w]((x[n,c,h,w] - mu[c])^2)
-    var = ((x.transpose(1, 0, 2, 3) - mu[:, None, None, None])**2).mean((1, 2, 3), dtype=np.float64).astype(dtype)
+    var = ((x - mu[:, None, None])**2).mean((0, 2, 3), dtype=np.float64).astype(dtype)
     # inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
     inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
@@ -121,18 +121,20 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x or want_beta:
         # sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
-        sum_grad_y = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        sum_grad_y = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
         xhat = inv_sqrt_var[:, None, None]*(x - mu[:, None, None])
         # sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
-        sum_grad_y_xhat = (grad_y.transpose(1, 0, 2, 3)*xhat.transpose(1, 0, 2, 3)).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_x:
         # gamma_inv_sqrt_var[c] = gamma[c]/(N*H*W*sqrt(var[c] + eps))
         gamma_inv_sqrt_var = gamma*inv_sqrt_var/N/H/W
         # grad_x[n,c,h,w] = gamma[c]/(N*H*W*sqrt(var[c] + eps))*(N*H*W*grad_y[n,c,h,w] - sum[n',h',w'](grad_y[n',c,h',w']) -
         #     xhat[n,c,h,w]*sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w']))
-        grad_x = gamma_inv_sqrt_var[:, None, None]*(N*H*W*grad_y - sum_grad_y[:, None, None] - sum_grad_y_xhat[:, None, None]*xhat)
+        grad_x = gamma_inv_sqrt_var[:, None, None]*(
+            N*H*W*grad_y - sum_grad_y[:, None, None] - sum_grad_y_xhat[:, None, None]*xhat
+        )
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
         grad_gamma = sum_grad_y_xhat.copy()

@@ -19,14 +19,17 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
+    sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
     xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
-    sum_grad_y_xhat[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-    grad_var[c] = grad_var_of_batch[c] - 0.5/(var[c] + eps)*gamma[c]*sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-    sum_grad_y[c] = sum[n,h,w](grad_y[n,c,h,w])
-    grad_mu[c] = grad_mean_of_batch[c] - 1/sqrt(var[c] + eps)*gamma[c]*sum[n,h,w](grad_y[n,c,h,w])
-    grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[c] + eps) + 2*grad_var[c]/(N*H*W)*(x[n,c,h,w] - mu[c]) +
-        grad_mu[c]/(N*H*W)
+    sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
+    gamma_inv_sqrt_var[c] = N*H*W*gamma[c]/sqrt(var[c] + eps)
+    inv_sqrt_var_gamma_sum_grad_y[c] = -1/sqrt(var[c] + eps)*gamma[c]*sum_grad_y[c]
+    sqrt_var_grad_var_of_batch[c] = 2*sqrt(var[c] + eps)*(grad_var_of_batch[c] - 0.5/(var[c] +
+        eps)*gamma[c]*sum_grad_y_xhat[c])
+    grad_x[n,c,h,w] = 1/(N*H*W)*(N*H*W*grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps) + grad_mean_of_batch[c] -
+        1/sqrt(var[c] + eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']) + 2*xhat[n,c,h,w]*sqrt(var[c] +
+        eps)*(grad_var_of_batch[c] - 0.5/(var[c] +
+        eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])))
     grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
     grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
 
@@ -37,7 +40,7 @@ Conventions:
 Costs:
 
     operations        forward 8*C*H*N*W + 2*C
-                      backward 24*C*H*N*W + 9*C
+                      backward 16*C*H*N*W + 16*C
     elements moved    forward at least 2*C*H*N*W + 4*C
                       backward at least 3*C*H*N*W + 7*C
 
@@ -144,28 +147,31 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
     grad_gamma = None
     grad_beta = None
 
-    if want_x:
-        # grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
-        grad_xhat = gamma[:, None, None]*grad_y
+    if want_x or want_beta:
+        # sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
+        sum_grad_y = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
         xhat = inv_sqrt_var[:, None, None]*(x - mu[:, None, None])
-        # sum_grad_y_xhat[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
+        # sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
         sum_grad_y_xhat = (grad_y*xhat).sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_x:
-        # grad_var[c] = grad_var_of_batch[c] - 0.5/(var[c] + eps)*gamma[c]*sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-        grad_var = grad_var_of_batch - 0.5*gamma*sum_grad_y_xhat/(var + eps)
-    if want_x or want_beta:
-        # sum_grad_y[c] = sum[n,h,w](grad_y[n,c,h,w])
-        sum_grad_y = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
-    if want_x:
-        # grad_mu[c] = grad_mean_of_batch[c] - 1/sqrt(var[c] + eps)*gamma[c]*sum[n,h,w](grad_y[n,c,h,w])
-        grad_mu = grad_mean_of_batch - inv_sqrt_var*gamma*sum_grad_y
-        # grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[c] + eps) + 2*grad_var[c]/(N*H*W)*(x[n,c,h,w] - mu[c]) +
-        #     grad_mu[c]/(N*H*W)
-        grad_x = inv_sqrt_var[:, None, None]*grad_xhat + (2/(N*H*W)*grad_var)[:, None, None]*(
-            x - mu[:, None, None]
-        ) + (grad_mu/N/H/W)[:, None, None]
+        # gamma_inv_sqrt_var[c] = N*H*W*gamma[c]/sqrt(var[c] + eps)
+        gamma_inv_sqrt_var = N*H*W*gamma*inv_sqrt_var
+        # inv_sqrt_var_gamma_sum_grad_y[c] = -1/sqrt(var[c] + eps)*gamma[c]*sum_grad_y[c]
+        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var*gamma*sum_grad_y
+        # sqrt_var_grad_var_of_batch[c] = 2*sqrt(var[c] + eps)*(grad_var_of_batch[c] - 0.5/(var[c] +
+        #     eps)*gamma[c]*sum_grad_y_xhat[c])
+        sqrt_var_grad_var_of_batch = 2*np.sqrt(var + eps)*(
+            grad_var_of_batch - 0.5*gamma*sum_grad_y_xhat/(var + eps)
+        )
+        # grad_x[n,c,h,w] = 1/(N*H*W)*(N*H*W*grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps) + grad_mean_of_batch[c] -
+        #     1/sqrt(var[c] + eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']) + 2*xhat[n,c,h,w]*sqrt(var[c] +
+        #     eps)*(grad_var_of_batch[c] - 0.5/(var[c] + eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])))
+        grad_x = (
+            gamma_inv_sqrt_var[:, None, None]*grad_y + grad_mean_of_batch[:, None, None]
+            + inv_sqrt_var_gamma_sum_grad_y[:, None, None] + sqrt_var_grad_var_of_batch[:, None, None]*xhat
+        )/N/H/W
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
         grad_gamma = sum_grad_y_xhat.copy()

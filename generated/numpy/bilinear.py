@@ -119,7 +119,7 @@ def backward(saved, dy, *, wrt=None):
         grad_weight = np.einsum("ad,bd,cd->abc", grad_y.T, x.T, z.T, optimize=True)
     if want_bias:
         # grad_bias[k] = sum[n](grad_y[n,k])
-        grad_bias = grad_y.T.sum(1, dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_z, grad_weight, grad_bias)
 
 

@@ -44,7 +44,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 64 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -92,17 +92,25 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
     Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
-    _at_least_one("Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride)
+    _at_least_one(
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
+    )
 
     dtype = x.dtype
     # y[n,k,q] = bias[k] + sum[c,s](x[n, c, stride*q + dilation*s - pad]*weight[k,c,s])
-    padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)))
-    strides = padded_x.strides
-    x_windows = as_strided(padded_x, (N, Q, C, S), (strides[0], stride*strides[2], strides[1], dilation*strides[2]), writeable=False)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+    padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_w))
+    step_n, step_c, step_w = padded_x.strides
+    x_windows = as_strided(
+        padded_x, (N, C, S, Q), (step_n, step_c, dilation*step_w, stride*step_w), writeable=False
+    )
+    weight_matrix = weight.reshape(K, C*S)
     y = np.empty((N, K, Q), dtype)
     for n in _blocks(N, Q*C*S*dtype.itemsize):
         for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
-            y[n, :, q] = weight.reshape(K, C*S) @ x_windows[n, q].transpose(0, 2, 3, 1).reshape(n.stop - n.start, C*S, q.stop - q.start)
+            panel = x_windows[n, :, :, q].reshape(n.stop - n.start, C*S, q.stop - q.start)
+            y[n, :, q] = weight_matrix @ panel
     y += bias[:, None]
     return y, Saved(x, weight, N, C, W, K, S, Q, stride, pad, dilation, x.dtype)
 
@@ -128,25 +136,37 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*q + dilation*s - pad] += grad_y[n',k,q]*weight[k,c',s]
         grad_x = np.zeros((N, C, W), dtype)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        weight_matrix = weight.reshape(K, C*S).T
         for n in _blocks(N, C*S*Q*dtype.itemsize):
-            padded_sum = np.zeros((n.stop - n.start, C, W + pad + max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)), dtype)
+            padded_sum = np.zeros((n.stop - n.start, C, W + pad + after_w), dtype)
             for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
-                panel = (weight.reshape(K, C*S).T @ grad_y[n, :, q]).reshape(n.stop - n.start, C, S, q.stop - q.start)
+                grad_y_matrix = grad_y[n, :, q]
+                panel = (weight_matrix @ grad_y_matrix).reshape(n.stop - n.start, C, S, q.stop - q.start)
                 for s in range(S):
-                    padded_sum[:, :, _walk(dilation*s + stride*q.start, stride, q.stop - q.start)] += panel[:, :, s]
+                    padded_sum[
+                        :, :, _walk(dilation*s + stride*q.start, stride, q.stop - q.start)
+                    ] += panel[:, :, s]
             grad_x[n] += padded_sum[:, :, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,s] = sum[n,q](grad_y[n,k,q]*x[n, c, stride*q + dilation*s - pad])
-        padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)))
-        strides = padded_x.strides
-        x_windows = as_strided(padded_x, (C, S, N, Q), (strides[1], dilation*strides[2], strides[0], stride*strides[2]), writeable=False)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_w))
+        step_n, step_c, step_w = padded_x.strides
+        x_windows = as_strided(
+            padded_x, (C, S, N, Q), (step_c, dilation*step_w, step_n, stride*step_w), writeable=False
+        )
         grad_weight = np.zeros((K, C, S), dtype)
-        for n_2 in _blocks(N, C*S*Q*dtype.itemsize):
-            for q_2 in _blocks(Q, (n_2.stop - n_2.start)*C*S*dtype.itemsize):
-                grad_weight += (grad_y[n_2, :, q_2].transpose(1, 0, 2).reshape(K, (n_2.stop - n_2.start)*(q_2.stop - q_2.start)) @ x_windows[:, :, n_2, q_2].reshape(C*S, (n_2.stop - n_2.start)*(q_2.stop - q_2.start)).T).reshape(K, C, S)
+        for n in _blocks(N, C*S*Q*dtype.itemsize):
+            for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, q].transpose(1, 0, 2).reshape(
+                    K, (n.stop - n.start)*(q.stop - q.start)
+                )
+                panel = x_windows[:, :, n, q].reshape(C*S, (n.stop - n.start)*(q.stop - q.start)).T
+                grad_weight += (grad_y_matrix @ panel).reshape(K, C, S)
     if want_bias:
         # grad_bias[k] = sum[n,q](grad_y[n,k,q])
-        grad_bias = grad_y.transpose(1, 0, 2).sum((1, 2), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((0, 2), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

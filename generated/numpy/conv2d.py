@@ -54,7 +54,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 64 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -76,6 +76,7 @@ class Saved(NamedTuple):
     stride: int
     pad: int
     dilation: int
+    groups: int
     dtype: np.dtype
 
 
@@ -114,24 +115,44 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1):
     _at_least_one("M = K//groups", M, K=K, groups=groups)
     _require(stride != 0, "stride != 0", stride=stride)
     P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
-    _at_least_one("P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride)
+    _at_least_one(
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
+    )
     Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
-    _at_least_one("Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride)
+    _at_least_one(
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
+    )
     _axis("weight", weight, 1, "D", D, "D = C//groups")
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q + dilation*s -
     #     pad]*weight[k,c,r,s])
-    padded_x = _padded(x.reshape(N, K//M, D, H, W), 0, (0, 0), (0, 0), (0, 0), (pad, max(0, stride*P + dilation*R + 1 - pad - stride - dilation - H)), (pad, max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)))
-    strides = padded_x.strides
-    x_windows = as_strided(padded_x, (N, K//M, P, Q, D, R, S), (strides[0], strides[1], stride*strides[3], stride*strides[4], strides[2], dilation*strides[3], dilation*strides[4]), writeable=False)
-    y = np.empty((N, K//M, M, P, Q), dtype)
-    for n in _blocks(N, K//M*P*Q*D*R*S*dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start)*K//M*Q*D*R*S*dtype.itemsize):
-            y[n, :, :, p] = (weight.reshape(K//M, M, D, R, S).reshape(K//M, M, D*R*S) @ x_windows[n, :, p].transpose(0, 1, 4, 5, 6, 2, 3).reshape(n.stop - n.start, K//M, D*R*S, (p.stop - p.start)*Q)).reshape(n.stop - n.start, K//M, M, p.stop - p.start, Q)
+    after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+    padded_x = _padded(
+        x.reshape(N, groups, D, H, W), 0, (0, 0), (0, 0), (0, 0), (pad, after_h), (pad, after_w)
+    )
+    step_n, step_groups, step_d, step_h, step_w = padded_x.strides
+    x_windows = as_strided(
+        padded_x, (N, groups, D, R, S, P, Q),
+        (step_n, step_groups, step_d, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w),
+        writeable=False
+    )
+    weight_matrix = weight.reshape(groups, M, D*R*S)
+    y = np.empty((N, groups, M, P, Q), dtype)
+    for n in _blocks(N, groups*P*Q*D*R*S*dtype.itemsize):
+        for p in _blocks(P, (n.stop - n.start)*groups*Q*D*R*S*dtype.itemsize):
+            panel = x_windows[n, :, :, :, :, p].reshape(
+                n.stop - n.start, groups, D*R*S, (p.stop - p.start)*Q
+            )
+            y[n, :, :, p] = (weight_matrix @ panel).reshape(
+                n.stop - n.start, groups, M, p.stop - p.start, Q
+            )
     y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
-    return y, Saved(x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, x.dtype)
+    return y, Saved(x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, x.dtype)
 
 
 def backward(saved, dy, *, wrt=None):
@@ -145,7 +166,7 @@ def backward(saved, dy, *, wrt=None):
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
-    x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, dtype = saved
+    x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, dtype = saved
     want_x, want_weight, want_bias = _wanted(wrt, ("x", "weight", "bias"))
     grad_y = _gradient("dy", dy, (N, K, P, Q), dtype, None)
     grad_x = None
@@ -156,29 +177,56 @@ def backward(saved, dy, *, wrt=None):
         # grad_x[n', D*(k//M) + c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] +=
         #     grad_y[n',k,p,q]*weight[k,c',r,s]
         grad_x = np.zeros((N, C, H, W), dtype)
-        grad_x_split = grad_x.reshape(N, K//M, D, H, W)
-        for n in _blocks(N, K//M*D*R*S*P*Q*dtype.itemsize):
-            padded_sum = np.zeros((n.stop - n.start, K//M, D, H + pad + max(0, stride*P + dilation*R + 1 - pad - stride - dilation - H), W + pad + max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)), dtype)
-            for p in _blocks(P, (n.stop - n.start)*K//M*D*R*S*Q*dtype.itemsize):
-                panel = (weight.reshape(K//M, M, D, R, S).reshape(K//M, M, D*R*S).swapaxes(-1, -2) @ grad_y.reshape(N, K//M, M, P, Q)[n, :, :, p].reshape(n.stop - n.start, K//M, M, (p.stop - p.start)*Q)).reshape(n.stop - n.start, K//M, D, R, S, p.stop - p.start, Q)
+        grad_x_split = grad_x.reshape(N, groups, D, H, W)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        weight_matrix = weight.reshape(groups, M, D*R*S).swapaxes(-1, -2)
+        for n in _blocks(N, groups*D*R*S*P*Q*dtype.itemsize):
+            padded_sum = np.zeros(
+                (n.stop - n.start, groups, D, H + pad + after_h, W + pad + after_w), dtype
+            )
+            for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y.reshape(N, groups, M, P, Q)[n, :, :, p].reshape(
+                    n.stop - n.start, groups, M, (p.stop - p.start)*Q
+                )
+                panel = (weight_matrix @ grad_y_matrix).reshape(
+                    n.stop - n.start, groups, D, R, S, p.stop - p.start, Q
+                )
                 for r in range(R):
                     for s in range(S):
-                        padded_sum[:, :, :, _walk(dilation*r + stride*p.start, stride, p.stop - p.start), _walk(dilation*s, stride, Q)] += panel[:, :, :, r, s]
+                        padded_sum[
+                            :, :, :, _walk(dilation*r + stride*p.start, stride, p.stop - p.start),
+                            _walk(dilation*s, stride, Q)
+                        ] += panel[:, :, :, r, s]
             grad_x_split[n] += padded_sum[:, :, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q +
         #     dilation*s - pad])
-        padded_x = _padded(x.reshape(N, K//M, D, H, W), 0, (0, 0), (0, 0), (0, 0), (pad, max(0, stride*P + dilation*R + 1 - pad - stride - dilation - H)), (pad, max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)))
-        strides = padded_x.strides
-        x_windows = as_strided(padded_x, (K//M, D, R, S, N, P, Q), (strides[1], strides[2], dilation*strides[3], dilation*strides[4], strides[0], stride*strides[3], stride*strides[4]), writeable=False)
-        grad_weight = np.zeros((K//M, M, D, R, S), dtype)
-        for n_2 in _blocks(N, K//M*D*R*S*P*Q*dtype.itemsize):
-            for p_2 in _blocks(P, (n_2.stop - n_2.start)*K//M*D*R*S*Q*dtype.itemsize):
-                grad_weight += (grad_y.reshape(N, K//M, M, P, Q)[n_2, :, :, p_2].transpose(1, 2, 0, 3, 4).reshape(K//M, M, (n_2.stop - n_2.start)*(p_2.stop - p_2.start)*Q) @ x_windows[:, :, :, :, n_2, p_2].reshape(K//M, D*R*S, (n_2.stop - n_2.start)*(p_2.stop - p_2.start)*Q).swapaxes(-1, -2)).reshape(K//M, M, D, R, S)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        padded_x = _padded(
+            x.reshape(N, groups, D, H, W), 0, (0, 0), (0, 0), (0, 0), (pad, after_h), (pad, after_w)
+        )
+        step_n, step_groups, step_d, step_h, step_w = padded_x.strides
+        x_windows = as_strided(
+            padded_x, (groups, D, R, S, N, P, Q),
+            (step_groups, step_d, dilation*step_h, dilation*step_w, step_n, stride*step_h, stride*step_w),
+            writeable=False
+        )
+        grad_weight = np.zeros((groups, M, D, R, S), dtype)
+        for n in _blocks(N, groups*D*R*S*P*Q*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y.reshape(N, groups, M, P, Q)[n, :, :, p].transpose(1, 2, 0, 3, 4).reshape(
+                    groups, M, (n.stop - n.start)*(p.stop - p.start)*Q
+                )
+                panel = x_windows[:, :, :, :, n, p].reshape(
+                    groups, D*R*S, (n.stop - n.start)*(p.stop - p.start)*Q
+                ).swapaxes(-1, -2)
+                grad_weight += (grad_y_matrix @ panel).reshape(groups, M, D, R, S)
         grad_weight = grad_weight.reshape(K, D, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
-        grad_bias = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

@@ -48,7 +48,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_PANEL_BYTES = 64 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -106,16 +106,43 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
     Q = (W + 2*pad - S)//stride + 1
     _at_least_one("Q = (W + 2*pad - S)//stride + 1", Q, W=W, pad=pad, S=S, stride=stride)
-    _inside("x", 2, "clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U)", 0, U, H)
-    _inside("x", 3, "clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)", 0, V, W)
+    _places_inside(
+        "x", 2, "clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U)",
+        np.clip(
+            ((stride*np.arange(P))[:, None] + np.arange(R) - pad) % U, 0,
+            U - ((stride*np.arange(P))[:, None] + np.arange(R) - pad) % U
+        ),
+        H
+    )
+    _places_inside(
+        "x", 3, "clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)",
+        np.clip(
+            ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V, 0,
+            V - ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V
+        ),
+        W
+    )
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U),
     #     clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)]*weight[k,c,r,s])
+    weight_matrix = weight.reshape(K, C*R*S)
     y = np.empty((N, K, P, Q), dtype)
     for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
         for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
-            y[n, :, p] = (weight.reshape(K, C*R*S) @ x[np.arange(n.start, n.stop)[:, None, None, None, None, None], np.arange(C)[:, None, None, None, None], np.clip((stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % U, 0, U - (stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % U)[:, None, :, None], np.clip((stride*np.arange(Q) + np.arange(S)[:, None] - pad) % V, 0, V - (stride*np.arange(Q) + np.arange(S)[:, None] - pad) % V)[:, None, :]].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)).reshape(n.stop - n.start, K, p.stop - p.start, Q)
+            panel = x[
+                np.arange(n.start, n.stop)[:, None, None, None, None, None],
+                np.arange(C)[:, None, None, None, None],
+                np.clip(
+                    (stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % U, 0,
+                    U - (stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % U
+                )[:, None, :, None],
+                np.clip(
+                    (stride*np.arange(Q) + np.arange(S)[:, None] - pad) % V, 0,
+                    V - (stride*np.arange(Q) + np.arange(S)[:, None] - pad) % V
+                )[:, None, :]
+            ].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
+            y[n, :, p] = (weight_matrix @ panel).reshape(n.stop - n.start, K, p.stop - p.start, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, U, V, P, Q, stride, pad, x.dtype)
 
@@ -144,17 +171,47 @@ def backward(saved, dy, *, wrt=None):
         grad_x = np.zeros((N, C, H, W), dtype)
         for r in range(R):
             for s in range(S):
-                _scatter_add(grad_x, (np.arange(N)[:, None, None, None], np.arange(C), np.clip((stride*np.arange(P) + r - pad) % U, 0, U - (stride*np.arange(P) + r - pad) % U)[:, None, None], np.clip((stride*np.arange(Q) + s - pad) % V, 0, V - (stride*np.arange(Q) + s - pad) % V)[:, None]), (grad_y.transpose(1, 0, 2, 3).reshape(K, N*P*Q).T @ weight[:, :, r, s]).reshape(N, P, Q, C), (N, P, Q, C))
+                _scatter_add(
+                    grad_x,
+                    (
+                        np.arange(N)[:, None, None, None], np.arange(C),
+                        np.clip(
+                            (stride*np.arange(P) + r - pad) % U, 0, U - (stride*np.arange(P) + r - pad) % U
+                        )[:, None, None],
+                        np.clip(
+                            (stride*np.arange(Q) + s - pad) % V, 0, V - (stride*np.arange(Q) + s - pad) % V
+                        )[:, None]
+                    ),
+                    (
+                        grad_y.transpose(1, 0, 2, 3).reshape(K, N*P*Q).T @ weight[:, :, r, s]
+                    ).reshape(N, P, Q, C),
+                    (N, P, Q, C)
+                )
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r -
         #     pad) % U), clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)])
         grad_weight = np.zeros((K, C, R, S), dtype)
         for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
             for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
-                grad_weight += (grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(K, (n.stop - n.start)*(p.stop - p.start)*Q) @ x[np.arange(n.start, n.stop)[:, None, None, None, None, None], np.arange(C)[:, None, None], np.clip(((stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % U, 0, U - ((stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % U)[:, None, None, :, None], np.clip(((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V, 0, V - ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V)[:, None, None, :]].reshape((n.stop - n.start)*(p.stop - p.start)*Q, C*R*S)).reshape(K, C, R, S)
+                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
+                    K, (n.stop - n.start)*(p.stop - p.start)*Q
+                )
+                panel = x[
+                    np.arange(n.start, n.stop)[:, None, None, None, None, None],
+                    np.arange(C)[:, None, None],
+                    np.clip(
+                        ((stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % U, 0,
+                        U - ((stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % U
+                    )[:, None, None, :, None],
+                    np.clip(
+                        ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V, 0,
+                        V - ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V
+                    )[:, None, None, :]
+                ].reshape((n.stop - n.start)*(p.stop - p.start)*Q, C*R*S)
+                grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
-        grad_bias = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -252,11 +309,12 @@ def _require(holds, what, **given):
         raise ValueError(f"expected {what}, came {listed}")
 
 
-def _inside(name, at, index, low, high, size):
-    """Check that an index stays inside its axis, for a tensor without an outside value."""
-    if low < 0 or high >= size:
+def _places_inside(name, at, index, places, size):
+    """Check that computed places stay inside their axis, for a tensor without an outside value."""
+    wrong = np.ravel(places)[np.ravel((places < 0) | (places >= size))]
+    if wrong.size:
         raise ValueError(
-            f"{name}: expected the index {index} of axis {at} inside 0 ... {size - 1}, came {low} ... {high}; "
+            f"{name}: expected the index {index} of axis {at} inside 0 ... {size - 1}, came {wrong[0]}; "
             f"{name} has no outside value"
         )
 

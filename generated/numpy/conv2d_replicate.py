@@ -45,7 +45,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_PANEL_BYTES = 64 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -101,10 +101,19 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, clip(stride*p + r - pad, 0, H - 1), clip(stride*q + s - pad, 0, W -
     #     1)]*weight[k,c,r,s])
+    weight_matrix = weight.reshape(K, C*R*S)
     y = np.empty((N, K, P, Q), dtype)
     for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
         for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
-            y[n, :, p] = (weight.reshape(K, C*R*S) @ x[np.arange(n.start, n.stop)[:, None, None, None, None, None], np.arange(C)[:, None, None, None, None], np.clip(stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad, 0, H - 1)[:, None, :, None], np.clip(stride*np.arange(Q) + np.arange(S)[:, None] - pad, 0, W - 1)[:, None, :]].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)).reshape(n.stop - n.start, K, p.stop - p.start, Q)
+            panel = x[
+                np.arange(n.start, n.stop)[:, None, None, None, None, None],
+                np.arange(C)[:, None, None, None, None],
+                np.clip(
+                    stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad, 0, H - 1
+                )[:, None, :, None],
+                np.clip(stride*np.arange(Q) + np.arange(S)[:, None] - pad, 0, W - 1)[:, None, :]
+            ].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
+            y[n, :, p] = (weight_matrix @ panel).reshape(n.stop - n.start, K, p.stop - p.start, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype)
 
@@ -133,17 +142,39 @@ def backward(saved, dy, *, wrt=None):
         grad_x = np.zeros((N, C, H, W), dtype)
         for r in range(R):
             for s in range(S):
-                _scatter_add(grad_x, (np.arange(N)[:, None, None, None], np.arange(C), np.clip(stride*np.arange(P) + r - pad, 0, H - 1)[:, None, None], np.clip(stride*np.arange(Q) + s - pad, 0, W - 1)[:, None]), (grad_y.transpose(1, 0, 2, 3).reshape(K, N*P*Q).T @ weight[:, :, r, s]).reshape(N, P, Q, C), (N, P, Q, C))
+                _scatter_add(
+                    grad_x,
+                    (
+                        np.arange(N)[:, None, None, None], np.arange(C),
+                        np.clip(stride*np.arange(P) + r - pad, 0, H - 1)[:, None, None],
+                        np.clip(stride*np.arange(Q) + s - pad, 0, W - 1)[:, None]
+                    ),
+                    (
+                        grad_y.transpose(1, 0, 2, 3).reshape(K, N*P*Q).T @ weight[:, :, r, s]
+                    ).reshape(N, P, Q, C),
+                    (N, P, Q, C)
+                )
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, clip(stride*p + r - pad, 0, H - 1), clip(stride*q + s -
         #     pad, 0, W - 1)])
         grad_weight = np.zeros((K, C, R, S), dtype)
         for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
             for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
-                grad_weight += (grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(K, (n.stop - n.start)*(p.stop - p.start)*Q) @ x[np.arange(n.start, n.stop)[:, None, None, None, None, None], np.arange(C)[:, None, None], np.clip((stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad, 0, H - 1)[:, None, None, :, None], np.clip((stride*np.arange(Q))[:, None] + np.arange(S) - pad, 0, W - 1)[:, None, None, :]].reshape((n.stop - n.start)*(p.stop - p.start)*Q, C*R*S)).reshape(K, C, R, S)
+                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
+                    K, (n.stop - n.start)*(p.stop - p.start)*Q
+                )
+                panel = x[
+                    np.arange(n.start, n.stop)[:, None, None, None, None, None],
+                    np.arange(C)[:, None, None],
+                    np.clip(
+                        (stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad, 0, H - 1
+                    )[:, None, None, :, None],
+                    np.clip((stride*np.arange(Q))[:, None] + np.arange(S) - pad, 0, W - 1)[:, None, None, :]
+                ].reshape((n.stop - n.start)*(p.stop - p.start)*Q, C*R*S)
+                grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
-        grad_bias = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

@@ -95,15 +95,26 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("bias", bias, 0, "C", C, "x")
     _require(stride != 0, "stride != 0", stride=stride)
     P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
-    _at_least_one("P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride)
+    _at_least_one(
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
+    )
     Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
-    _at_least_one("Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride)
+    _at_least_one(
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
+    )
 
     dtype = x.dtype
     # y[n,c,p,q] = bias[c] + sum[r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad]*weight[c,r,s])
-    padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, max(0, stride*P + dilation*R + 1 - pad - stride - dilation - H)), (pad, max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)))
-    strides = padded_x.strides
-    x_windows = as_strided(padded_x, (N, C, P, Q, R, S), (strides[0], strides[1], stride*strides[2], stride*strides[3], dilation*strides[2], dilation*strides[3]), writeable=False)
+    after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+    padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
+    step_n, step_c, step_h, step_w = padded_x.strides
+    x_windows = as_strided(
+        padded_x, (N, C, P, Q, R, S),
+        (step_n, step_c, stride*step_h, stride*step_w, dilation*step_h, dilation*step_w), writeable=False
+    )
     y = np.full((N, C, P, Q), 0, dtype)
     for r in range(R):
         for s in range(S):
@@ -133,23 +144,35 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] += grad_y[n',c',p,q]*weight[c',r,s]
         grad_x = np.zeros((N, C, H, W), dtype)
-        padded_sum = np.zeros((N, C, H + pad + max(0, stride*P + dilation*R + 1 - pad - stride - dilation - H), W + pad + max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)), dtype)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        padded_sum = np.zeros((N, C, H + pad + after_h, W + pad + after_w), dtype)
         for r in range(R):
             for s in range(S):
-                padded_sum[:, :, _walk(dilation*r, stride, P), _walk(dilation*s, stride, Q)] += weight[:, r, s][:, None, None]*grad_y
+                padded_sum[
+                    :, :, _walk(dilation*r, stride, P), _walk(dilation*s, stride, Q)
+                ] += weight[:, r, s][:, None, None]*grad_y
         grad_x[...] += padded_sum[:, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[c,r,s] = sum[n,p,q](grad_y[n,c,p,q]*x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad])
-        padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, max(0, stride*P + dilation*R + 1 - pad - stride - dilation - H)), (pad, max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)))
-        strides = padded_x.strides
-        x_windows = as_strided(padded_x, (C, R, S, N, P, Q), (strides[1], dilation*strides[2], dilation*strides[3], strides[0], stride*strides[2], stride*strides[3]), writeable=False)
-        grad_weight = np.full((C, R, S), 0, dtype)
-        for p in range(P):
-            for q in range(Q):
-                grad_weight += (grad_y[:, :, p, q].T[:, None, None, :]*x_windows[:, :, :, :, p, q]).sum(3, dtype=np.float64).astype(dtype)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
+        step_n, step_c, step_h, step_w = padded_x.strides
+        x_windows = as_strided(
+            padded_x, (C, R, S, N, P, Q),
+            (step_c, dilation*step_h, dilation*step_w, step_n, stride*step_h, stride*step_w),
+            writeable=False
+        )
+        grad_weight = np.empty((C, R, S), dtype)
+        for r in range(R):
+            for s in range(S):
+                grad_weight[:, r, s] = (
+                    grad_y*x_windows[:, r, s].transpose(1, 0, 2, 3)
+                ).sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_bias:
         # grad_bias[c] = sum[n,p,q](grad_y[n,c,p,q])
-        grad_bias = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

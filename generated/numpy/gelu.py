@@ -64,7 +64,7 @@ def forward(x):
     N, D = x.shape
 
     # y[n,d] = 0.5*x[n,d]*(1 + erf(x[n,d]/sqrt(2)))
-    y = 0.5*x*(1 + _erf(x/float(np.sqrt(2))))
+    y = 0.5*x*(1 + _erf(x/2**0.5))
     return y, Saved(x, N, D, x.dtype)
 
 
@@ -86,7 +86,7 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n,d] = grad_y[n,d]*(0.5*(1 + erf(x[n,d]/sqrt(2))) + x[n,d]/sqrt(pi)*exp(-0.5*x[n,d]^2)/sqrt(2))
-        grad_x = grad_y*(0.5*(1 + _erf(x/float(np.sqrt(2)))) + x*np.exp(-0.5*x**2)/float(np.sqrt(np.pi))/float(np.sqrt(2)))
+        grad_x = grad_y*(0.5*(1 + _erf(x/2**0.5)) + x*np.exp(-0.5*x**2)/np.pi**0.5/2**0.5)
     return Gradients(grad_x)
 
 

@@ -21,9 +21,9 @@ Forward:
 Backward (grad_t is the gradient of the loss with respect to t):
 
     grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
-    grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[h,w,c'](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
+    grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[c',h,w](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
         mu[n,g]))
-    grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[h,w,c'](grad_xhat[n, D*g + c', h, w])
+    grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[c',h,w](grad_xhat[n, D*g + c', h, w])
     grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[n, c//D] + eps) + 2*grad_var[n, c//D]/(D*H*W)*(x[n, D*(c//D) + c
         % D, h, w] - mu[n, c//D]) + grad_mu[n, c//D]/(D*H*W)
     grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
@@ -51,7 +51,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_PANEL_BYTES = 64 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -101,9 +101,9 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
     D = C//groups
     _at_least_one("D = C//groups", D, C=C, groups=groups)
     _at_least_one("the range of g", groups, groups=groups)
-    _inside("x", 1, "D*g + d", 0, groups*D - 1, C)
-    _inside("mu", 1, "c//D", 0//D, (C - 1)//D, groups)
-    _inside("var", 1, "c//D", 0//D, (C - 1)//D, groups)
+    _inside("x", 1, "D*g + d", 0, D*(groups - 1) + D - 1, C)
+    _places_inside("mu", 1, "c//D", np.arange(C) // D, groups)
+    _places_inside("var", 1, "c//D", np.arange(C) // D, groups)
 
     dtype = x.dtype
     # mu[n,g] = mean[d,h,w](x[n, D*g + d, h, w])
@@ -112,10 +112,13 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
         mu[n] = x.reshape(N, groups, D, H, W)[n].mean((2, 3, 4), dtype=np.float64).astype(dtype)
     # var[n,g] = mean[d,h,w]((x[n, D*g + d, h, w] - mu[n,g])^2)
     var = np.empty((N, groups), dtype)
-    for n_2 in _blocks(N, groups*D*H*W*dtype.itemsize):
-        var[n_2] = ((x.reshape(N, groups, D, H, W)[n_2] - mu[n_2][:, :, None, None, None])**2).mean((2, 3, 4), dtype=np.float64).astype(dtype)
+    for n in _blocks(N, groups*D*H*W*dtype.itemsize):
+        var[n] = ((x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])**2).mean((2, 3, 4), dtype=np.float64).astype(dtype)
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[n, c//D])/sqrt(var[n, c//D] + eps)
-    xhat = ((x.reshape(N, C//D, D, H, W) - mu[:, :, None, None, None])/np.sqrt(var + eps)[:, :, None, None, None]).reshape(N, C, H, W)
+    xhat = (
+        (x.reshape(N, groups, D, H, W) - mu[:, :, None, None, None])
+        /np.sqrt(var + eps)[:, :, None, None, None]
+    ).reshape(N, C, H, W)
     # y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
     y = gamma[:, None, None]*xhat + beta[:, None, None]
     return y, Saved(x, gamma, mu, var, xhat, N, C, H, W, D, groups, eps, x.dtype)
@@ -142,26 +145,36 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
         grad_xhat = gamma[:, None, None]*grad_y
-        # grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[h,w,c'](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
+        # grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[c',h,w](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
         #     mu[n,g]))
         grad_var = np.empty((N, groups), dtype)
-        for n in _blocks(N, groups*H*W*D*dtype.itemsize):
-            grad_var[n] = (grad_xhat.reshape(N, groups, D, H, W)[n].transpose(0, 1, 3, 4, 2)*(x.reshape(N, groups, D, H, W)[n].transpose(0, 1, 3, 4, 2) - mu[n][:, :, None, None, None])).sum((2, 3, 4), dtype=np.float64).astype(dtype)
-        grad_var = -0.5*grad_var/(var + eps)**1.5
-        # grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[h,w,c'](grad_xhat[n, D*g + c', h, w])
+        for n in _blocks(N, groups*D*H*W*dtype.itemsize):
+            grad_var[n] = (
+                grad_xhat.reshape(N, groups, D, H, W)[n]
+                *(x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])
+            ).sum((2, 3, 4), dtype=np.float64).astype(dtype)
+        grad_var *= -0.5/(var + eps)**1.5
+        # grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[c',h,w](grad_xhat[n, D*g + c', h, w])
         grad_mu = np.empty((N, groups), dtype)
-        for n_2 in _blocks(N, groups*H*W*D*dtype.itemsize):
-            grad_mu[n_2] = grad_xhat.reshape(N, groups, D, H, W)[n_2].transpose(0, 1, 3, 4, 2).sum((2, 3, 4), dtype=np.float64).astype(dtype)
-        grad_mu = -grad_mu/np.sqrt(var + eps)
+        for n in _blocks(N, groups*D*H*W*dtype.itemsize):
+            grad_mu[n] = grad_xhat.reshape(N, groups, D, H, W)[n].sum(
+                (2, 3, 4), dtype=np.float64
+            ).astype(dtype)
+        grad_mu *= -1/np.sqrt(var + eps)
         # grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[n, c//D] + eps) + 2*grad_var[n, c//D]/(D*H*W)*(x[n, D*(c//D) + c %
         #     D, h, w] - mu[n, c//D]) + grad_mu[n, c//D]/(D*H*W)
-        grad_x = (grad_xhat.reshape(N, C//D, D, H, W)/np.sqrt(var + eps)[:, :, None, None, None] + (2/(D*H*W)*grad_var)[:, :, None, None, None]*(x.reshape(N, C//D, D, H, W) - mu[:, :, None, None, None]) + (grad_mu/D/H/W)[:, :, None, None, None]).reshape(N, C, H, W)
+        grad_x = (
+            grad_xhat.reshape(N, groups, D, H, W)/np.sqrt(var + eps)[:, :, None, None, None]
+            + (2/(D*H*W)*grad_var)[:, :, None, None, None]
+                *(x.reshape(N, groups, D, H, W) - mu[:, :, None, None, None])
+            + (grad_mu/D/H/W)[:, :, None, None, None]
+        ).reshape(N, C, H, W)
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-        grad_gamma = (grad_y.transpose(1, 0, 2, 3)*xhat.transpose(1, 0, 2, 3)).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_gamma = (grad_y*xhat).sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_beta:
         # grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
-        grad_beta = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_beta = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_gamma, grad_beta)
 
 
@@ -260,6 +273,16 @@ def _inside(name, at, index, low, high, size):
     if low < 0 or high >= size:
         raise ValueError(
             f"{name}: expected the index {index} of axis {at} inside 0 ... {size - 1}, came {low} ... {high}; "
+            f"{name} has no outside value"
+        )
+
+
+def _places_inside(name, at, index, places, size):
+    """Check that computed places stay inside their axis, for a tensor without an outside value."""
+    wrong = np.ravel(places)[np.ravel((places < 0) | (places >= size))]
+    if wrong.size:
+        raise ValueError(
+            f"{name}: expected the index {index} of axis {at} inside 0 ... {size - 1}, came {wrong[0]}; "
             f"{name} has no outside value"
         )
 

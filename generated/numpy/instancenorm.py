@@ -129,13 +129,15 @@ def backward(saved, dy, *, wrt=None):
         sum_grad_y_xhat = (grad_y*xhat).sum((2, 3), dtype=np.float64).astype(dtype)
         # grad_x[n,c,h,w] = gamma[c]/(H*W*sqrt(var[n,c] + eps))*(H*W*grad_y[n,c,h,w] - sum[h',w'](grad_y[n,c,h',w']) -
         #     xhat[n,c,h,w]*sum[h',w'](grad_y[n,c,h',w']*xhat[n,c,h',w']))
-        grad_x = (gamma*inv_sqrt_var)[:, :, None, None]*(H*W*grad_y - sum_grad_y[:, :, None, None] - sum_grad_y_xhat[:, :, None, None]*xhat)/H/W
+        grad_x = (gamma*inv_sqrt_var)[:, :, None, None]*(
+            H*W*grad_y - sum_grad_y[:, :, None, None] - sum_grad_y_xhat[:, :, None, None]*xhat
+        )/H/W
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-        grad_gamma = (grad_y.transpose(1, 0, 2, 3)*xhat.transpose(1, 0, 2, 3)).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_gamma = (grad_y*xhat).sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_beta:
         # grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
-        grad_beta = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_beta = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_gamma, grad_beta)
 
 

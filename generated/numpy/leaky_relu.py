@@ -12,7 +12,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_x[n,d] = grad_y[n,d]*(where(x[n,d] > 0, 1, 0) + where(x[n,d] > 0, 0, slope))
+    grad_x[n,d] = grad_y[n,d]*where(x[n,d] > 0, 1, slope)
 
 Conventions:
 
@@ -22,7 +22,7 @@ Conventions:
 Costs:
 
     operations        forward 2*D*N
-                      backward 4*D*N
+                      backward 2*D*N
     elements moved    forward at least 2*D*N
                       backward at least 3*D*N
 
@@ -88,8 +88,8 @@ def backward(saved, dy, *, wrt=None):
     grad_x = None
 
     if want_x:
-        # grad_x[n,d] = grad_y[n,d]*(where(x[n,d] > 0, 1, 0) + where(x[n,d] > 0, 0, slope))
-        grad_x = grad_y*((x > 0).astype(dtype) + np.where(x > 0, dtype.type(0), dtype.type(slope)))
+        # grad_x[n,d] = grad_y[n,d]*where(x[n,d] > 0, 1, slope)
+        grad_x = grad_y*np.where(x > 0, dtype.type(1), dtype.type(slope))
     return Gradients(grad_x)
 
 

@@ -103,7 +103,7 @@ def backward(saved, dy, *, wrt=None):
         grad_weight = grad_y.T @ x
     if want_bias:
         # grad_bias[k] = sum[n](grad_y[n,k])
-        grad_bias = grad_y.T.sum(1, dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

@@ -13,10 +13,10 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    sum_grad_y[n] = sum[k'](grad_y[n,k'])
-    sum_grad_y_inv_sum_exp_x[n] = -sum_grad_y[n]/sum_exp_x[n]
+    grad_lse[n] = -sum[k](grad_y[n,k])
+    grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
     exp_x[n,k] = exp(x[n,k] - top[n])
-    grad_x[n,k] = grad_y[n,k] - sum[k'](grad_y[n,k'])/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
+    grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
 
 Conventions:
 
@@ -98,14 +98,15 @@ def backward(saved, dy, *, wrt=None):
     grad_x = None
 
     if want_x:
-        # sum_grad_y[n] = sum[k'](grad_y[n,k'])
-        sum_grad_y = grad_y.sum(1, dtype=np.float64).astype(dtype)
-        # sum_grad_y_inv_sum_exp_x[n] = -sum_grad_y[n]/sum_exp_x[n]
-        sum_grad_y_inv_sum_exp_x = -sum_grad_y/sum_exp_x
+        # grad_lse[n] = -sum[k](grad_y[n,k])
+        grad_lse = grad_y.sum(1, dtype=np.float64).astype(dtype)
+        grad_lse *= -1
+        # grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
+        grad_lse_inv_sum_exp_x = grad_lse/sum_exp_x
         # exp_x[n,k] = exp(x[n,k] - top[n])
         exp_x = np.exp(x - top[:, None])
-        # grad_x[n,k] = grad_y[n,k] - sum[k'](grad_y[n,k'])/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
-        grad_x = grad_y + sum_grad_y_inv_sum_exp_x[:, None]*exp_x
+        # grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
+        grad_x = grad_y + grad_lse_inv_sum_exp_x[:, None]*exp_x
     return Gradients(grad_x)
 
 

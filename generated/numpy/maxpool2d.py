@@ -89,25 +89,23 @@ def forward(x, *, kernel=2, stride=2, pad=0):
 
     dtype = x.dtype
     # y[n,c,p,q] = max[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
-    padded_x = _padded(x, -np.inf, (0, 0), (0, 0), (pad, max(0, stride*P + kernel - pad - stride - H)), (pad, max(0, stride*Q + kernel - pad - stride - W)))
-    strides = padded_x.strides
-    x_windows = as_strided(padded_x, (N, C, P, Q, kernel, kernel), (strides[0], strides[1], stride*strides[2], stride*strides[3], strides[2], strides[3]), writeable=False)
+    # argmax_y[n,c,p,q] = argmax[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
+    after_h = max(0, stride*(P - 1) + kernel - pad - H)
+    after_w = max(0, stride*(Q - 1) + kernel - pad - W)
+    padded_x = _padded(x, -np.inf, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
+    step_n, step_c, step_h, step_w = padded_x.strides
+    x_windows = as_strided(
+        padded_x, (N, C, P, Q, kernel, kernel),
+        (step_n, step_c, stride*step_h, stride*step_w, step_h, step_w), writeable=False
+    )
     y = np.full((N, C, P, Q), -np.inf, dtype)
+    argmax_y = np.zeros((N, C, P, Q), np.intp)
     for r in range(kernel):
         for s in range(kernel):
-            np.maximum(y, x_windows[:, :, :, :, r, s], out=y)
-    # argmax_y[n,c,p,q] = argmax[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
-    padded_x_2 = _padded(x, -np.inf, (0, 0), (0, 0), (pad, max(0, stride*P + kernel - pad - stride - H)), (pad, max(0, stride*Q + kernel - pad - stride - W)))
-    strides_2 = padded_x_2.strides
-    x_windows_2 = as_strided(padded_x_2, (N, C, P, Q, kernel, kernel), (strides_2[0], strides_2[1], stride*strides_2[2], stride*strides_2[3], strides_2[2], strides_2[3]), writeable=False)
-    best = np.full((N, C, P, Q), -np.inf, dtype)
-    argmax_y = np.zeros((N, C, P, Q), np.intp)
-    for r_2 in range(kernel):
-        for s_2 in range(kernel):
-            candidate = x_windows_2[:, :, :, :, r_2, s_2]
-            better = (candidate > best) | (np.isnan(candidate) & ~np.isnan(best))
-            np.copyto(best, candidate, where=better)
-            np.copyto(argmax_y, r_2*kernel + s_2, where=better)
+            candidate = x_windows[:, :, :, :, r, s]
+            better = ~(candidate <= y) & (y == y)  # the first NaN wins and stays
+            np.copyto(y, candidate, where=better)
+            np.copyto(argmax_y, r*kernel + s, where=better)
     return y, Saved(argmax_y, N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
 
 
@@ -131,7 +129,15 @@ def backward(saved, dy, *, wrt=None):
         # grad_x[n', c', stride*p + argmax_y[n',c',p,q]//kernel - pad, stride*q + argmax_y[n',c',p,q] % kernel - pad] +=
         #     where(0 <= argmax_y[n',c',p,q]//kernel and argmax_y[n',c',p,q]//kernel < kernel, grad_y[n',c',p,q], 0)
         grad_x = np.zeros((N, C, H, W), dtype)
-        _scatter_add(grad_x, (np.arange(N)[:, None, None, None], np.arange(C)[:, None, None], (stride*np.arange(P))[:, None] + argmax_y // kernel - pad, stride*np.arange(Q) + argmax_y % kernel - pad), np.where(((0 <= argmax_y // kernel) & (argmax_y // kernel < kernel)), grad_y, 0), (N, C, P, Q))
+        _scatter_add(
+            grad_x,
+            (
+                np.arange(N)[:, None, None, None], np.arange(C)[:, None, None],
+                (stride*np.arange(P))[:, None] + argmax_y // kernel - pad,
+                stride*np.arange(Q) + argmax_y % kernel - pad
+            ),
+            np.where(((0 <= argmax_y // kernel) & (argmax_y // kernel < kernel)), grad_y, 0), (N, C, P, Q)
+        )
     return Gradients(grad_x)
 
 

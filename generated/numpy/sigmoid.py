@@ -11,7 +11,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_x[n,d] = grad_y[n,d]*sigmoid(x[n,d])*(1 - sigmoid(x[n,d]))
+    grad_x[n,d] = grad_y[n,d]*y[n,d]*(1 - y[n,d])
 
 Conventions:
 
@@ -83,7 +83,7 @@ def backward(saved, dy, *, wrt=None):
     grad_x = None
 
     if want_x:
-        # grad_x[n,d] = grad_y[n,d]*sigmoid(x[n,d])*(1 - sigmoid(x[n,d]))
+        # grad_x[n,d] = grad_y[n,d]*y[n,d]*(1 - y[n,d])
         grad_x = grad_y*y*(1 - y)
     return Gradients(grad_x)
 

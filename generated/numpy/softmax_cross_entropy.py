@@ -108,7 +108,10 @@ def backward(saved, dloss=None, *, wrt=None):
         # inv_sum_exp_z[n] = 1/sum_exp_z[n]
         inv_sum_exp_z = 1/sum_exp_z
         # grad_z[n,k] = grad_loss/N*(exp(z[n,k] - top[n])/sum[k''](exp(z[n,k''] - top[n])) + where(t[n] == k, -1, 0))
-        grad_z = grad_loss/N*(inv_sum_exp_z[:, None]*exp_z + np.where(t[:, None] == np.arange(K), dtype.type(-1), dtype.type(0)))
+        grad_z = grad_loss/N*(
+            inv_sum_exp_z[:, None]*exp_z
+            + np.where(t[:, None] == np.arange(K), dtype.type(-1), dtype.type(0))
+        )
     return Gradients(grad_z)
 
 

@@ -11,7 +11,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_x[n,d] = grad_y[n,d]*(1 - tanh(x[n,d])^2)
+    grad_x[n,d] = grad_y[n,d]*(1 - y[n,d]^2)
 
 Conventions:
 
@@ -83,7 +83,7 @@ def backward(saved, dy, *, wrt=None):
     grad_x = None
 
     if want_x:
-        # grad_x[n,d] = grad_y[n,d]*(1 - tanh(x[n,d])^2)
+        # grad_x[n,d] = grad_y[n,d]*(1 - y[n,d]^2)
         grad_x = grad_y*(1 - y**2)
     return Gradients(grad_x)
 

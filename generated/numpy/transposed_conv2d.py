@@ -53,7 +53,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 64 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -103,19 +103,42 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("weight", weight, 0, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad
-    _at_least_one("P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad", P, dilation=dilation, R=R, stride=stride, H=H, pad=pad)
+    _at_least_one(
+        "P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad", P, dilation=dilation, R=R, stride=stride, H=H,
+        pad=pad
+    )
     Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad
-    _at_least_one("Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad", Q, dilation=dilation, S=S, stride=stride, W=W, pad=pad)
+    _at_least_one(
+        "Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad", Q, dilation=dilation, S=S, stride=stride, W=W,
+        pad=pad
+    )
     _require(stride != 0, "stride != 0", stride=stride)
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
     #     == 0, x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride]*weight[c,k,r,s], 0))
-    y = np.empty((N, K, P, Q), dtype)
-    for n in _blocks(N, K*P*Q*C*R*S*dtype.itemsize):
-        place_2 = ((np.arange(P) + pad)[:, None] - dilation*np.arange(R)) // stride
-        place_3 = ((np.arange(Q) + pad)[:, None] - dilation*np.arange(S)) // stride
-        y[n] = np.where(((((np.arange(P) + pad)[:, None] - dilation*np.arange(R)) % stride == 0)[:, None, :, None] & (((np.arange(Q) + pad)[:, None] - dilation*np.arange(S)) % stride == 0)[:, None, :])[:, :, None, :, :], weight.transpose(1, 0, 2, 3)[:, None, None, :, :, :]*np.where((((place_2 >= 0) & (place_2 < H))[:, None, :, None] & ((place_3 >= 0) & (place_3 < W))[:, None, :])[:, :, None, :, :], x[np.arange(n.start, n.stop)[:, None, None, None, None, None], np.arange(C)[:, None, None], np.clip(place_2, 0, H - 1)[:, None, None, :, None], np.clip(place_3, 0, W - 1)[:, None, None, :]], 0)[:, None, :, :, :, :, :], 0).sum((4, 5, 6), dtype=np.float64).astype(dtype)
+    y = np.full((N, K, P, Q), 0, dtype)
+    for r in range(R):
+        for s in range(S):
+            place_2 = (np.arange(P) + pad - dilation*r) // stride
+            place_3 = (np.arange(Q) + pad - dilation*s) // stride
+            y += np.where(
+                (
+                    ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
+                    & ((np.arange(Q) + pad - dilation*s) % stride == 0)
+                )[:, :, None],
+                weight[:, :, r, s].T[:, None, None, :]
+                *np.where(
+                    (
+                        ((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W))
+                    )[:, :, None],
+                    x[
+                        :, :, np.clip(place_2, 0, H - 1)[:, None], np.clip(place_3, 0, W - 1)
+                    ].transpose(0, 2, 3, 1),
+                    0
+                )[:, None, :, :, :],
+                0
+            ).sum(4, dtype=np.float64).astype(dtype)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
 
@@ -142,24 +165,47 @@ def backward(saved, dy, *, wrt=None):
         # grad_x[n,c,h,w] = sum[k,r,s](where(0 <= dilation*r + stride*h - pad and dilation*r + stride*h - pad < P and 0 <=
         #     dilation*s + stride*w - pad and dilation*s + stride*w - pad < Q, grad_y[n, k, dilation*r + stride*h - pad,
         #     dilation*s + stride*w - pad]*weight[c,k,r,s], 0))
-        padded_grad_y = _padded(grad_y, 0, (0, 0), (0, 0), (pad, dilation*R + stride*H + 1 - pad - dilation - stride - P), (pad, dilation*S + stride*W + 1 - pad - dilation - stride - Q))
-        strides = padded_grad_y.strides
-        grad_y_windows = as_strided(padded_grad_y, (N, H, W, K, R, S), (strides[0], stride*strides[2], stride*strides[3], strides[1], dilation*strides[2], dilation*strides[3]), writeable=False)
+        padded_grad_y = _padded(
+            grad_y, 0, (0, 0), (0, 0), (pad, dilation*R + stride*H + 1 - dilation - stride - pad - P),
+            (pad, dilation*S + stride*W + 1 - dilation - stride - pad - Q)
+        )
+        step_n, step_k, step_p, step_q = padded_grad_y.strides
+        grad_y_windows = as_strided(
+            padded_grad_y, (N, H, W, K, R, S),
+            (step_n, stride*step_p, stride*step_q, step_k, dilation*step_p, dilation*step_q),
+            writeable=False
+        )
         grad_x = np.zeros((N, C, H, W), dtype)
         for n in _blocks(N, H*W*K*R*S*dtype.itemsize):
             for r in _blocks(R, (n.stop - n.start)*H*W*K*S*dtype.itemsize):
-                grad_x[n] += (weight[:, :, r].reshape(C, K*(r.stop - r.start)*S) @ grad_y_windows[n, :, :, :, r].reshape(n.stop - n.start, H*W, K*(r.stop - r.start)*S).swapaxes(-1, -2)).reshape(n.stop - n.start, C, H, W)
+                weight_matrix = weight[:, :, r].reshape(C, K*(r.stop - r.start)*S)
+                panel = grad_y_windows[n, :, :, :, r].reshape(
+                    n.stop - n.start, H*W, K*(r.stop - r.start)*S
+                ).swapaxes(-1, -2)
+                grad_x[n] += (weight_matrix @ panel).reshape(n.stop - n.start, C, H, W)
     if want_weight:
         # grad_weight[c,k,r,s] = sum[n,p,q](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
         #     == 0, grad_y[n,k,p,q]*x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride], 0))
         grad_weight = np.empty((C, K, R, S), dtype)
-        for c in _blocks(C, K*R*S*N*P*Q*dtype.itemsize):
-            place_2 = (np.arange(P) + pad - (dilation*np.arange(R))[:, None]) // stride
-            place_3 = (np.arange(Q) + pad - (dilation*np.arange(S))[:, None]) // stride
-            grad_weight[c] = np.where((((np.arange(P) + pad - (dilation*np.arange(R))[:, None]) % stride == 0)[:, None, :, None] & ((np.arange(Q) + pad - (dilation*np.arange(S))[:, None]) % stride == 0)[:, None, :])[:, :, None, :, :], grad_y.transpose(1, 0, 2, 3)[:, None, None, :, :, :]*np.where((((place_2 >= 0) & (place_2 < H))[:, None, :, None] & ((place_3 >= 0) & (place_3 < W))[:, None, :])[:, :, None, :, :], x[:, np.arange(c.start, c.stop)[:, None, None, None, None], np.clip(place_2, 0, H - 1)[:, None, :, None], np.clip(place_3, 0, W - 1)[:, None, :]].transpose(1, 2, 3, 0, 4, 5), 0)[:, None, :, :, :, :, :], 0).sum((4, 5, 6), dtype=np.float64).astype(dtype)
+        for r in range(R):
+            for s in range(S):
+                place_2 = (np.arange(P) + pad - dilation*r) // stride
+                place_3 = (np.arange(Q) + pad - dilation*s) // stride
+                grad_weight[:, :, r, s] = np.where(
+                    (
+                        ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
+                        & ((np.arange(Q) + pad - dilation*s) % stride == 0)
+                    )[:, :, None],
+                    grad_y.transpose(0, 2, 3, 1)[:, None, :, :, :]
+                    *np.where(
+                        ((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W)),
+                        x[:, :, np.clip(place_2, 0, H - 1)[:, None], np.clip(place_3, 0, W - 1)], 0
+                    )[:, :, :, :, None],
+                    0
+                ).sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
-        grad_bias = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

@@ -49,7 +49,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 64 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -100,20 +100,33 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
     P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
-    _at_least_one("P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride)
+    _at_least_one(
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
+    )
     Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
-    _at_least_one("Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride)
+    _at_least_one(
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
+    )
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad]*weight[k, c, R
     #     - 1 - r, S - 1 - s])
-    padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, max(0, stride*P + dilation*R + 1 - pad - stride - dilation - H)), (pad, max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)))
-    strides = padded_x.strides
-    x_windows = as_strided(padded_x, (N, P, Q, C, R, S), (strides[0], stride*strides[2], stride*strides[3], strides[1], dilation*strides[2], dilation*strides[3]), writeable=False)
+    after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+    padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
+    step_n, step_c, step_h, step_w = padded_x.strides
+    x_windows = as_strided(
+        padded_x, (N, C, R, S, P, Q),
+        (step_n, step_c, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w), writeable=False
+    )
+    weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C*R*S)
     y = np.empty((N, K, P, Q), dtype)
     for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
         for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
-            y[n, :, p] = (weight[:, :, ::-1, ::-1].reshape(K, C*R*S) @ x_windows[n, p].transpose(0, 3, 4, 5, 1, 2).reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)).reshape(n.stop - n.start, K, p.stop - p.start, Q)
+            panel = x_windows[n, :, :, :, p].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
+            y[n, :, p] = (weight_matrix @ panel).reshape(n.stop - n.start, K, p.stop - p.start, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
 
@@ -140,27 +153,46 @@ def backward(saved, dy, *, wrt=None):
         # grad_x[n', c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] += grad_y[n',k,p,q]*weight[k, c', R - 1 -
         #     r, S - 1 - s]
         grad_x = np.zeros((N, C, H, W), dtype)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C*R*S).T
         for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
-            padded_sum = np.zeros((n.stop - n.start, C, H + pad + max(0, stride*P + dilation*R + 1 - pad - stride - dilation - H), W + pad + max(0, stride*Q + dilation*S + 1 - pad - stride - dilation - W)), dtype)
+            padded_sum = np.zeros((n.stop - n.start, C, H + pad + after_h, W + pad + after_w), dtype)
             for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
-                panel = (weight[:, :, ::-1, ::-1].reshape(K, C*R*S).T @ grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start)*Q)).reshape(n.stop - n.start, C, R, S, p.stop - p.start, Q)
+                grad_y_matrix = grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start)*Q)
+                panel = (weight_matrix @ grad_y_matrix).reshape(
+                    n.stop - n.start, C, R, S, p.stop - p.start, Q
+                )
                 for r in range(R):
                     for s in range(S):
-                        padded_sum[:, :, _walk(dilation*r + stride*p.start, stride, p.stop - p.start), _walk(dilation*s, stride, Q)] += panel[:, :, r, s]
+                        padded_sum[
+                            :, :, _walk(dilation*r + stride*p.start, stride, p.stop - p.start),
+                            _walk(dilation*s, stride, Q)
+                        ] += panel[:, :, r, s]
             grad_x[n] += padded_sum[:, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + dilation*(R - r - 1) - pad, stride*q +
         #     dilation*(S - s - 1) - pad])
-        padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, max(0, dilation*R + stride*P + 1 - dilation - pad - stride - H)), (pad, max(0, dilation*S + stride*Q + 1 - dilation - pad - stride - W)))
-        strides = padded_x.strides
-        x_windows = as_strided(padded_x[:, :, dilation*R - dilation:, dilation*S - dilation:], (C, R, S, N, P, Q), (strides[1], -dilation*strides[2], -dilation*strides[3], strides[0], stride*strides[2], stride*strides[3]), writeable=False)
+        after_h = max(0, stride*(P - 1) + dilation*R - dilation - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*S - dilation - pad + 1 - W)
+        padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
+        step_n, step_c, step_h, step_w = padded_x.strides
+        x_windows = as_strided(
+            padded_x[:, :, dilation*R - dilation:, dilation*S - dilation:], (C, R, S, N, P, Q),
+            (step_c, -dilation*step_h, -dilation*step_w, step_n, stride*step_h, stride*step_w),
+            writeable=False
+        )
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n_2 in _blocks(N, C*R*S*P*Q*dtype.itemsize):
-            for p_2 in _blocks(P, (n_2.stop - n_2.start)*C*R*S*Q*dtype.itemsize):
-                grad_weight += (grad_y[n_2, :, p_2].transpose(1, 0, 2, 3).reshape(K, (n_2.stop - n_2.start)*(p_2.stop - p_2.start)*Q) @ x_windows[:, :, :, n_2, p_2].reshape(C*R*S, (n_2.stop - n_2.start)*(p_2.stop - p_2.start)*Q).T).reshape(K, C, R, S)
+        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
+                    K, (n.stop - n.start)*(p.stop - p.start)*Q
+                )
+                panel = x_windows[:, :, :, n, p].reshape(C*R*S, (n.stop - n.start)*(p.stop - p.start)*Q).T
+                grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
-        grad_bias = grad_y.transpose(1, 0, 2, 3).sum((1, 2, 3), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
