@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path, PurePosixPath
 
 import click
@@ -61,12 +60,14 @@ def test_help_does_not_wait_for_the_package() -> None:
     assert not {"numpy", "sympy", "numba", "jinja2", "lark", "rich"} & set(done.stdout.split())
 
 
-def test_help_answers_in_a_third_of_a_second() -> None:
+def test_help_costs_less_than_a_third_of_a_second() -> None:
+    # of the processor: the time on the clock, which other tests share, is for `symbackprop bench`
     seconds = []
-    while not seconds or (min(seconds) > 0.3 and len(seconds) < 40):  # the machine may be busy with other tests
-        start = time.perf_counter()
+    for _ in range(5):
+        before = os.times()
         symbackprop("--help")
-        seconds.append(time.perf_counter() - start)
+        after = os.times()
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
 
     assert min(seconds) < 0.3
 
