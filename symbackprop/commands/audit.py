@@ -9,9 +9,22 @@ import click
 
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--legend", "legend_file", metavar="TOML", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What the document's names mean.  [default: guessed]")
+@click.option(
+    "--legend",
+    "legend_file",
+    metavar="TOML",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What the document's names mean.  [default: guessed]",
+)
 @click.option("--layer", metavar="LAYER|FILE", help="The layer that the document speaks of.  [default: the legend's]")
-@click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True, help="How to write it.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "json"]),
+    default="table",
+    show_default=True,
+    help="How to write it.",
+)
 @click.option("--all", "every", is_flag=True, help="List also what claims nothing.")
 @click.option("--no-repairs", is_flag=True, help="Do not look for the nearest formula that holds.")
 def audit(file: Path, legend_file: Path | None, layer: str | None, form: str, every: bool, no_repairs: bool) -> int:
@@ -47,7 +60,9 @@ def audit(file: Path, legend_file: Path | None, layer: str | None, form: str, ev
 @click.command()
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--layer", metavar="LAYER|FILE", required=True, help="The layer that the document speaks of.")
-@click.option("--out", metavar="TOML", type=click.Path(path_type=Path), help="Write to this file instead of the terminal.")
+@click.option(
+    "--out", metavar="TOML", type=click.Path(path_type=Path), help="Write to this file instead of the terminal."
+)
 def legend(file: Path, layer: str, out: Path | None) -> None:
     """Guess what a document's names mean, for a person to correct."""
     from pathlib import PurePosixPath
@@ -66,8 +81,17 @@ def legend(file: Path, layer: str, out: Path | None) -> None:
 
 @click.command("read")
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--legend", "legend_file", metavar="TOML", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What the document's names mean: shapes of its inputs, names, parameters.")
-@click.option("--out", metavar="EQ", type=click.Path(path_type=Path), help="Write to this file instead of the terminal.")
+@click.option(
+    "--legend",
+    "legend_file",
+    metavar="TOML",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What the document's names mean: shapes of its inputs, names, parameters.",
+)
+@click.option(
+    "--out", metavar="EQ", type=click.Path(path_type=Path), help="Write to this file instead of the terminal."
+)
 def read_layer(file: Path, legend_file: Path, out: Path | None) -> None:
     """Turn the forward equations of a document into an equation file."""
     from pathlib import PurePosixPath

@@ -134,7 +134,9 @@ def statements_of(text: str, vocabulary: Vocabulary, before: Chain | None = None
                 raise NotRead("a relation without a left side", (row.offset, row.offset + 1), "=")
             if not found and before is not None:  # its last side is the line before
                 found.append(Chain(before.first, before.rest[-1:], known=True))
-            found[-1] = replace(found[-1], rest=(*found[-1].rest, *more[0].rest), words=(*found[-1].words, *more[0].words))
+            found[-1] = replace(
+                found[-1], rest=(*found[-1].rest, *more[0].rest), words=(*found[-1].words, *more[0].words)
+            )
             found += more[1:]
         else:
             found += _shifted(_read_row(row, vocabulary), row.offset)
@@ -165,7 +167,9 @@ def _chain(formula: Formula, chain: Chain, part: Part, mend: bool, started: floa
     for claim in claims(chain, part)[1 if chain.known else 0 :]:
         began = time.process_time()
         kind = claim.kind or kind_of(claim, part)
-        finding = Finding(formula, claim.text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span)
+        finding = Finding(
+            formula, claim.text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span
+        )
         if claim.relation is not None:
             finding = _judged(finding, claim, part, mend, max(started + PATIENCE, began + PATIENCE / 4))
         findings.append(replace(finding, seconds=time.process_time() - began))
@@ -192,7 +196,11 @@ def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: fl
             reason = f"a sum runs past its range; what is added is zero only if {judgement.conditions[-1]}"
             return replace(finding, judgement=Judgement(FAILS, reason=reason), repairs=nearer)
     if judgement.verdict == FAILS and chooses(claim.relation, part):
-        return replace(finding, kind="setting", judgement=Judgement(NO_CLAIM, reason="it chooses an input; nothing in the layer settles it"))
+        return replace(
+            finding,
+            kind="setting",
+            judgement=Judgement(NO_CLAIM, reason="it chooses an input; nothing in the layer settles it"),
+        )
     finding = replace(finding, judgement=judgement, step=_step(claim, part, judgement, deadline))
     if judgement.verdict == FAILS and mend:
         finding = replace(finding, repairs=repairs(claim.relation, part, judgement, deadline))
@@ -208,7 +216,11 @@ def _step(claim: Claim, part: Part, judgement: Judgement, deadline: float) -> st
     except UserError:
         return ""
     if against.verdict in (HOLDS, HOLDS_IF):
-        return "follows from the line before" if judgement.verdict != FAILS else "follows from the line before, which is wrong already"
+        return (
+            "follows from the line before"
+            if judgement.verdict != FAILS
+            else "follows from the line before, which is wrong already"
+        )
     return "does not follow from the line before" if against.verdict == FAILS else ""
 
 

@@ -13,7 +13,22 @@ from fractions import Fraction
 from symbackprop.documents.judge import Relation
 from symbackprop.documents.legend import Part
 from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, resolve
-from symbackprop.documents.tree import Chain, End, Listed, Minus, Name, Num, Plus, Slope, Span, Times, Tree, bare, latex, walk
+from symbackprop.documents.tree import (
+    Chain,
+    End,
+    Listed,
+    Minus,
+    Name,
+    Num,
+    Plus,
+    Slope,
+    Span,
+    Times,
+    Tree,
+    bare,
+    latex,
+    walk,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +73,9 @@ def _equation(chain: Chain, right: Tree, before: Tree | None, part: Part) -> Cla
     if note:
         return Claim(text, span, None, note[0], before, note[1])
     last = right is chain.rest[-1][1]
-    return Claim(text, span, Relation(left, right, chain.when if last else ()), "step" if before is not None else "", before)
+    return Claim(
+        text, span, Relation(left, right, chain.when if last else ()), "step" if before is not None else "", before
+    )
 
 
 def _thousands(left: Tree, right: Tree) -> Tree:
@@ -177,7 +194,12 @@ def _range_claims(chain: Chain, part: Part) -> tuple[Claim, ...]:
     end = high if second == "<" else Plus((high, one), span=high.span)
     text = latex(chain)
     return tuple(
-        Claim(f"{text} ({which} end)", printed.span, Relation(End(symbol.base, letter_of(letter), upper), printed), "range")
+        Claim(
+            f"{text} ({which} end)",
+            printed.span,
+            Relation(End(symbol.base, letter_of(letter), upper), printed),
+            "range",
+        )
         for which, printed, upper in (("lower", low, False), ("upper", end, True))
     )
 

@@ -63,7 +63,10 @@ def guessed(found: tuple[Formula, ...], layer: Layer, source: str) -> str:
     pairs = _pairs(seen, layer)
     silent = _silent_axes(seen, layer, pairs)
     names, fixed = _names(seen, layer, pairs, silent)
-    lines = [f"# Guessed from the document; correct what is wrong (`symbackprop audit FILE --legend THIS` shows it).", f'layer = "{source}"']
+    lines = [
+        "# Guessed from the document; correct what is wrong (`symbackprop audit FILE --legend THIS` shows it).",
+        f'layer = "{source}"',
+    ]
     if seen.loss:
         lines.append(f"loss = [{', '.join(_quoted(x) for x in seen.loss)}]")
     if seen.labels:
@@ -225,8 +228,7 @@ def _key(spelling: str, letters: tuple[str, ...]) -> str:
 
 
 def _silent_letter(axis: str, taken: set[str]) -> str:
-    letter = axis.lower() if axis and axis.lower() not in taken else next(c for c in "defgvwz" if c not in taken)
-    return letter
+    return axis.lower() if axis and axis.lower() not in taken else next(c for c in "defgvwz" if c not in taken)
 
 
 def _slot(letter: str, axis: str, seen: _Seen, names: dict[str, str], fixed: dict[str, int], layer: Layer) -> str:

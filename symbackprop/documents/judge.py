@@ -1,4 +1,4 @@
-"""Whether a relation between two sides holds: tried exactly at small sizes, under the readings and conventions there are.
+"""Whether a relation between two sides holds: tried exactly at small sizes, under the readings and conventions known.
 
 `holds` needs every case to agree; `fails` shows the smallest case at which the sides differ; `holds if` names the
 convention under which they agree. A relation that the legend cannot place is never called right.
@@ -23,9 +23,22 @@ from symbackprop.errors import InternalError, UserError
 from symbackprop.notation.nodes import TRUE, ZERO, Expr, FloorDiv, Size, both
 from symbackprop.notation.nodes import walk as walk_nodes
 
-HOLDS, FAILS, HOLDS_IF, NOT_READ, NOT_DECIDED, NO_CLAIM = "holds", "fails", "holds if", "not read", "not decided", "no claim"
+HOLDS, FAILS, HOLDS_IF, NOT_READ, NOT_DECIDED, NO_CLAIM = (
+    "holds",
+    "fails",
+    "holds if",
+    "not read",
+    "not decided",
+    "no claim",
+)
 PATIENCE = 2.0  # seconds for one formula
-NO_VALUE = (UserError, InternalError, ArithmeticError, ValueError, TypeError)  # a limit or an index that is not whole, ...
+NO_VALUE = (
+    UserError,
+    InternalError,
+    ArithmeticError,
+    ValueError,
+    TypeError,
+)  # a limit or an index that is not whole, ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +113,9 @@ def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judg
             first, first_convention = outcome, convention
     if first is None:
         return Judgement(NOT_DECIDED, reason=trouble or "no sizes were found at which it could be tried")
-    return Judgement(FAILS, (), first.agreed, first.difference, "", _strange_letters(relation, first, part), first_convention)
+    return Judgement(
+        FAILS, (), first.agreed, first.difference, "", _strange_letters(relation, first, part), first_convention
+    )
 
 
 def _could_help(convention: Convention, first: Outcome) -> bool:
@@ -112,12 +127,16 @@ def _strange_letters(relation: Relation, outcome: Outcome, part: Part) -> str:
     """Letters of the right side that are on the left neither free nor silent."""
     if outcome.sides is None:
         return ""
-    left = {p.base for p in walk(relation.left) if isinstance(p, Name)} | {s.letter for s in standings(relation.left, part)}
+    left = {p.base for p in walk(relation.left) if isinstance(p, Name)} | {
+        s.letter for s in standings(relation.left, part)
+    }
     strange = [x.name for x in outcome.sides.letters if x.printed and x.name not in left]
     if not strange:
         return ""
-    many = len(strange) > 1
-    return f"the ind{'ices' if many else 'ex'} {', '.join(strange)} on the right {'are' if many else 'is'} neither summed over nor on the left"
+    which = (
+        f"indices {', '.join(strange)} on the right are" if len(strange) > 1 else f"index {strange[0]} on the right is"
+    )
+    return f"the {which} neither summed over nor on the left"
 
 
 # ---------------------------------------------------------------------------------------------- conventions
@@ -140,8 +159,7 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
         extra.append((single[0], False, single[1]))
         if shifted:
             extra.append((f"{single[0]}; it is zero outside", True, single[1]))
-    for name in _unused(part):
-        extra.append((f"{name} = 0", False, replace(base, zero=(*base.zero, name))))
+    extra += [(f"{name} = 0", False, replace(base, zero=(*base.zero, name))) for name in _unused(part)]
     whole = _quotients(relation, part)
     if whole:
         extra.append(("the division leaves no remainder", False, replace(base, whole=whole)))
@@ -375,9 +393,8 @@ def _inputs(point: object) -> str:
     for tensor in layer.real_inputs:
         values = [f"{v:g}" for v in point.world.point.elements[tensor.name].values()]
         pieces.append(f"{tensor.name} = {' '.join(values[:12])}{' ...' if len(values) > 12 else ''}")
-    for parameter in layer.parameters:
-        if not parameter.integer:
-            pieces.append(f"{parameter.name} = {point.world.point.parameters[parameter.name]}")
+    reals = [p.name for p in layer.parameters if not p.integer]
+    pieces += [f"{name} = {point.world.point.parameters[name]}" for name in reals]
     for output in layer.outputs:
         values = [f"{v:g}" for v in point.world.point.given[f"grad_{output}"].values()]
         pieces.append(f"grad {output} = {' '.join(values[:12])}{' ...' if len(values) > 12 else ''}")

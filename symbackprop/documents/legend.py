@@ -118,7 +118,9 @@ def load_legend(path: Path, load: Callable[[str], Layer], layer: str | None = No
     return legend_of(data, load, str(path), layer)
 
 
-def legend_of(data: Mapping[str, Any], load: Callable[[str], Layer], file: str = "legend", layer: str | None = None) -> Legend:
+def legend_of(
+    data: Mapping[str, Any], load: Callable[[str], Layer], file: str = "legend", layer: str | None = None
+) -> Legend:
     """The legend of a table."""
     base = {k: v for k, v in data.items() if k != "part"}
     if layer is not None:
@@ -130,13 +132,15 @@ def legend_of(data: Mapping[str, Any], load: Callable[[str], Layer], file: str =
     if "layer" in base or "equations" in base:
         parts.insert(0, _part(base, load, file))
     if not parts:
-        raise LegendError(f"{file}: no layer is named; write `layer = \"NAME\"`, or give --layer")
+        raise LegendError(f'{file}: no layer is named; write `layer = "NAME"`, or give --layer')
     return Legend(tuple(parts))
 
 
 def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """A part's entries over the common ones; a part with a layer of its own takes only the loss and the labels."""
-    shared = base if not ("layer" in own or "equations" in own) else {k: base[k] for k in ("loss", "labels") if k in base}
+    shared = (
+        base if not ("layer" in own or "equations" in own) else {k: base[k] for k in ("loss", "labels") if k in base}
+    )
     merged = {**shared, **own}
     for table in TABLES:
         if table in shared and table in own:
@@ -177,7 +181,7 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> P
 
 def _layer(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> Layer:
     if not isinstance(data.get("layer"), str):
-        raise LegendError(f"{file}: no layer is named; write `layer = \"NAME\"`")
+        raise LegendError(f'{file}: no layer is named; write `layer = "NAME"`')
     return load(data["layer"])
 
 
@@ -210,7 +214,9 @@ def _check_fixed(fixed: Mapping[str, Any], layer: Layer, file: str) -> None:
     known = {a.name for t in layer.inputs for a in t.axes} | {p.name for p in layer.parameters if p.integer}
     for name, value in fixed.items():
         if name not in known:
-            raise LegendError(f"{file}: fix `{name}`: the layer {layer.name} has no such size; it has {', '.join(sorted(known))}")
+            raise LegendError(
+                f"{file}: fix `{name}`: the layer {layer.name} has no such size; it has {', '.join(sorted(known))}"
+            )
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise LegendError(f"{file}: fix `{name}`: a whole number was expected, and {value!r} came")
 
@@ -284,12 +290,16 @@ def _slot(text: str, words: Vocabulary, where: str) -> Tree:
 def _constant(value: str, layer: Layer, where: str) -> Tree:
     known = [*layer_names(layer)]
     try:
-        tree = read_expression(value, Vocabulary(frozenset(known), frozenset(), frozenset(k for k in known if len(k) == 1)))
+        tree = read_expression(
+            value, Vocabulary(frozenset(known), frozenset(), frozenset(k for k in known if len(k) == 1))
+        )
     except NotRead as error:
         raise LegendError(f"{where}: `{value}`: {error}") from error
     for part in walk(tree):
         if isinstance(part, Name) and part.base not in known:
-            raise LegendError(f"{where}: the layer {layer.name} has no size or parameter {part.base}; it has {', '.join(known)}")
+            raise LegendError(
+                f"{where}: the layer {layer.name} has no size or parameter {part.base}; it has {', '.join(known)}"
+            )
         if not isinstance(part, Name) and isinstance(part, Num) and part.value.denominator == 0:
             raise LegendError(f"{where}: a division by zero")
     return tree

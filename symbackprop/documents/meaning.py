@@ -105,7 +105,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The total derivative of `value` by the elements of `variable`: a tensor of the free indices and those elements."""
+    """The total derivative of `value` by the elements of `variable`: over the free indices and those elements."""
 
     name: str
     value: Expr
@@ -339,7 +339,7 @@ class Translator:
         axis, sign = slot_of(meant, formal)
         extent = self.layer.axes(meant.tensor)[axis]
         slot = meant.slots[axis]
-        letters = {name: ZERO for name in (*meant.formals, *silent_letters(meant, self.part))}
+        letters: dict[str, Expr] = dict.fromkeys((*meant.formals, *silent_letters(meant, self.part)), ZERO)
         offset = self.slot(slot, letters)
         low = negative(offset) if sign > 0 else subtract(offset, subtract(extent, ONE))
         return low, extent, axis
@@ -450,6 +450,11 @@ class Translator:
             tests.append(Compare("==" if operation == "=" else operation, left, right))
             left = right
         return both(*tests)
+
+
+def plain_translator(part: Part, letters: tuple[Letter, ...]) -> Translator:
+    """A translator whose reads are those of the layer's own equations."""
+    return Translator(part, Reading(), letters, _plain=True)
 
 
 def layer_constant(name: str, layer: Layer) -> Expr:

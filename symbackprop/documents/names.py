@@ -128,7 +128,12 @@ def _element(name: Name, choice: list[Meant], power: Tree | None, half: bool, pa
         taken = replace(name, sub=())
         return Element(meant, {}, power, half, (), (f"{latex(name)} is read as {latex(taken)}",))
     needs = f"the indices {', '.join(meant.formals)}" if meant.formals else "no index"
-    raise Unclear(f"`{latex(name)}`: {meant.base} has {needs} in the legend, and {len(indices)} came", name.span, latex(name), True)
+    raise Unclear(
+        f"`{latex(name)}`: {meant.base} has {needs} in the legend, and {len(indices)} came",
+        name.span,
+        latex(name),
+        True,
+    )
 
 
 def _without_one(formals: tuple[str, ...], silent: tuple[str, ...]) -> tuple[str, ...]:
@@ -234,7 +239,11 @@ def _unbound(tree: Tree, part: Part, find: Callable[[Tree, Part], tuple[Standing
 
 def is_loss(tree: Tree, part: Part) -> bool:
     """Whether it is the loss itself."""
-    return isinstance(tree, Name) and not tree.args and latex(replace(tree, sup=None)) in (*part.loss, *(_roman(x) for x in part.loss))
+    return (
+        isinstance(tree, Name)
+        and not tree.args
+        and latex(replace(tree, sup=None)) in (*part.loss, *(_roman(x) for x in part.loss))
+    )
 
 
 def _roman(text: str) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
-from symbackprop.documents.tokens import CONDITIONAL, NotRead, Token, tokens
+from symbackprop.documents.tokens import CONDITIONAL, NotRead, Token, names, tokens
 from symbackprop.documents.tree import (
     Applied,
     Big,
@@ -51,10 +51,9 @@ FUNCTIONS = {
 }  # fmt: skip
 ACCENTS = frozenset((r"\hat", r"\bar", r"\tilde", r"\dot", r"\vec", r"\check"))
 FRAMES = frozenset((r"\boxed", r"\underbrace", r"\overbrace", r"\underline", r"\mathbin"))
-GREEK = frozenset(
-    "\\" + name
-    for name in "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi "
-    "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell varphi vartheta varrho nabla".split()
+GREEK = names(
+    r"\alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota \kappa \lambda \mu \nu \xi \pi \rho \sigma \tau \upsilon "
+    r"\phi \chi \psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Phi \Psi \Omega \ell \varphi \vartheta \varrho \nabla"
 )
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 T = TypeVar("T")
@@ -180,7 +179,9 @@ class _Parser:
         while self.token.kind != "end":
             if self.is_(",", ".", ";"):
                 self.next()
-            elif self.token.kind == "text" and self.token.text.lower().split()[:1] in ([w] for w in CONDITIONAL - {"for"}):
+            elif self.token.kind == "text" and self.token.text.lower().split()[:1] in (
+                [w] for w in CONDITIONAL - {"for"}
+            ):
                 opening = self.next()
                 meant = (self.chain(),) if self.starts_factor() else ()
                 if not meant:
@@ -285,7 +286,11 @@ class _Parser:
     def prose(self) -> bool:
         """Whether the words that a formula trails off into begin here."""
         token, after = self.token, self.peek()
-        if self.depth or token.kind != "unknown" or not (token.spaced or self.at and self.tokens[self.at - 1].kind == "space"):
+        if (
+            self.depth
+            or token.kind != "unknown"
+            or not (token.spaced or (self.at and self.tokens[self.at - 1].kind == "space"))
+        ):
             return False
         return after.text not in ("_", "^") and not (after.text == "(" and self.peek(2).kind != "number")
 

@@ -11,7 +11,17 @@ from itertools import product
 from symbackprop.check.cases import Case
 from symbackprop.documents.judge import Convention, Judgement, Relation, Trial, attempt, conventions
 from symbackprop.documents.legend import Part
-from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, loose_letters, resolve, standings
+from symbackprop.documents.names import (
+    Element,
+    Plain,
+    Unclear,
+    is_letter,
+    is_loss,
+    letter_of,
+    loose_letters,
+    resolve,
+    standings,
+)
 from symbackprop.documents.scenes import cases
 from symbackprop.documents.tree import (
     Applied,
@@ -137,7 +147,10 @@ class _Search:
             return
         left = [s.letter for s in standings(self.relation.left, self.part) if s.printed]
         silent = [s.letter for s in standings(self.relation.left, self.part)]
-        loose = [s.letter for s in (*standings(self.relation.right, self.part), *loose_letters(self.relation.right, self.part))]
+        loose = [
+            s.letter
+            for s in (*standings(self.relation.right, self.part), *loose_letters(self.relation.right, self.part))
+        ]
         strange = [x for x in dict.fromkeys(loose) if x not in silent][:3]
         if not strange:
             return
@@ -178,7 +191,7 @@ class _Search:
 
 
 def repairs(relation: Relation, part: Part, judgement: Judgement | None, deadline: float) -> tuple[Repair, ...]:
-    """The nearest formulas that hold: with one edit; else with two of the smallest kinds. Empty if none is found in time."""
+    """The nearest formulas that hold: with one edit, else with two small ones. Empty if none is found in time."""
     search = _Search(relation, part, judgement, deadline)
     search.singles(1, 1)
     search.dangling()
@@ -261,7 +274,13 @@ def _stock(relation: Relation, part: Part) -> _Stock:
                 letters[letter_of(tree.variable)] = None
             elif isinstance(tree, Name):
                 inner = (i for index in (*tree.sub, *tree.args) for i in walk(index))
-                letters.update({letter_of(i): None for i in inner if isinstance(i, Name) and is_letter(i, part) and _apart(i, part)})
+                letters.update(
+                    {
+                        letter_of(i): None
+                        for i in inner
+                        if isinstance(i, Name) and is_letter(i, part) and _apart(i, part)
+                    }
+                )
     bases = tuple((s.base, s.power, len(s.formals)) for s in part.symbols)
     plain = [k for k in part.constants if k.isalnum() or k.startswith("\\")]
     return _Stock(tuple(letters), bases, tuple(plain), part)
@@ -336,8 +355,10 @@ def edits(tree: Tree, stock: _Stock, value: bool = True, sign: bool = True) -> I
         inner = value and not isinstance(tree, Name) and not (isinstance(tree, Raised) and at == 1)
         inner = inner and not (isinstance(tree, Big) and at < len(children) - 1)
         for new, edit in edits(child, stock, inner, _turns(tree, at, len(children))):
-            if isinstance(tree, Slope) and isinstance(bare(child), Name) and not (
-                isinstance(new, Name) and edit.kind in ("index", "name", "counting")
+            if (
+                isinstance(tree, Slope)
+                and isinstance(bare(child), Name)
+                and not (isinstance(new, Name) and edit.kind in ("index", "name", "counting"))
             ):
                 continue
             yield rebuild(tree, (*children[:at], new, *children[at + 1 :])), edit
@@ -370,7 +391,9 @@ def negated(tree: Tree) -> Tree:
 
 
 def _here(tree: Tree, stock: _Stock, value: bool, sign: bool) -> Iterator[tuple[Tree, Edit]]:
-    if (sign and not (isinstance(tree, Num) and tree.value == 0) and not isinstance(tree, Plus)) or isinstance(tree, Minus):
+    if (sign and not (isinstance(tree, Num) and tree.value == 0) and not isinstance(tree, Plus)) or isinstance(
+        tree, Minus
+    ):
         turned = negated(tree)
         yield turned, _edit("sign", tree, turned, 1)
     match tree:
@@ -507,7 +530,7 @@ def _renamed(tree: Name, stock: _Stock) -> Iterator[tuple[Tree, Edit]]:
                 yield new, _edit("name", tree, new, 2)
     elif found is None or isinstance(found, Element):
         for base, power, needed in stock.symbols:
-            if base != tree.base and (needed == count or found is None and needed <= count):
+            if base != tree.base and (needed == count or (found is None and needed <= count)):
                 sup = _number(Fraction(power), tree.span) if power.isdigit() else tree.sup if found is None else None
                 new = replace(tree, base=base, sup=sup)
                 yield new, _edit("name", tree, new, 2)
@@ -544,6 +567,9 @@ def _number(value: Fraction, span: Span) -> Tree:
 def _fraction(value: Fraction, span: Span = (0, 0)) -> Tree:
     if value.denominator == 1:
         return _number(value, span)
-    top, bottom = Num(Fraction(abs(value.numerator)), str(abs(value.numerator))), Num(Fraction(value.denominator), str(value.denominator))
+    top, bottom = (
+        Num(Fraction(abs(value.numerator)), str(abs(value.numerator))),
+        Num(Fraction(value.denominator), str(value.denominator)),
+    )
     quotient = Over(top, bottom, span=span)
     return Minus(quotient, span=span) if value < 0 else quotient

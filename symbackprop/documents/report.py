@@ -18,7 +18,8 @@ def as_text(found: Audit, every: bool = False) -> str:
         if finding.verdict == NO_CLAIM and not every:
             continue
         name = f" {finding.formula.name}" if finding.formula.name else ""
-        lines.append(f"line {finding.formula.line:>4}{name}  {finding.verdict.upper():<11} {finding.kind}: {_short(finding.claim, 100)}")
+        place = f"line {finding.formula.line:>4}{name}"
+        lines.append(f"{place}  {finding.verdict.upper():<11} {finding.kind}: {_short(finding.claim, 100)}")
         lines += [f"             {line}" for line in explanation(finding)]
     lines += ["", _ending(found)]
     return "\n".join(lines) + "\n"
@@ -98,7 +99,14 @@ def _short(text: str, most: int) -> str:
 
 def as_markdown(found: Audit, every: bool = False) -> str:
     """A section: the count, a table of all claims, and the errata with what should stand there."""
-    lines = [f"## {found.file}", "", f"{summary(found)}.", "", "| line | claim | verdict | remark |", "| --- | --- | --- | --- |"]
+    lines = [
+        f"## {found.file}",
+        "",
+        f"{summary(found)}.",
+        "",
+        "| line | claim | verdict | remark |",
+        "| --- | --- | --- | --- |",
+    ]
     for finding in found.findings:
         if finding.verdict != NO_CLAIM or every:
             name = finding.formula.name or finding.formula.line
@@ -132,7 +140,14 @@ def as_json(found: Audit, every: bool = False) -> str:
     """Everything that was found, for programs."""
     counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(f.verdict for f in found.findings)}
     shown = [_record(f) for f in found.findings if f.verdict != NO_CLAIM or every]
-    return json.dumps({"file": found.file, "counts": counts, "status": found.status, "findings": shown}, indent=2, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {"file": found.file, "counts": counts, "status": found.status, "findings": shown},
+            indent=2,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
 
 
 def _record(finding: Finding) -> dict[str, Any]:

@@ -30,7 +30,11 @@ MOST_ELEMENTS = 150
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is particular about the points: sizes that are held, parameters that vary, ones that are zero, quotients that are whole."""
+    """What is particular about the points.
+
+    Sizes that are `held`, parameters that are `varied` or `zero`, quotients that are `whole`, sizes that are `odd`,
+    inputs that are `absent`, sizes that are `equal`.
+    """
 
     held: tuple[tuple[str, int], ...] = ()
     varied: tuple[str, ...] = ()
@@ -153,7 +157,10 @@ def cases(layer: Layer, setting: Setting) -> tuple[Case, ...]:
     mixed = len(entangled) < len(names) or len(names) > 5
     choices = [SIZES_OF_ENTANGLED if n in entangled and mixed else SIZES_OF_OTHERS for n in names]
     rng = np.random.default_rng(6)
-    drawn = [tuple(1 for _ in names), *(tuple(1 + (at == one) for at in range(len(names))) for one in range(len(names)))]
+    drawn = [
+        tuple(1 for _ in names),
+        *(tuple(1 + (at == one) for at in range(len(names))) for one in range(len(names))),
+    ]
     drawn += [tuple(int(rng.choice(choice)) for choice in choices) for _ in range(DRAWS)]
     found: dict[Case, None] = {}
     for sizes in drawn:
@@ -163,7 +170,9 @@ def cases(layer: Layer, setting: Setting) -> tuple[Case, ...]:
     return _telling(tuple(found))
 
 
-def _case(layer: Layer, setting: Setting, names: tuple[str, ...], sizes: tuple[int, ...], rng: np.random.Generator) -> Case:
+def _case(
+    layer: Layer, setting: Setting, names: tuple[str, ...], sizes: tuple[int, ...], rng: np.random.Generator
+) -> Case:
     held = dict(setting.held)
     integers = []
     for p in layer.parameters:

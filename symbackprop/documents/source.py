@@ -51,7 +51,11 @@ def formulas(path: Path) -> tuple[Formula, ...]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        what = "an image or another binary file" if b"\0" in data[:1000] or data[:4] in (b"\x89PNG", b"%PDF") else "no text in UTF-8"
+        what = (
+            "an image or another binary file"
+            if b"\0" in data[:1000] or data[:4] in (b"\x89PNG", b"%PDF")
+            else "no text in UTF-8"
+        )
         raise UserError(f"{path}: this is {what}; formulas are read from text") from error
     found = _listed(text, path) if path.suffix == ".toml" else in_text(text)
     if not found:
@@ -65,12 +69,14 @@ def _listed(text: str, path: Path) -> tuple[Formula, ...]:
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: this is not TOML: {error}") from error
     entries = data.get("formula")
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and isinstance(e.get("latex"), str) for e in entries):
+    if not isinstance(entries, list) or not all(
+        isinstance(e, dict) and isinstance(e.get("latex"), str) for e in entries
+    ):
         raise UserError(f"{path}: a list of formulas has [[formula]] tables with `latex`")
     found = []
     for at, entry in enumerate(entries):
-        for latex in pieces(entry["latex"]):
-            found.append(Formula(latex, int(entry.get("line", at + 1)), str(entry.get("id", "")), str(entry.get("kind", ""))))
+        line, name, kind = int(entry.get("line", at + 1)), str(entry.get("id", "")), str(entry.get("kind", ""))
+        found += [Formula(latex, line, name, kind) for latex in pieces(entry["latex"])]
     return tuple(found)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from symbackprop.errors import UserError
 from symbackprop.documents.tree import Span
+from symbackprop.errors import UserError
 
 LONGEST = 20_000  # characters of one formula
 
@@ -33,14 +33,19 @@ class Token:
     spaced: bool = False
 
 
-PASSED = frozenset(
+def names(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
+    return frozenset(text.split())
+
+
+PASSED = names(
     r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle \textstyle \limits \nolimits "
-    r"\nonumber \notag \, \; \: \! \> \ifmmode \scriptstyle \hfill \mid".split()
+    r"\nonumber \notag \, \; \: \! \> \scriptstyle \hfill"
 )
-WIDE = frozenset((r"\quad", r"\qquad"))
-FONTS = frozenset(r"\mathrm \mathbf \mathcal \mathit \mathsf \boldsymbol \bm \mathbb \operatorname \mathop".split())
-TEXTS = frozenset(r"\text \textrm \textit \textbf \mbox \textsf".split())
-DROPPED = frozenset(r"\label \tag \vspace \hspace \begin \end \color".split())  # with what stands in their braces
+WIDE = names(r"\quad \qquad")
+FONTS = names(r"\mathrm \mathbf \mathcal \mathit \mathsf \boldsymbol \bm \mathbb \operatorname \mathop")
+TEXTS = names(r"\text \textrm \textit \textbf \mbox \textsf")
+DROPPED = names(r"\label \tag \vspace \hspace \begin \end \color")  # with what stands in their braces
 SAME = {
     "×": r"\times", "·": r"\cdot", "∗": "*", "−": "-", "–": "-", "∂": r"\partial", "∑": r"\sum", "Σ": r"\sum",
     "≤": r"\le", "≥": r"\ge", "′": "'", "μ": r"\mu", "σ": r"\sigma", "ε": r"\epsilon", "ϵ": r"\epsilon", "γ": r"\gamma",

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
 
+from symbackprop.errors import InternalError
+
 Span: TypeAlias = tuple[int, int]
 NOWHERE: Span = (0, 0)
 
@@ -187,16 +189,23 @@ def rebuild(tree: Tree, new: tuple[Tree, ...]) -> Tree:
         case Raised():
             return replace(tree, base=new[0], exponent=new[1])
         case Slope():
-            return replace(tree, top=new[0], bottom=new[1])
+            return replace(tree, top=new[0], bottom=_named(new[1]))
         case Big(_, _, low, high, _):
             inner = list(new[1:-1])
             lower = inner.pop(0) if low is not None else None
             upper = inner.pop(0) if high is not None else None
-            return replace(tree, variable=new[0], low=lower, high=upper, body=new[-1])
+            return replace(tree, variable=_named(new[0]), low=lower, high=upper, body=new[-1])
         case Chain(_, rest):
-            return replace(tree, first=new[0], rest=tuple((op, part) for (op, _), part in zip(rest, new[1:], strict=True)))
+            relations = zip(rest, new[1:], strict=True)
+            return replace(tree, first=new[0], rest=tuple((op, part) for (op, _), part in relations))
         case _:
             return tree
+
+
+def _named(tree: Tree) -> Name:
+    if not isinstance(tree, Name):
+        raise InternalError("a symbol was expected as the variable of a derivative or a sum")
+    return tree
 
 
 def walk(tree: Tree) -> Iterator[Tree]:
@@ -246,7 +255,10 @@ def _latex(tree: Tree) -> tuple[str, int]:
         case Times(factors, sign):
             last = len(factors) - 1
             pieces = [_in(f, PRODUCT if at == last else SIGN) for at, f in enumerate(factors)]
-            pieces = [_in(Group(f), ATOM) if isinstance(f, Minus) and at else p for at, (f, p) in enumerate(zip(factors, pieces, strict=True))]
+            pieces = [
+                f"({latex(f)})" if isinstance(f, Minus) and at else p
+                for at, (f, p) in enumerate(zip(factors, pieces, strict=True))
+            ]
             return (f" {sign} " if sign else " ").join(pieces), PRODUCT
         case Over(top, bottom, True):
             return f"{_in(top, SIGN)}/{_in(bottom, ATOM)}", PRODUCT
