@@ -49,7 +49,7 @@ def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
         shortened,
         tuple(conditions),
         _assumptions(layer),
-        _read_by((*staged, *shortened), positions),
+        _read_by(layer, (*staged, *shortened), positions),
     )
 
 
@@ -69,7 +69,7 @@ def _stage(
     return result
 
 
-def _read_by(stages: tuple[Stage, ...], positions: tuple[Definition, ...]) -> tuple[Definition, ...]:
+def _read_by(layer: Layer, stages: tuple[Stage, ...], positions: tuple[Definition, ...]) -> tuple[Definition, ...]:
     used = {name for s in stages for step in s.steps for name in _reads(step.after)}
     used |= {
         name
@@ -78,12 +78,13 @@ def _read_by(stages: tuple[Stage, ...], positions: tuple[Definition, ...]) -> tu
         for e in (scatter.value, *scatter.positions)
         for name in _reads(e)
     }
-    return tuple(p for p in positions if p.name in used)
+    return tuple(p for p in positions if p.name in used and p not in layer.definitions)
 
 
 def _consumers(layer: Layer, tensor: str, alive: set[str]) -> list[Definition]:
     """The definitions that read the tensor and reach an output, those nearest to it first."""
-    return [d for d in reversed(layer.definitions) if d.name in alive and d.name != tensor and tensor in _reads(d.body)]
+    readers = [d for d in reversed(layer.definitions) if not d.integer and tensor in _reads(d.body)]
+    return [d for d in readers if d.name in alive and d.name != tensor]
 
 
 def _reads(body: Expr) -> set[str]:
@@ -94,7 +95,7 @@ def _leading_to(layer: Layer, inputs: tuple[str, ...]) -> set[str]:
     """The definitions through which one of the inputs acts."""
     reached = set(inputs)
     for definition in layer.definitions:
-        if _reads(definition.body) & reached:
+        if _reads(definition.body) & reached and not definition.integer:
             reached.add(definition.name)
     return reached - set(inputs)
 

@@ -79,7 +79,7 @@ class Facts:
             value = size.value
             if isinstance(value, FloorDiv) and (value.dividend, value.divisor) in exact:
                 equal.setdefault(value.dividend, mul(value.divisor, Size(size.name)))
-        return cls(equal, least, (*(t.name for t in layer.inputs if t.kind == "integer"), *auxiliary))
+        return cls(equal, least, (*layer.integers, *auxiliary))
 
 
 def _divisors(layer: Layer) -> Iterable[str]:

@@ -17,7 +17,7 @@ from symbackprop.calculus.eliminate import tidy as tidy_indices
 from symbackprop.calculus.identities import conjuncts, integral, tidy, vanishing_sums
 from symbackprop.calculus.integer import Facts
 from symbackprop.calculus.match import replace_matches
-from symbackprop.notation.binding import free_indices, fresh, rename_bound, substitute
+from symbackprop.notation.binding import free_indices, fresh, rename_bound, same, substitute
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import (
     ZERO,
@@ -85,7 +85,8 @@ def _axis_name(layer: Layer, extent: Expr) -> str:
 
 def total_name(layer: Layer, tensor: str) -> str:
     """The name of a tensor's whole gradient; an output that others read has one of its own beside the incoming one."""
-    read_later = any(isinstance(e, Read) and e.tensor == tensor for d in layer.definitions for e in walk(d.body))
+    real = (d for d in layer.definitions if not d.integer)
+    read_later = any(isinstance(e, Read) and e.tensor == tensor for d in real for e in walk(d.body))
     return f"{gradient_name(tensor)}_total" if tensor in layer.outputs and read_later else gradient_name(tensor)
 
 
@@ -138,15 +139,24 @@ def _apart(definition: Definition, taken: Sequence[Index]) -> Definition:
 
 
 def extrema(layer: Layer) -> tuple[Definition, ...]:
-    """One integer definition for each reduction by `max` or `min`: where it is first attained."""
+    """One integer definition for each reduction by `max` or `min`: where it is first attained.
+
+    One that the layer has already is taken as it is.
+    """
     found: list[Definition] = []
+    taken = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
+    own = [d for d in layer.definitions if d.integer]
     for definition in layer.definitions:
         nodes = [e for e in walk(definition.body) if isinstance(e, Reduce) and e.operation in ("max", "min")]
         for at, node in enumerate(nodes):
             free = free_indices(node)
             indices = (*(i for i in definition.indices if i in free), *(i for i in free if i not in definition.indices))
+            place = Arg(node.operation, node.indices, node.body)
+            known = next((d for d in own if set(d.indices) == set(indices) and same(d.body, place)), None)
             name = f"arg{node.operation}_{definition.name}" + (f"_{at + 1}" if len(nodes) > 1 else "")
-            found.append(Definition(name, indices, Arg(node.operation, node.indices, node.body), definition.place))
+            while name in taken:
+                name += "_again"
+            found.append(known or Definition(name, indices, place, definition.place))
     return tuple(found)
 
 
@@ -154,8 +164,7 @@ def _contributions(
     layer: Layer, definition: Definition, tensor: str, extrema: Sequence[Definition]
 ) -> list[Contribution]:
     def real(name: str) -> bool:
-        declared = layer.tensor(name)
-        return declared is None or declared.kind == "real"
+        return name not in layer.integers
 
     gradient = Read(total_name(layer, definition.name), definition.indices)
     terms = _merged(

@@ -211,6 +211,16 @@ def _reads(layer: Layer) -> Iterator[Read]:
     return (e for d in layer.definitions for e in walk(d.body) if isinstance(e, Read))
 
 
+def _positions(layer: Layer) -> Iterator[tuple[str, int, tuple[Expr, ...]]]:
+    """Where the position of an extremum stands as an index: the tensor, the axis, and the extents that it counts."""
+    for read in _reads(layer):
+        for axis, index in enumerate(read.indices):
+            if isinstance(index, Read) and layer.tensor(index.tensor) is None:
+                body = layer.definition(index.tensor).body
+                if isinstance(body, Arg):
+                    yield read.tensor, axis, tuple(i.extent for i in body.indices)
+
+
 def _reads_fit(layer: Layer, case: Case) -> bool:
     """Whether the forward pass stays inside the boxes; only looked at where an index is more than an index."""
     checked = [t for t in layer.inputs if t.outside is None] + list(layer.definitions)
@@ -218,6 +228,8 @@ def _reads_fit(layer: Layer, case: Case) -> bool:
     if not any(r.tensor in named and not all(isinstance(i, Index) for i in r.indices) for r in _reads(layer)):
         return True
     point = point_at(layer, case)
+    if not all(_volume(iter(indices), point) <= point.shape(t)[axis] for t, axis, indices in _positions(layer)):
+        return False
     rng = np.random.default_rng(0)
     point.elements.update(draw_integers(point, rng))
     for tensor in layer.real_inputs:

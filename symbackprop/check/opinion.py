@@ -65,7 +65,9 @@ class World:
 
     def _gradients(self, incoming: dict[str, Elements]) -> dict[str, Elements]:
         """The total derivative of the loss with respect to each element, all directions at once."""
-        names = tuple(t.name for t in self.layer.real_inputs) + tuple(d.name for d in self.layer.definitions)
+        names = tuple(t.name for t in self.layer.real_inputs) + tuple(
+            d.name for d in self.layer.definitions if not d.integer
+        )
         seeded = SeededPoint(self.point, names)
         zero, add, multiply = self.arithmetic.number(0), self.arithmetic.add, self.arithmetic.multiply
         found = {name: dict.fromkeys(self.point.box(name), zero) for name in names}

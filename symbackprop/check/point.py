@@ -46,7 +46,7 @@ class Point:
         self.sizes, self.parameters = dict(sizes), dict(parameters)
         self.elements, self.given = dict(elements or {}), dict(given or {})
         self.auxiliary = {d.name: d for d in auxiliary}
-        self._integers = {t.name for t in layer.inputs if t.kind == "integer"} | set(self.auxiliary)
+        self._integers = {*layer.integers, *self.auxiliary}
         self._definitions = {d.name: d for d in layer.definitions}
         self._readers: dict[str, Reader] = {}
         self._shapes: dict[str, Key] = {}

@@ -16,15 +16,19 @@ from symbackprop.notation.binding import free_indices
 from symbackprop.notation.layer import Hyperparameter, Layer, Tensor
 from symbackprop.notation.nodes import (
     ONE,
+    Arg,
     Expr,
     FloorDiv,
+    Index,
     Mod,
     Number,
     Parameter,
     Read,
     Size,
     Where,
+    mul,
     parts,
+    rebuild,
     subtract,
     walk,
 )
@@ -209,10 +213,19 @@ def reads_to_check(layer: Layer) -> tuple[CheckedRead, ...]:
             tensor = layer.tensor(read.tensor)
             if tensor is not None and tensor.outside is not None:
                 continue
-            for at, (index, extent) in enumerate(zip(read.indices, layer.axes(read.tensor), strict=True)):
+            for at, (position, extent) in enumerate(zip(read.indices, layer.axes(read.tensor), strict=True)):
+                index = _ranging(layer, position)
                 if not _inside(layer, index, extent):
                     found[CheckedRead(read.tensor, at, index, extent)] = None
     return tuple(found)
+
+
+def _ranging(layer: Layer, expr: Expr) -> Expr:
+    """`expr` with each position of an extremum as an index that runs over all the places where that may stand."""
+    if isinstance(expr, Read) and layer.tensor(expr.tensor) is None:
+        body = layer.definition(expr.tensor).body
+        return Index(expr.tensor, mul(*(i.extent for i in body.indices))) if isinstance(body, Arg) else expr
+    return rebuild(expr, tuple(_ranging(layer, part) for part in parts(expr)))
 
 
 def _unguarded(expr: Expr) -> Iterator[Read]:

@@ -120,7 +120,7 @@ def context(program: Program, names: Names) -> Context:
     axes.update({gradient_name(y): layer.axes(y) for y in layer.outputs})
     statements = (*program.forward, *program.backward)
     axes.update({s.target: tuple(i.extent for i in s.indices) for s in statements})
-    integers = {t.name for t in layer.inputs if t.kind == "integer"}
+    integers = set(layer.integers)
     integers |= {s.target for s in statements if s.kind in ("argmax", "argmin")}
     negative = frozenset(p.name for p in layer.parameters if p.integer and p.default < 0)
     return Context(layer, axes, frozenset(integers), negative, Facts.of(layer), sizes, names)

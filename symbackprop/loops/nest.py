@@ -238,7 +238,7 @@ class _Builder:
             return self._kept(self.tensors.simplify(expr))
 
         return Sums(
-            tuple(self.tensors.simplify(c) for c in sums.conditions),
+            tuple(value(c) for c in sums.conditions),
             tuple(replace(a, value=value(a.value)) for a in sums.locals),
             tuple(replace(a, initial=value(a.initial), value=value(a.value)) for a in sums.accumulators),
             tuple(replace(r, value=self._kept_result(r)) for r in sums.results),
@@ -341,7 +341,7 @@ class _Builder:
             place = add(mul(place, index.extent), index)
         body = Track(at, best, operation, self._kept(self.tensors.simplify(term.value)), place)
         before = (Assign(best, Infinity(-1 if operation == "max" else 1)), Assign(at, ZERO, "integer"))
-        conditions = tuple(self.tensors.simplify(c) for c in term.conditions)
+        conditions = tuple(self._kept(self.tensors.simplify(c)) for c in term.conditions)
         result = substitute(s.result, {s.element: Parameter(at, True)})
         after: list[Node] = []
         if s.target in self.storage.locals:
@@ -352,9 +352,10 @@ class _Builder:
 
     def _scatter(self, s: Statement) -> tuple[Node, ...]:
         """Additions to the places that the positions say, those outside of the target left out."""
-        target = Read(s.target, parts(self.tensors.simplify(Read(s.target, s.positions))))
+        target = Read(s.target, tuple(self._kept(self.tensors.simplify(p)) for p in s.positions))
         term = guarded(s.body, "sum", self.tensors)
-        conditions = dict.fromkeys((*(self.tensors.simplify(c) for c in term.conditions), *self.tensors.inside(target)))
+        guards = (self._kept(self.tensors.simplify(c)) for c in term.conditions)
+        conditions = dict.fromkeys((*guards, *self.tensors.inside(target)))
         inner = [i for i in s.bound if i not in self.outer]
         order = memory_order(tuple(inner), (s,), self.tensors, row_index(replace(s, bound=tuple(inner)), self.tensors))
         value = self._kept(self.tensors.simplify(term.value))

@@ -56,7 +56,7 @@ class Tensors:
         axes: dict[str, tuple[Expr, ...]] = {t.name: t.axes for t in layer.inputs}
         for name in layer.outputs:
             axes[gradient_name(name)] = tuple(name_extents(e, names) for e in layer.axes(name))
-        integers = {t.name for t in layer.inputs if t.kind == "integer"}
+        integers = set(layer.integers)
         for s in (*program.forward, *program.backward):
             axes[s.target] = tuple(i.extent for i in s.indices)
             if s.kind in ARGUMENTS:

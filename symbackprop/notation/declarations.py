@@ -11,7 +11,7 @@ from symbackprop.notation.fits import Signs
 from symbackprop.notation.functions import condition
 from symbackprop.notation.layer import DerivedSize, Hyperparameter, Range, Requirement, Tensor
 from symbackprop.notation.meaning import Context, Meaning
-from symbackprop.notation.nodes import REDUCTIONS, Expr, Infinity, Number, Size
+from symbackprop.notation.nodes import POSITIONS, REDUCTIONS, Expr, Infinity, Number, Size
 from symbackprop.notation.printer import expression
 from symbackprop.notation.scope import Scope, base, nodes
 from symbackprop.notation.syntax import Node, Statement
@@ -122,6 +122,9 @@ class Declarations:
             names.append(place.text)
             self._declare_index(statement, place)
         self.scope.defined[left.text] = tuple(names)
+        right = statement.parts[1]
+        if right.kind == "reduction" and right.text in POSITIONS:
+            self.scope.positions.add(left.text)
 
     def _declare_index(self, statement: Statement, place: Node) -> None:
         if self.scope.kinds.get(place.text) == "size":
@@ -131,7 +134,7 @@ class Declarations:
 
     def _declare_bound(self, statement: Statement) -> None:
         for node in nodes(statement.parts[1]):
-            if node.kind == "reduction" and node.text in REDUCTIONS:
+            if node.kind == "reduction" and node.text in (*REDUCTIONS, *POSITIONS):
                 for place in node.parts[0].parts:
                     if place.kind == "name":
                         self._declare_index(statement, place)

@@ -9,7 +9,7 @@ from symbackprop.errors import NotationError
 from symbackprop.notation import nodes as n
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.names import did_you_mean
-from symbackprop.notation.nodes import FUNCTIONS, REDUCTIONS, Expr, Index
+from symbackprop.notation.nodes import FUNCTIONS, POSITIONS, REDUCTIONS, Expr, Index
 from symbackprop.notation.operators import raised
 from symbackprop.notation.scope import WHAT_IT_IS
 from symbackprop.notation.syntax import MAX_NESTING, Node
@@ -67,9 +67,12 @@ def _where(meaning: Meaning, arguments: tuple[Node, ...], context: Context) -> E
 
 
 def reduction(meaning: Meaning, node: Node, context: Context) -> Expr:
-    """`sum[i, j](E)`."""
-    if node.text not in REDUCTIONS:
-        advice = did_you_mean(node.text, REDUCTIONS) or f"The reductions are {', '.join(REDUCTIONS)}."
+    """`sum[i, j](E)`, and `argmax[i](E)` where it is all that a definition says."""
+    if node.text in POSITIONS and node is not meaning.statement.parts[-1]:
+        advice = f"Define it first: k = {node.text}[i](...); then k may stand in an index or a comparison."
+        raise meaning.error(node, f"{node.text} stands inside an expression", advice)
+    if node.text not in (*REDUCTIONS, *POSITIONS):
+        advice = did_you_mean(node.text, (*REDUCTIONS, *POSITIONS)) or f"The reductions are {', '.join(REDUCTIONS)}."
         raise meaning.error(node, f"{node.text} is not a reduction", advice)
     if context.mode != "value":
         raise meaning.error(node, f"a reduction stands in {meaning.place_of(context)}", "Define its value first.")
@@ -83,6 +86,8 @@ def reduction(meaning: Meaning, node: Node, context: Context) -> Expr:
         if index not in used:
             message = f"{node.text} runs over index {place.text}, which does not occur in what it reduces"
             raise meaning.error(place, message, f"Leave {place.text} out, or use it.")
+    if node.text in POSITIONS:
+        return n.Arg(node.text.removeprefix("arg"), bound, body)
     return n.Reduce(node.text, bound, body)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib import import_module
 
 from symbackprop.errors import InternalError, Place
 from symbackprop.notation.display import Displayed
-from symbackprop.notation.nodes import Expr, Index, Read, Size
+from symbackprop.notation.nodes import Arg, Expr, Index, Read, Size
+
+GRADIENT = "symbackprop.calculus.gradient_layer"  # found by name when asked for: nothing here depends on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ class Definition:
         """The left-hand side as a read."""
         return Read(self.name, self.indices)
 
+    @property
+    def integer(self) -> bool:
+        """Whether it is a tensor of integers: the position of an extremum. It has no gradient."""
+        return isinstance(self.body, Arg)
+
 
 @dataclass(frozen=True, slots=True)
 class Layer(Displayed):
@@ -107,3 +115,17 @@ class Layer(Displayed):
     def real_inputs(self) -> tuple[Tensor, ...]:
         """The inputs that are differentiated, in declared order."""
         return tuple(t for t in self.inputs if t.kind == "real")
+
+    @property
+    def integers(self) -> tuple[str, ...]:
+        """The tensors of integers: inputs, then definitions."""
+        inputs = tuple(t.name for t in self.inputs if t.kind == "integer")
+        return (*inputs, *(d.name for d in self.definitions if d.integer))
+
+    def gradient(self, wrt: str) -> Layer:
+        """The layer `gradient_x = dL/dx` of the inputs and of the gradients of the outputs.
+
+        Raises: UserError where `wrt` is no real input, CannotDerive where a rule is missing.
+        """
+        made: Layer = import_module(GRADIENT).gradient_layer(self, wrt)
+        return made

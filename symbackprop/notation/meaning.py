@@ -198,9 +198,9 @@ class Meaning:
         tensor = self.scope.tensors.get(node.text)
         if context.mode in ("size", "number"):
             raise self.error(node, f"tensor {node.text} stands in {self.place_of(context)}")
-        if context.mode == "index" and (tensor is None or tensor.kind != "integer"):
+        if context.mode == "index" and not self.scope.integral(node.text):
             message = f"{node.text} is real and cannot stand in an index"
-            raise self.error(node, message, "Only the elements of `integer` tensors can.")
+            raise self.error(node, message, "Only the elements of integer tensors can.")
         if tensor is None and node.text not in self.usable:
             raise self._too_early(node)
 

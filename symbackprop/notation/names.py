@@ -10,14 +10,14 @@ import keyword
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from symbackprop.notation.nodes import FUNCTIONS, REDUCTIONS
+from symbackprop.notation.nodes import FUNCTIONS, POSITIONS, REDUCTIONS
 
 STATEMENTS = ("layer", "input", "integer", "param", "size", "range", "require", "output")
 WORDS = (*STATEMENTS, "outside", "inf", "where", "clip", "and", "or", "not")
 RESERVED: Mapping[str, str] = {
     **dict.fromkeys(keyword.kwlist, "a word of Python"),
     **dict.fromkeys((*FUNCTIONS, "pow"), "a function of the notation"),
-    **dict.fromkeys(REDUCTIONS, "a reduction of the notation"),
+    **dict.fromkeys((*REDUCTIONS, *POSITIONS), "a reduction of the notation"),
     **dict.fromkeys(WORDS, "a word of the notation"),
     "pi": "the constant pi",
 }

@@ -19,6 +19,7 @@ FUNCTIONS: dict[str, int] = {  # name -> number of arguments
     "min": 2,
 }
 REDUCTIONS = ("sum", "mean", "prod", "max", "min")
+POSITIONS = ("argmax", "argmin")
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 

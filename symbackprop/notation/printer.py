@@ -103,7 +103,8 @@ def _definitions(layer: Layer) -> list[str]:
     width = max((len(text) for text in left if len(text) <= 24), default=0)
     lines: list[str] = []
     for text, definition in zip(left, layer.definitions, strict=True):
-        for part in walk(definition.body):
+        inside = definition.body.body if isinstance(definition.body, Arg) else definition.body
+        for part in walk(inside):
             if isinstance(part, Arg | Delta | Partial | Infinity):
                 raise InternalError(f"{definition.name} contains {expression(part)}, which the notation cannot say")
         lines += broken(f"{text:<{width}} = {expression(definition.body)}")

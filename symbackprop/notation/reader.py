@@ -145,6 +145,9 @@ class _Reading:
                 known = ", ".join(self.scope.defined)
                 advice = did_you_mean(node.text, self.scope.defined) or f"Outputs are definitions: {known}."
                 raise statement.error(f"output {node.text} is {what}", node, advice)
+            if node.text in self.scope.positions:
+                message = f"output {node.text} holds positions, which are integers without a gradient"
+                raise statement.error(message, node, "An output is a real tensor.")
             if node.text in outputs:
                 raise statement.error(f"output {node.text} is named twice", node, "Name it once.")
             outputs.append(node.text)

@@ -48,6 +48,7 @@ class Scope:
     sizes: dict[str, DerivedSize] = field(default_factory=dict)
     ranges: dict[str, Range] = field(default_factory=dict)
     defined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    positions: set[str] = field(default_factory=set)
     extents: dict[str, Expr] = field(default_factory=dict)
 
     def declare(self, name: str, kind: str, statement: Statement, node: Node) -> None:
@@ -69,6 +70,10 @@ class Scope:
             )
         message = f"{name} means two things: {KINDS[kind]} here, and {KINDS[known]} in line {line}"
         return statement.error(message, node, "Rename one; case counts, so an index c can stand beside a size C.")
+
+    def integral(self, tensor: str) -> bool:
+        """Whether a tensor holds integers: one declared so, or the position of an extremum."""
+        return tensor in self.positions or (tensor in self.tensors and self.tensors[tensor].kind == "integer")
 
     def axes(self, tensor: str) -> tuple[str, ...]:
         """The axes of a tensor as they are written: sizes of an input, indices of a definition."""

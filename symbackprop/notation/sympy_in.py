@@ -21,7 +21,7 @@ from sympy.logic.boolalg import And, Not, Or
 from symbackprop.errors import NotationError
 from symbackprop.notation import nodes as n
 from symbackprop.notation.layer import Layer
-from symbackprop.notation.nodes import FUNCTIONS, REDUCTIONS, Expr, Index, Read, Size
+from symbackprop.notation.nodes import FUNCTIONS, POSITIONS, REDUCTIONS, Expr, Index, Read, Size
 from symbackprop.notation.printer import broken, expression
 from symbackprop.notation.reader import read
 from symbackprop.notation.textbook import Textbook
@@ -255,11 +255,14 @@ class _Writer:
     def _named_reduction(self, operation: str, arguments: Sequence[Any], shifts: Mapping[Any, Expr]) -> Expr:
         body, *indices = arguments
         bound = tuple(self.convert(i, True, shifts) for i in indices)
-        if operation not in REDUCTIONS or not all(isinstance(i, Index) for i in bound):
+        if operation not in (*REDUCTIONS, *POSITIONS) or not all(isinstance(i, Index) for i in bound):
             raise self.error(
                 f"{operation} reduces over something that is not an index", "Give it indices: over=(i, j)."
             )
-        return n.Reduce(operation, bound, self.convert(body, False, shifts))  # type: ignore[arg-type]
+        reduced = self.convert(body, False, shifts)
+        if operation in POSITIONS:
+            return n.Arg(operation.removeprefix("arg"), bound, reduced)  # type: ignore[arg-type]
+        return n.Reduce(operation, bound, reduced)  # type: ignore[arg-type]
 
     def extremum(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """`Max` and `Min`, whose arguments SymPy keeps as a set: in textbook order, nested from the left."""

@@ -85,7 +85,8 @@ def expression(expr: Expr, layer: Layer | None = None) -> Any:
         case n.Reduce("sum" | "prod" as operation, indices, _):
             limits = [(_index(i, layer), 0, expression(i.extent, layer) - 1) for i in indices]
             return (sympy.Sum if operation == "sum" else sympy.Product)(*parts, *limits)
-        case n.Reduce(operation, indices, _):
+        case n.Reduce(operation, indices, _) | n.Arg(operation, indices, _):
+            operation = f"arg{operation}" if isinstance(expr, n.Arg) else operation
             return sympy.Function(f"reduce_{operation}")(*parts, *(_index(i, layer) for i in indices))
         case n.Compare(operation, _, _):
             return _COMPARISONS[operation](*parts, evaluate=False)
