@@ -89,6 +89,12 @@ class ModuleParts:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
+def numbers_imports(helpers: tuple[str, ...]) -> list[str]:
+    """The import that the checks of hyperparameters among the helpers need."""
+    names = [name for name, helper in (("Integral", "_integer"), ("Real", "_real")) if helper in helpers]
+    return [f"from numbers import {', '.join(names)}"] if names else []
+
+
 def module_parts(
     program: Program, backend: str, forward_body: Iterable[str], backward_body: Iterable[str], results: dict[str, str]
 ) -> ModuleParts:

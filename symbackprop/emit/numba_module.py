@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from symbackprop.calculus.derivation import gradient_name
-from symbackprop.emit.module_parts import module_parts, want, wanted_condition
+from symbackprop.emit.module_parts import module_parts, numbers_imports, want, wanted_condition
 from symbackprop.emit.numba_expressions import HELPERS
 from symbackprop.emit.numba_nests import KernelFunction, function_name, kernel_function
 from symbackprop.emit.spelling import Names, identifier, integer
@@ -35,7 +35,23 @@ def numba_module(kernel: Kernel) -> str:
     )
     functions = [f.text for f in (*forward, *backward)]
     used = tuple(h for h in HELPERS if any(re.search(rf"\b_{h}\(", text) for text in functions))
-    return render("numba_module.py.jinja", {**shared.as_fields(), "functions": functions, "scalar_helpers": used})
+    own = {"imports": _imports(functions, used, shared.helpers), "functions": functions, "scalar_helpers": used}
+    return render("numba_module.py.jinja", {**shared.as_fields(), **own})
+
+
+def _imports(functions: list[str], scalar_helpers: tuple[str, ...], helpers: tuple[str, ...]) -> tuple[str, ...]:
+    """What the module uses, and nothing more."""
+    code = "\n".join(functions)
+    calls_math = "math." in code or any(h in ("sigmoid", "softplus") for h in scalar_helpers)
+    used = ["njit", *(["prange"] if "prange(" in code else [])]
+    return (
+        *(["import math"] if calls_math else []),
+        *numbers_imports(helpers),
+        "from typing import NamedTuple",
+        "",
+        "import numpy as np",
+        *([f"from numba import {', '.join(used)}"] if "@njit" in code or scalar_helpers else []),
+    )
 
 
 def _taken(kernel: Kernel) -> set[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from symbackprop.calculus.derivation import gradient_name
-from symbackprop.emit.module_parts import module_parts, refuse_without_real_input, wanted_condition
+from symbackprop.emit.module_parts import module_parts, numbers_imports, refuse_without_real_input, wanted_condition
 from symbackprop.emit.numpy_context import Context, context, variable
 from symbackprop.emit.numpy_statements import extremum_lines, positions_of, statement_lines
 from symbackprop.emit.spelling import RESERVED, Names, identifier
@@ -38,9 +38,7 @@ def numpy_module(program: Program) -> str:
 
 
 def _imports(code: str, helpers: tuple[str, ...]) -> tuple[str, ...]:
-    numbers = [name for name, helper in (("Integral", "_integer"), ("Real", "_real")) if helper in helpers]
-    lines = [f"from numbers import {', '.join(numbers)}"] if numbers else []
-    lines += ["from typing import NamedTuple", "", "import numpy as np"]
+    lines = [*numbers_imports(helpers), "from typing import NamedTuple", "", "import numpy as np"]
     if "as_strided(" in code:
         lines.append("from numpy.lib.stride_tricks import as_strided")
     return tuple(lines)

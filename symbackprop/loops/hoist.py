@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from symbackprop.loops.guards import conjuncts
 from symbackprop.loops.inner import mapped
-from symbackprop.loops.kernel import Assign, Loop, Node, Test, View, Wanted, expressions, walk_nodes
+from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Test, Track, View, Wanted, expressions, walk_nodes
 from symbackprop.notation.nodes import (
     ZERO,
     Add,
@@ -42,7 +42,34 @@ def hoist(body: tuple[Node, ...], known: Iterable[Index], new_name: NewName) -> 
     Needs: integer expressions whose divisors are never zero. Keeps: every value.
     """
     local = {n.name for n in walk_nodes(body) if isinstance(n, Assign)}
-    return _hoist(body, tuple(known), frozenset(local), new_name)
+    return without_unread(_hoist(body, tuple(known), frozenset(local), new_name))
+
+
+def without_unread(body: tuple[Node, ...], kept: Iterable[str] = ()) -> tuple[Node, ...]:
+    """The body without the locals that nothing in it reads, nor `kept` names."""
+    while True:
+        read = {e.name for n in walk_nodes(body) for x in expressions(n) for e in walk(x) if isinstance(e, Parameter)}
+        read |= {e.tensor for n in walk_nodes(body) for x in expressions(n) for e in walk(x) if isinstance(e, Read)}
+        read |= {n.name for n in walk_nodes(body) if isinstance(n, Accumulate | Track)} | set(kept)
+        left = _assigning(body, read)
+        if left == body:
+            return body
+        body = left
+
+
+def _assigning(body: tuple[Node, ...], names: set[str]) -> tuple[Node, ...]:
+    nodes: list[Node] = []
+    for node in body:
+        match node:
+            case Assign(name, _, _) if name not in names:
+                continue
+            case Loop() | Wanted():
+                nodes.append(replace(node, body=_assigning(node.body, names)))
+            case Test():
+                nodes.append(replace(node, body=_assigning(node.body, names), other=_assigning(node.other, names)))
+            case _:
+                nodes.append(node)
+    return tuple(nodes)
 
 
 def _hoist(
