@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from symbackprop.emit.code_lines import broken
 from symbackprop.emit.header import safe, wrapped
 from symbackprop.emit.numba_expressions import Speller
 from symbackprop.emit.spelling import POWER, SIGN, TEST, Names, identifier, integer
@@ -51,7 +52,7 @@ def kernel_function(nest: Nest, name: str, scalars: tuple[str, ...]) -> KernelFu
     if any("real(" in line for line in body):
         lines.append(f"    real = {writer.any_real()}.dtype.type")
     arguments = (*(_argument(a, nest) for a in nest.arrays), *writer.scalars, *writer.flags)
-    return KernelFunction(name, "\n".join((*lines, *(f"    {line}" for line in body))), arguments)
+    return KernelFunction(name, "\n".join((*lines, *(f"    {line}" for line in broken(body)))), arguments)
 
 
 def function_name(nest: Nest, names: Names) -> str:
