@@ -52,8 +52,9 @@ FUNCTIONS = {
 ACCENTS = frozenset((r"\hat", r"\bar", r"\tilde", r"\dot", r"\vec", r"\check"))
 FRAMES = frozenset((r"\boxed", r"\underbrace", r"\overbrace", r"\underline", r"\mathbin"))
 GREEK = names(
-    r"\alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota \kappa \lambda \mu \nu \xi \pi \rho \sigma \tau \upsilon "
-    r"\phi \chi \psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Phi \Psi \Omega \ell \varphi \vartheta \varrho \nabla"
+    r"\alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota \kappa \lambda \mu \nu \xi \pi \rho \sigma "
+    r"\tau \upsilon \phi \chi \psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Phi \Psi \Omega \ell "
+    r"\varphi \vartheta \varrho \nabla"
 )
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 T = TypeVar("T")
@@ -196,7 +197,9 @@ class _Parser:
             else:
                 raise NotRead("what stands here cannot be read on", self.token.span, self.token.text)
         strange = next((t for t in self.tokens if t.kind == "unknown"), None)
-        if strange is not None and not chains[0].rest:
+        formal = any(t.kind == "command" or t.text in ("_", "^") for t in self.tokens)
+        behind = strange is not None and formal and strange.span[0] >= chains[-1].span[1]
+        if strange is not None and not chains[0].rest and not behind:
             raise NotRead("words where a formula was expected", strange.span, strange.text)
         last = replace(chains[-1], words=tuple(words), when=when, otherwise=otherwise)
         return (*chains[:-1], last)

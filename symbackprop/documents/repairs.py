@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from fractions import Fraction
 from itertools import product
 
 from symbackprop.check.cases import Case
-from symbackprop.documents.judge import Convention, Judgement, Relation, Trial, attempt, conventions
+from symbackprop.documents.judge import HOLDS, HOLDS_IF, Convention, Judgement, Relation, Trial, attempt, conventions, judge
 from symbackprop.documents.legend import Part
 from symbackprop.documents.names import (
     Element,
@@ -117,11 +118,24 @@ class _Search:
 
     def consider(self, candidate: Relation, edits: tuple[Edit, ...]) -> None:
         """Keep a candidate that holds."""
+        if any("remainder" in says for convention, _, _ in self.ways for says in convention.says):
+            self.consider_anew(candidate, edits)  # where the division goes out is another question for each candidate
+            return
         for way, (convention, _, _) in enumerate(self.ways):
             if not all(self.trial(way, small, candidate.left).agrees(candidate.right) for small in (True, False)):
                 continue
             self.keep(candidate, edits, convention)
             return
+
+    def consider_anew(self, candidate: Relation, edits: tuple[Edit, ...]) -> None:
+        """Keep a candidate that holds under a convention of its own."""
+        try:
+            judgement = judge(candidate, self.part, self.deadline)
+        except UserError:
+            return
+        if judgement.verdict in (HOLDS, HOLDS_IF):
+            text = f"{latex(candidate.left)} = {latex(candidate.right)}"
+            self.found.append(Repair(edits, text, judgement.conditions))
 
     def keep(self, candidate: Relation, edits: tuple[Edit, ...], convention: Convention) -> None:
         try:
@@ -251,7 +265,7 @@ def _ways(relation: Relation, part: Part, judgement: Judgement | None) -> list[t
     """The conventions under which a repair may hold, each with a small and a telling case."""
     ways = []
     for convention in conventions(relation, part):
-        if any("zero" not in s and "only one" not in s for s in convention.says):
+        if any(not re.search("is zero|only one|remainder", s) for s in convention.says):
             continue
         known = cases(part.layer, convention.setting)
         if not known:
@@ -410,8 +424,10 @@ def _here(tree: Tree, stock: _Stock, value: bool, sign: bool) -> Iterator[tuple[
                 new = body if exponent is None else Raised(Group(body), _fraction(exponent), span=tree.span)
                 yield new, _edit("exponent", tree, new, 2)
         case Over(top, bottom):
-            for new in (Over(bottom, top, tree.slash, span=tree.span), top):
-                yield new, _edit("exponent" if new is not top else "factor", tree, new, 2)
+            turned, rooted = Over(bottom, top, tree.slash, span=tree.span), replace(tree, bottom=Root(bottom))
+            yield turned, _edit("exponent", tree, turned, 2)
+            yield rooted, _edit("exponent", bottom, rooted.bottom, 2)
+            yield top, _edit("factor", tree, top, 2)
         case Num(number):
             for other in (number + 1, number - 1, 2 * number, number / 2):
                 if other not in (number, 0) and (value or other.denominator == 1):

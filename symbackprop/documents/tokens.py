@@ -39,8 +39,8 @@ def names(text: str) -> frozenset[str]:
 
 
 PASSED = names(
-    r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle \textstyle \limits \nolimits "
-    r"\nonumber \notag \, \; \: \! \> \scriptstyle \hfill"
+    r"\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle "
+    r"\textstyle \limits \nolimits \nonumber \notag \, \; \: \! \> \scriptstyle \hfill"
 )
 WIDE = names(r"\quad \qquad")
 FONTS = names(r"\mathrm \mathbf \mathcal \mathit \mathsf \boldsymbol \bm \mathbb \operatorname \mathop")

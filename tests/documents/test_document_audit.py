@@ -1,0 +1,240 @@
+"""The audit on four documents, and on formulas that are wrong in ways that people are."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symbackprop.documents.audit import Audit, audit
+from symbackprop.documents.guess import legend_for
+from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM, NOT_DECIDED, NOT_READ
+from symbackprop.documents.legend import legend_of, load_legend
+from symbackprop.documents.report import FORMATS
+from symbackprop.documents.source import Formula, formulas
+from symbackprop.equations import load
+
+HERE = Path(__file__).parent
+DOCUMENTS = ("vijay", "nptel", "wu", "iitp")
+JUDGED = ("definition", "derivative", "step", "statistic")
+
+NORM: dict[str, Any] = {
+    "layer": "batchnorm1d",
+    "loss": ["J"],
+    "names": {
+        "x_i": "x[i-1, d]",
+        r"\hat{x}_i": "xhat[i-1, d]",
+        "u_i": "y[i-1, d]",
+        r"\mu": "mu[d]",
+        r"\sigma^2": "var[d]",
+        r"\gamma": "gamma[d]",
+        r"\beta": "beta[d]",
+        r"\epsilon": "eps",
+        "m": "N",
+    },
+}
+CONV: dict[str, Any] = {
+    "layer": "conv2d",
+    "silent": ["k", "c"],
+    "fix": {"N": 1},
+    "names": {
+        "Y(k, i, j)": "y[0, k, i, j]",
+        "X(c, i, j)": "x[0, c, i, j]",
+        "W(k, c, u, v)": "weight[k, c, u, v]",
+        "b_k": "bias[k]",
+        "R": "R",
+        "S": "S",
+        "C": "C",
+        "H'": "P",
+        "H": "H",
+        "p": "pad",
+        "s": "stride",
+        "P": "P",
+        "Q": "Q",
+    },
+}
+
+
+def audited(*texts: str, legend: dict[str, Any] = NORM) -> Audit:
+    return audit([Formula(text, at + 1) for at, text in enumerate(texts)], legend_of(legend, load))
+
+
+def entries(name: str) -> list[dict[str, Any]]:
+    found = tomllib.loads((HERE / f"{name}.toml").read_text(encoding="utf-8"))["formula"]
+    assert isinstance(found, list)
+    return found
+
+
+def document(name: str) -> dict[str, list[str]]:
+    """The verdicts that the audit gives, by entry."""
+    legend = load_legend(HERE / f"{name}.legend.toml", load)
+    found: dict[str, list[str]] = {}
+    for finding in audit(formulas(HERE / f"{name}.toml"), legend, name, mend=False).findings:
+        found.setdefault(finding.formula.name, []).append(finding.verdict)
+    return found
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_formula_of_a_document_gets_the_verdict_that_it_deserves(name: str) -> None:
+    expected = {entry["id"]: entry["verdict"] for entry in entries(name)}
+
+    assert document(name) == expected
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_whatever_is_wrong_or_needs_a_convention_has_its_evidence(name: str) -> None:
+    bare = [e["id"] for e in entries(name) if {FAILS, HOLDS_IF} & set(e["verdict"]) and not e.get("evidence")]
+
+    assert bare == []
+
+
+# ------------------------------------------------------------------------------------- verdicts and reasons
+
+
+def test_a_formula_that_fails_shows_where_and_what_should_stand_there() -> None:
+    finding = audited(r"\frac{\partial \hat{x}_i}{\partial \mu} = \frac{1}{\sqrt{\sigma^2 + \epsilon}}").findings[0]
+
+    assert finding.verdict == FAILS
+    assert finding.judgement.difference is not None
+    assert finding.judgement.difference.left != finding.judgement.difference.right
+    assert finding.repairs[0].edits[0].kind == "sign"
+
+
+def test_an_undeclared_name_is_never_a_free_variable() -> None:
+    found = audited(r"\hat{x}_i + q = q + \hat{x}_i", r"\hat{x}_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \zeta}}")
+
+    assert [f.verdict for f in found.findings] == [NOT_DECIDED, NOT_DECIDED]
+    assert r"`\zeta` is not declared" in found.findings[1].judgement.reason
+
+
+def test_an_index_that_nothing_binds_makes_a_formula_wrong() -> None:
+    finding = audited(r"\mu = \frac{1}{m} \sum_{i=1}^m x_j").findings[0]
+
+    assert finding.verdict == FAILS
+    assert "index j on the right" in finding.judgement.reason
+
+
+def test_each_line_is_judged_for_itself_and_against_the_line_before() -> None:
+    found = audited(
+        r"\frac{\partial J}{\partial \hat{x}_i} &= \frac{\partial J}{\partial u_i} \frac{\partial u_i}{\partial \hat{x}_i} \\"
+        r"&= \frac{\partial J}{\partial u_i} \beta \\ &= \beta \frac{\partial J}{\partial u_i}"
+    )
+
+    assert [f.verdict for f in found.findings] == [HOLDS, FAILS, FAILS]
+    assert found.findings[1].step == "does not follow from the line before"
+    assert "wrong already" in found.findings[2].step
+
+
+def test_a_formula_that_begins_with_a_relation_goes_on_with_the_one_before() -> None:
+    found = audited(r"\frac{\partial \mu}{\partial x_i} = \frac{1}{m}", r"= \frac{2}{2 m}")
+
+    assert [f.verdict for f in found.findings] == [HOLDS, HOLDS]
+
+
+def test_a_local_derivative_holds_all_else_fixed_and_a_total_one_does_not() -> None:
+    local = r"\frac{\partial \hat{x}_i}{\partial x_i} = \frac{1}{\sqrt{\sigma^2 + \epsilon}}"
+    total = (
+        r"\frac{d J}{d x_i} = \sum_{j=1}^m \frac{dJ}{d\hat{x}_j} \frac{d\hat{x}_j}{dx_i}"
+    )
+    found = audited(local, total)
+
+    assert [f.verdict for f in found.findings] == [HOLDS, HOLDS]
+    assert found.findings[1].judgement.reading == "with total derivatives"
+
+
+def test_counting_from_the_wrong_end_is_seen() -> None:
+    assert audited(r"\mu = \frac{1}{m} \sum_{i=0}^{m-1} x_i").findings[0].verdict == FAILS
+
+
+def test_a_gradient_that_is_zero_outside_is_a_convention_that_is_named() -> None:
+    text = (
+        r"\frac{\partial L}{\partial X(c, i, j)} = \sum_k \sum_{u=0}^{R-1} \sum_{v=0}^{S-1} "
+        r"\frac{\partial L}{\partial Y(k, i - u, j - v)} W(k, c, u, v)"
+    )
+    finding = audited(text, legend=CONV).findings[0]
+
+    assert finding.verdict == HOLDS_IF
+    assert finding.judgement.conditions == ("the gradient is zero outside the output",)
+
+
+def test_a_bound_that_is_off_by_one_fails_even_where_it_adds_zero() -> None:
+    text = (
+        r"\frac{\partial L}{\partial W(k, c, u, v)} = \sum_{i=0}^{P} \sum_{j=0}^{Q-1} "
+        r"\frac{\partial L}{\partial Y(k, i, j)} X(c, i + u, j + v)"
+    )
+    finding = audited(text, legend=CONV).findings[0]
+
+    assert finding.verdict == FAILS
+    assert finding.repairs[0].edits[0].kind == "bound"
+
+
+def test_a_kernel_that_is_turned_is_not_the_same_layer() -> None:
+    text = r"Y(k, i, j) = \sum_{c=0}^{C-1} \sum_{u=0}^{R-1} \sum_{v=0}^{S-1} X(c, i - u, j - v) W(k, c, u, v) + b_k"
+
+    assert audited(text, legend=CONV).findings[0].verdict == FAILS
+
+
+def test_a_shape_rule_without_rounding_holds_where_the_stride_divides() -> None:
+    right, wrong = audited("H' = (H - R + 2 p)/s + 1", "H' = (H - R + p)/s + 1", legend=CONV).findings
+
+    assert (right.verdict, wrong.verdict) == (HOLDS_IF, FAILS)
+    assert wrong.repairs[0].edits[0].after == "2 p"
+
+
+@pytest.mark.parametrize("text", ["m = 5", r"\gamma = \mu", r"x_i = x_i + \gamma", r"\hat{x}_i", "i < m"])
+def test_what_claims_nothing_is_never_called_right(text: str) -> None:
+    assert audited(text).findings[0].verdict in (NO_CLAIM, NOT_DECIDED)
+
+
+def test_counts_are_arithmetic() -> None:
+    assert [f.verdict for f in audited("3*5*5 + 1 = 76", "75*10240 = 768K", "3*5 = 16").findings] == [HOLDS, HOLDS, FAILS]
+
+
+# ----------------------------------------------------------------------------------------- a new document
+
+SOFTMAX = r"""
+$$p_{i} = \frac{e_i}{\sum_{j=1}^{K} e_j}$$
+"""
+
+
+def test_a_document_that_nobody_saw_is_judged_with_the_guessed_legend() -> None:
+    text = (
+        r"$$\mu = \frac{1}{n} \sum_{i=1}^n x_i$$ $$v = \frac{1}{n} \sum_{i=1}^n (x_i - \mu)^2$$"
+        r"$$y_i = \gamma \frac{x_i - \mu}{\sqrt{v + \epsilon}} + \beta$$"
+        r"$$\frac{\partial L}{\partial \beta} = \sum_{i=1}^n \frac{\partial L}{\partial y_i}$$"
+        r"$$\frac{\partial L}{\partial \gamma} = \sum_{i=1}^n \frac{\partial L}{\partial y_i} \frac{x_i - \mu}{v + \epsilon}$$"
+    )
+    from symbackprop.documents.source import in_text
+
+    found = audit(in_text(text), legend_for(in_text(text), load("batchnorm1d"), load))
+
+    assert [f.verdict for f in found.findings] == [HOLDS, HOLDS, HOLDS, HOLDS, FAILS]
+    assert found.findings[4].repairs != ()
+
+
+# --------------------------------------------------------------------------------------------------- reports
+
+
+def test_every_format_says_the_same() -> None:
+    found = audited(r"\mu = \frac{1}{m} \sum_{i=1}^m x_i", r"\mu = \sum_{i=1}^m x_i", r"a + \dots")
+    table, markdown, data = (FORMATS[form](found, True) for form in ("table", "markdown", "json"))
+
+    assert found.status == 1
+    assert json.loads(data)["counts"] == {HOLDS: 1, FAILS: 1, NOT_READ: 1}
+    assert "the first that is wrong: line 2" in table
+    assert "### Errata" in markdown
+
+
+def test_the_status_tells_wrong_from_unread() -> None:
+    right, wrong, unread = r"\mu = \frac{1}{m} \sum_{i=1}^m x_i", r"\mu = m", r"\mu = \dots"
+
+    assert [audited(text).status for text in (right, wrong, unread)] == [0, 1, 2]
+
+
+def test_repairs_come_out_the_same_every_time() -> None:
+    text = r"\sigma^2 = \frac{1}{m} \sum_{i=1}^m (x_i + \mu)^2"
+
+    assert audited(text).findings[0].repairs == audited(text).findings[0].repairs
