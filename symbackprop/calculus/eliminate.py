@@ -9,7 +9,7 @@ unknowns first. What has no exact inverse raises `NoGather` and stays a scatter,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from symbackprop.calculus.integer import (
@@ -156,6 +156,8 @@ class _System:
         self.taken.append(quotient_index)
         if dividend != base or base in self.unbounded:
             self.unbounded.add(quotient_index)
+            # what is divided is no plain index: the extent above says nothing of the quotient
+            self.facts = replace(self.facts, anywhere=(*self.facts.anywhere, quotient_index))
         self.unknowns += [quotient_index, remainder]
         self.rules.append(f"{base.name} split into quotient and remainder by {expression(divisor)}")
         whole = add(mul(divisor, quotient_index), remainder)

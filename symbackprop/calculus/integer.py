@@ -47,12 +47,13 @@ class Facts:
 
     Every size is at least 1. `equal` rewrites a size (`C` is `groups*D`); `least` is the least value of an
     integer parameter: 0 as a rule, 1 where it divides something, None where its default is negative. `integers` are
-    the tensors of integers.
+    the tensors of integers. Of the indices `anywhere` no range is known, whatever extent they carry.
     """
 
     equal: dict[Expr, Expr] = field(default_factory=dict)
     least: dict[str, int | None] = field(default_factory=dict)
     integers: tuple[str, ...] = ()
+    anywhere: tuple[Index, ...] = ()
 
     @classmethod
     def of(cls, layer: Layer, auxiliary: tuple[str, ...] = ()) -> Facts:
@@ -338,7 +339,7 @@ def _ends(atom: Expr, facts: Facts) -> tuple[Polynomial, Polynomial | None] | No
     one: Polynomial = {UNIT: Fraction(1)}
     match atom:
         case Index(_, extent):
-            return {}, minus(normal(extent, facts), one)
+            return None if atom in facts.anywhere else ({}, minus(normal(extent, facts), one))
         case Mod(_, divisor):
             return {}, minus(normal(divisor, facts), one)
         case Arg(_, indices, _):

@@ -74,7 +74,8 @@ def _along_directions(
 
         found, claimed = central_difference(loss, step), float((gradient * direction).sum())
         larger = max(abs(found.value), abs(claimed))
-        noise = 2.0**-52 * subject.weighted(sample.arrays, sample)[1] / step  # the rounding of the outputs
+        # the rounding of the outputs, and of what they are computed from: `1 + x` is rounded to the places of 1
+        noise = 2.0**-52 * max(1.0, subject.weighted(sample.arrays, sample)[1]) / step
         if found.error + noise <= REFUSED * larger:
             seen.slope(name, found.value, claimed, larger, where, SLOPES)
             return 0

@@ -51,6 +51,7 @@ def without_unread(body: tuple[Node, ...], kept: Iterable[str] = ()) -> tuple[No
         read = {e.name for n in walk_nodes(body) for x in expressions(n) for e in walk(x) if isinstance(e, Parameter)}
         read |= {e.tensor for n in walk_nodes(body) for x in expressions(n) for e in walk(x) if isinstance(e, Read)}
         read |= {n.name for n in walk_nodes(body) if isinstance(n, Accumulate | Track)} | set(kept)
+        read |= {n.best for n in walk_nodes(body) if isinstance(n, Track)}
         left = _assigning(body, read)
         if left == body:
             return body

@@ -22,6 +22,7 @@ from symbackprop.notation.nodes import (
     Compare,
     Expr,
     Index,
+    Logic,
     Number,
     Parameter,
     Read,
@@ -198,13 +199,21 @@ def _certain(expr: Expr, tensors: Tensors) -> Iterator[Read]:
         yield expr
     elif isinstance(expr, Where):
         yield from _certain(expr.condition, tensors)
-        for branch in (expr.then, expr.other):
-            for read in _certain(branch, tensors):
-                if read.tensor not in tensors.axes or not tensors.inside(read):
-                    yield read
+        yield from _harmless((expr.then, expr.other), tensors)
+    elif isinstance(expr, Logic) and expr.arguments:
+        yield from _certain(expr.arguments[0], tensors)
+        yield from _harmless(expr.arguments[1:], tensors)  # these are looked at only if the first does not decide
     else:
         for part in parts(expr):
             yield from _certain(part, tensors)
+
+
+def _harmless(choices: Iterable[Expr], tensors: Tensors) -> Iterator[Read]:
+    """The reads of expressions that may not be reached, as far as they stay inside their arrays anyway."""
+    for choice in choices:
+        for read in _certain(choice, tensors):
+            if read.tensor not in tensors.axes or not tensors.inside(read):
+                yield read
 
 
 def _fixed_reads(body: tuple[Node, ...], index: Index, tensors: Tensors) -> tuple[Read, ...]:

@@ -1,0 +1,115 @@
+"""Whole random layers through the whole pipeline, and each layer that was once treated wrongly."""
+
+from __future__ import annotations
+
+import pytest
+
+from symbackprop import build
+from symbackprop.calculus.derive import derive
+from symbackprop.check.subjects import Subject
+from symbackprop.errors import CheckFailed
+from symbackprop.notation.reader import read
+from tests import random_layers
+from tests.random_layers import complaint_of, examine, module_of
+
+
+@pytest.fixture
+def _as_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels of Numba run as they are written, not compiled."""
+    monkeypatch.setattr("numba.config.DISABLE_JIT", True)
+
+
+@pytest.mark.usefixtures("_as_python")
+@pytest.mark.parametrize("seed", range(4))
+def test_random_layers_pass_every_check(seed: int) -> None:
+    tally = random_layers.run(6, 1000 + seed)
+
+    assert tally.failures == []
+    assert tally.passed == 6
+
+
+def test_compiled_kernels_of_random_layers_pass_every_check() -> None:
+    tally = random_layers.run(2, 2001)
+
+    assert tally.failures == []
+
+
+# what a run has found, each reduced to the least that shows it
+FOUND = {
+    "a choice by a constant beside an array has all axes of the reduction": """
+        layer a
+        input x[H, N]
+        range q = H
+        y[n] = x[0,n]*prod[q](where(1.5 <= 0.001, x[q, 0], -2/7))
+        output y""",
+    "a guard reads a sum that its own nest keeps in a row": """
+        layer a
+        input x[N, N] outside 0, bias[C, H, N] outside 1.5
+        param eps = 0.5, stride = 2 integer, pad = 1 integer
+        range r = 2, q = (H - 1)//stride + 1
+        require stride >= 1
+        y[r,n,q] = max(where((q + stride*q - pad)//2 != 0, softplus(x[2*n + stride*r + 1, 2*r - 1]), 1.5*
+            bias[clip((r - 1)//2, 0, C - 1), clip(2*r - 1, 0, H - 1), n]),
+            sum[h,c](eps*(h + 1)*bias[c,h,n])/(1 + tanh(erf(C))^2))
+        output y""",
+    "the quotient of a sum has not the range of the quotient of one index": """
+        layer a
+        input weight[C, H, N] outside 0
+        range r = 2
+        y[r] = weight[5*r % 3 % C, 2*r + C - 1, clip(r + 1, 0, N - 1)]^2
+        output y""",
+    "a read behind `and` is not done before the condition is known": """
+        layer a
+        input weight[H, N] outside 1.5
+        input spare[C]
+        param stride = 2 integer, pad = 1 integer
+        range c = C, p = H//2 + 1, q = (H - 1)//stride + 1
+        require stride >= 1
+        y[n,c] = prod[q](min[h,p](weight[stride*c + pad, n]*weight[h,n]*(p + 1))*(q + 1))
+        output y""",
+    "a difference of what is rounded to the places of 1 is no evidence": """
+        layer a
+        input x[N, N]
+        range q = 2
+        y = log(1 + tanh(max[q,n](0.001*(q + 1)*x[n, N - 1 - n]))^2)
+        output y""",
+}
+
+
+@pytest.mark.usefixtures("_as_python")
+@pytest.mark.parametrize("what", FOUND)
+def test_what_was_once_found_passes_every_check(what: str) -> None:
+    examine(read(FOUND[what]), draws=8)
+
+
+SCALED = """layer scaled
+input x[N, C], gamma[C]
+y[n,c] = gamma[c]*tanh(x[n,c])
+output y
+"""
+
+
+def test_a_wrong_module_is_complained_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = build.module
+
+    def wrong(derivation: object, backend: str) -> str:
+        return right(derivation, backend).replace("1 - np.tanh", "1 + np.tanh")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(build, "module", wrong)
+
+    assert "grad_x" in complaint_of(read(SCALED), ("numpy",))
+
+
+def test_the_same_seed_draws_the_same_layers_and_no_two_alike() -> None:
+    first, second = list(random_layers.drawn(10, 5)), list(random_layers.drawn(10, 5))
+
+    assert first == second
+    assert len(set(map(str, first))) == 10
+
+
+def test_a_module_in_memory_is_called_like_one_on_disk() -> None:
+    derivation = derive(read(SCALED))
+    subject = Subject(derivation.layer, "numpy", module_of(build.module(derivation, "numpy"), "numpy"))
+
+    with pytest.raises(CheckFailed, match="forward raises"):
+        subject.forward({"x": 1, "gamma": 2}, {})  # type: ignore[dict-item]
