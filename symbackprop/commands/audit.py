@@ -41,7 +41,7 @@ def audit(file: Path, legend_file: Path | None, layer: str | None, form: str, ev
     from symbackprop.documents.guess import legend_for
     from symbackprop.documents.legend import load_legend
     from symbackprop.documents.report import FORMATS
-    from symbackprop.documents.source import formulas
+    from symbackprop.documents.source import formulas, title
 
     found = formulas(file)
     if legend_file is not None:
@@ -52,7 +52,7 @@ def audit(file: Path, legend_file: Path | None, layer: str | None, form: str, ev
         raise click.UsageError("say which layer the document speaks of: --layer LAYER, or --legend TOML")
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("trying the formulas", total=len(found))
-        result = audited(found, legend, file.name, lambda: progress.advance(task), not no_repairs)
+        result = audited(found, legend, title(file), lambda: progress.advance(task), not no_repairs)
     click.echo(FORMATS[form](result, every), nl=False)
     return result.status
 

@@ -25,6 +25,7 @@ from symbackprop.documents.names import Unclear
 from symbackprop.documents.reader import Vocabulary, read
 from symbackprop.documents.repairs import Repair, renamings, repairs, strict_bounds
 from symbackprop.documents.source import Formula, Row, rows
+from symbackprop.documents.steps import our_step
 from symbackprop.documents.tokens import NotRead
 from symbackprop.documents.tree import Chain, Tree, latex
 from symbackprop.errors import UserError
@@ -36,7 +37,7 @@ RELATION_FIRST = re.compile(r"^(?:\s|&|\\begin\{[^}]*\}|\{\})*(=|\\leftarrow|\\a
 class Finding:
     """What is found of one relation of a formula.
 
-    `step` says whether it follows from the line before; `place` is the characters of the formula that it is about.
+    `step` says whether it follows from the line before, `ours` which step of our derivation it is; `place` is the characters of the formula that it is about.
     """
 
     formula: Formula
@@ -44,6 +45,7 @@ class Finding:
     kind: str
     judgement: Judgement
     step: str = ""
+    ours: str = ""
     repairs: tuple[Repair, ...] = ()
     words: tuple[str, ...] = ()
     place: tuple[int, int] = (0, 0)
@@ -76,7 +78,7 @@ class Audit:
 def audit(
     found: Iterable[Formula], legend: Legend, file: str = "", done: Callable[[], None] | None = None, mend: bool = True
 ) -> Audit:
-    """All formulas against the legend; `done` is called after each. Without `mend` no repairs are looked for."""
+    """All formulas against the legend; `done` is called after each. Without `mend` neither repairs nor our steps are looked for."""
     found = tuple(found)
     words = spoken_words(found)
     findings: list[Finding] = []
@@ -204,6 +206,9 @@ def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: fl
     finding = replace(finding, judgement=judgement, step=_step(claim, part, judgement, deadline))
     if judgement.verdict == FAILS and mend:
         finding = replace(finding, repairs=repairs(claim.relation, part, judgement, deadline))
+    elif mend:
+        ours = our_step(claim.relation, part, judgement)
+        finding = replace(finding, ours=str(ours) if ours is not None else "")
     return finding
 
 

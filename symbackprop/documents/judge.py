@@ -160,7 +160,7 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
         if shifted:
             extra.append((f"{single[0]}; it is zero outside", True, single[1]))
     extra += [(f"{name} = 0", False, replace(base, zero=(*base.zero, name))) for name in _unused(part)]
-    whole = _quotients(relation, part)
+    whole = quotients(relation, part)
     if whole:
         extra.append(("the division leaves no remainder", False, replace(base, whole=whole)))
     for says, outside, setting in extra:
@@ -240,7 +240,7 @@ def _unused(part: Part) -> tuple[str, ...]:
     return tuple(p.name for p in part.layer.parameters if not p.integer and p.name not in used)
 
 
-def _quotients(relation: Relation, part: Part) -> tuple[Expr, ...]:
+def quotients(relation: Relation, part: Part) -> tuple[Expr, ...]:
     """Quotients of whole numbers in the formula, where the layer itself rounds down."""
     divisors = {e.divisor for s in part.layer.sizes for e in walk_nodes(s.value) if isinstance(e, FloorDiv)}
     if not divisors:

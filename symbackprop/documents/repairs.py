@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import product
 
 from symbackprop.check.cases import Case
-from symbackprop.documents.judge import HOLDS, HOLDS_IF, Convention, Judgement, Relation, Trial, attempt, conventions, judge
+from symbackprop.documents.judge import NO_VALUE, Convention, Judgement, Relation, Trial, attempt, conventions, quotients
 from symbackprop.documents.legend import Part
 from symbackprop.documents.names import (
     Element,
@@ -91,6 +91,7 @@ class _Stock:
     letters: tuple[str, ...]
     symbols: tuple[tuple[str, str, int], ...]  # base, power, number of indices
     constants: tuple[str, ...]
+    reals: tuple[str, ...]
     part: Part
 
 
@@ -129,18 +130,14 @@ class _Search:
 
     def consider_anew(self, candidate: Relation, edits: tuple[Edit, ...]) -> None:
         """Keep a candidate that holds under a convention of its own."""
-        try:
-            judgement = judge(candidate, self.part, self.deadline)
-        except UserError:
-            return
-        if judgement.verdict in (HOLDS, HOLDS_IF):
-            text = f"{latex(candidate.left)} = {latex(candidate.right)}"
-            self.found.append(Repair(edits, text, judgement.conditions))
+        plain = self.ways[0][0]
+        whole = replace(plain.setting, whole=quotients(candidate, self.part))
+        self.keep(candidate, edits, Convention(("the division leaves no remainder",), plain.reading, whole))
 
     def keep(self, candidate: Relation, edits: tuple[Edit, ...], convention: Convention) -> None:
         try:
             outcome = attempt(candidate, self.part, convention)
-        except UserError:
+        except NO_VALUE:
             return
         if outcome.difference is None and outcome.sides is not None:
             text = f"{latex(candidate.left)} = {latex(candidate.right)}"
@@ -224,8 +221,8 @@ def renamings(relation: Relation, part: Part, deadline: float) -> tuple[Repair, 
         try:
             resolve(name, part)
         except Unclear as unclear:
-            if not unclear.count:
-                return ()
+            if not unclear.count:  # an index letter; an undeclared name comes up again when a candidate is tried
+                continue
         else:
             continue
         for new, edit in sorted((*_of_indices(name), *_renamed(name, search.stock)), key=lambda pair: pair[1].cost):
@@ -297,7 +294,13 @@ def _stock(relation: Relation, part: Part) -> _Stock:
                 )
     bases = tuple((s.base, s.power, len(s.formals)) for s in part.symbols)
     plain = [k for k in part.constants if k.isalnum() or k.startswith("\\")]
-    return _Stock(tuple(letters), bases, tuple(plain), part)
+    real = {p.name for p in part.layer.parameters if not p.integer}
+    reals = [k for k in plain if isinstance(part.constants[k], Name) and latex(part.constants[k]) in (*real, *map(_roman, real))]
+    return _Stock(tuple(letters), bases, tuple(plain), tuple(reals), part)
+
+
+def _roman(text: str) -> str:
+    return rf"\mathrm{{{text}}}"
 
 
 def _apart(name: Name, part: Part) -> bool:
@@ -419,7 +422,13 @@ def _here(tree: Tree, stock: _Stock, value: bool, sign: bool) -> Iterator[tuple[
             yield from _of_big(tree, stock)
         case Raised():
             yield from _of_power(tree)
+        case Group(Plus() as body):
+            rooted: Tree = Root(body, span=tree.span)
+            yield rooted, _edit("exponent", tree, rooted, 2)
         case Root(body):
+            for name in stock.reals:
+                grown = Root(Plus((body, Name(name))), span=tree.span)
+                yield grown, _edit("term", tree, grown, 3)
             for exponent in (None, 3 * HALF):
                 new = body if exponent is None else Raised(Group(body), _fraction(exponent), span=tree.span)
                 yield new, _edit("exponent", tree, new, 2)

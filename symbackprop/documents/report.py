@@ -53,6 +53,8 @@ def explanation(finding: Finding) -> list[str]:
     lines += [_repair(r) for r in finding.repairs]
     if finding.step:
         lines.append(finding.step)
+    if finding.ours:
+        lines.append(f"this is our {finding.ours}")
     if finding.words:
         lines.append(f"words set aside: {'; '.join(finding.words)}")
     return lines
@@ -110,7 +112,8 @@ def as_markdown(found: Audit, every: bool = False) -> str:
     for finding in found.findings:
         if finding.verdict != NO_CLAIM or every:
             name = finding.formula.name or finding.formula.line
-            remark = "; ".join(finding.judgement.conditions) or finding.judgement.reason
+            said = ("; ".join(finding.judgement.conditions) or finding.judgement.reason, finding.ours and f"our {finding.ours}")
+            remark = "; ".join(s for s in said if s)
             lines.append(f"| {name} | {finding.kind} | {finding.verdict} | {_cell(remark)} |")
     wrong = [f for f in found.findings if f.verdict == FAILS]
     if wrong:
@@ -182,6 +185,8 @@ def _record(finding: Finding) -> dict[str, Any]:
         ]
     if finding.step:
         record["step"] = finding.step
+    if finding.ours:
+        record["ours"] = finding.ours
     return record
 
 

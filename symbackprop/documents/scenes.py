@@ -188,11 +188,10 @@ def _suits(layer: Layer, case: Case, setting: Setting) -> bool:
     point = point_at(layer, case) if fits(layer, case, MOST_WORK) else None
     if point is None:
         return False
-    if any(evaluate_exact(size, point) % 2 == 0 for size in setting.odd):
-        return False
     try:
-        return all(evaluate_exact(quotient, point).denominator == 1 for quotient in setting.whole)
-    except ArithmeticError:
+        odd = all(evaluate_exact(size, point) % 2 == 1 for size in setting.odd)
+        return odd and all(evaluate_exact(quotient, point).denominator == 1 for quotient in setting.whole)
+    except (ArithmeticError, InternalError):  # no whole number, or a division by zero
         return False
 
 

@@ -63,6 +63,15 @@ def formulas(path: Path) -> tuple[Formula, ...]:
     return found
 
 
+def title(path: Path) -> str:
+    """What a document is called: the `title` of a list of formulas, or the file's name."""
+    if path.suffix == ".toml":
+        named = tomllib.loads(path.read_text(encoding="utf-8")).get("title")
+        if isinstance(named, str):
+            return named
+    return path.name
+
+
 def _listed(text: str, path: Path) -> tuple[Formula, ...]:
     try:
         data = tomllib.loads(text)
