@@ -16,6 +16,7 @@ import click
 
 from symbackprop import __version__
 from symbackprop.commands.audit import audit, legend, read_layer
+from symbackprop.commands.draw import draw
 from symbackprop.commands.examine import check
 from symbackprop.commands.inspect import derive, explain, list_layers, show
 from symbackprop.commands.measure import bench
@@ -97,7 +98,7 @@ def cli() -> None:
 
 for _command in (show, derive, generate, check, bench, list_layers, explain, audit, legend, read_layer):
     cli.add_command(_command)
-for _command in (summary, train, fold, bias):
+for _command in (summary, train, fold, bias, draw):
     cli.add_command(_command)
 
 

@@ -30,12 +30,11 @@ def fuse(network: Sequential) -> tuple[Sequential, tuple[Fold, ...]]:
     # a unit that takes one in is not itself taken in
     used = [one if at == 0 or folds[at - 1] is None else None for at, one in enumerate(folds)]
     gone = {at + 1 for at, one in enumerate(used) if one is not None}
-    dtype = next(iter(network.parameters.values())).dtype if network.parameters else np.dtype(np.float32)
     fused = Sequential(
         [block.unit for at, block in enumerate(blocks) if at not in gone],
         network.image,
         backend=network.backend,
-        dtype=dtype,
+        dtype=network.dtype,
         modules=network.modules,
     )
     rest = (at for at in range(len(blocks)) if at not in gone)

@@ -16,22 +16,28 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("network", metavar="[NETWORK]", required=False)
 @click.option("--quick", is_flag=True, help="Fewer repetitions and smaller arrays.")
 @click.option(
     "--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures to FILE too."
 )
-def bench(quick: bool, json_file: Path | None) -> int:
-    """Measure times and memory; exit status 1 if a bound is not kept."""
+def bench(network: str | None, quick: bool, json_file: Path | None) -> int:
+    """Measure times and memory; exit status 1 if a bound is not kept.
+
+    With NETWORK: an epoch of its training, with each backend and with PyTorch where it is installed.
+    """
     from itertools import chain
 
     from symbackprop.bench.kernels import kernel_figures
+    from symbackprop.bench.network import epoch_figures
     from symbackprop.bench.pipeline import pipeline_figures
 
     repeats = 3 if quick else 9
+    all_of_it = chain(pipeline_figures(repeats), kernel_figures(repeats, quick))
     console = terminal()
     figures: list[Figure] = []
     with console.status("measuring") as status:
-        for figure in chain(pipeline_figures(repeats), kernel_figures(repeats, quick)):
+        for figure in epoch_figures(network, quick) if network is not None else all_of_it:
             figures.append(figure)
             status.update(f"measured {figure.subject}, {figure.what}")
     _print(console, figures)

@@ -51,7 +51,7 @@ class Sequential:
         if not units:
             raise UserError("a network needs at least one unit")
         self.units, self.image, self.backend = tuple(units), tuple(image), backend
-        self.rng = np.random.default_rng(seed)
+        self.rng, self.dtype = np.random.default_rng(seed), np.dtype(dtype)
         self.modules = modules or partial(module, backend)
         self._loss = self.modules(loss)
         self.blocks: list[Block] = []
