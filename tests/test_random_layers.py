@@ -20,7 +20,7 @@ def _as_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_as_python")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_random_layers_pass_every_check(seed: int) -> None:
     tally = random_layers.run(6, 1000 + seed)
 
@@ -28,8 +28,8 @@ def test_random_layers_pass_every_check(seed: int) -> None:
     assert tally.passed == 6
 
 
-def test_compiled_kernels_of_random_layers_pass_every_check() -> None:
-    tally = random_layers.run(2, 2001)
+def test_compiled_kernels_of_a_random_layer_pass_every_check() -> None:
+    tally = random_layers.run(1, 2001)
 
     assert tally.failures == []
 
@@ -93,7 +93,7 @@ def test_a_wrong_module_is_complained_of(monkeypatch: pytest.MonkeyPatch) -> Non
     right = build.module
 
     def wrong(derivation: object, backend: str) -> str:
-        return right(derivation, backend).replace("1 - np.tanh", "1 + np.tanh")  # type: ignore[arg-type]
+        return right(derivation, backend).replace("(1 - ", "(1 + ")  # type: ignore[arg-type]
 
     monkeypatch.setattr(build, "module", wrong)
 
