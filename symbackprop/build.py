@@ -43,6 +43,7 @@ from symbackprop.modules import (
     refuse_other_text,
 )
 from symbackprop.notation.layer import Layer
+from symbackprop.notation.nodes import Read, walk
 from symbackprop.notation.reader import read_file
 from symbackprop.program.plan import plan
 from symbackprop.writing import Difference, compare, stale, write
@@ -60,6 +61,7 @@ __all__ = [
     "kernel",
     "load",
     "module",
+    "second_order",
     "texts",
 ]
 
@@ -105,6 +107,18 @@ def derivation_text(
     evidence = (*(f"Proved: {claim}." for claim in report.proved), *(f"Sampled: {claim}." for claim in report.sampled))
     page = {} if view == "text" else {"standalone": standalone}
     return VIEWS[view](derivation, wrt, evidence=evidence, form=form, **page)
+
+
+def second_order(layer: Layer, wrt: str) -> Layer:
+    """The gradient by `wrt` as a layer that can be differentiated by `wrt` again.
+
+    Raises: UserError where `wrt` is no input, or where the gradient does not depend on it.
+    """
+    gradient = layer.gradient(wrt)
+    if wrt not in {e.tensor for d in gradient.definitions for e in walk(d.body) if isinstance(e, Read)}:
+        of = f"the gradient of {layer.name} with respect to {wrt}"
+        raise UserError(f"{of} does not depend on {wrt}: the second derivative is zero")
+    return gradient
 
 
 def kernel(derivation: Derivation) -> Kernel:

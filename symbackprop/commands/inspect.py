@@ -34,6 +34,7 @@ def show(layer: str) -> None:
 @click.command()
 @click.argument("layer", metavar="LAYER|FILE")
 @click.option("--wrt", metavar="NAMES", help="Inputs, with commas between them.  [default: all]")
+@click.option("--twice", is_flag=True, help="The derivative of the gradient: --wrt names one input.")
 @click.option("--format", "view", type=click.Choice(["text", "latex", "html"]), default="text", show_default=True)
 @click.option(
     "--form",
@@ -44,9 +45,11 @@ def show(layer: str) -> None:
 )
 @click.option("--standalone", is_flag=True, help="A complete document, for latex and html.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: the terminal]")
-def derive(layer: str, wrt: str | None, view: str, form: str, standalone: bool, out: Path | None) -> None:
+def derive(
+    layer: str, wrt: str | None, twice: bool, view: str, form: str, standalone: bool, out: Path | None
+) -> None:
     """Print how the gradients of a layer come about, step by step, each step checked."""
-    from symbackprop.build import derivation_text, load
+    from symbackprop.build import derivation_text, load, second_order
     from symbackprop.writing import write
 
     if standalone and view == "text":
@@ -54,7 +57,10 @@ def derive(layer: str, wrt: str | None, view: str, form: str, standalone: bool, 
     names = None if wrt is None else names_in(wrt)
     if names == ():
         raise click.UsageError("--wrt names no input")
-    text = derivation_text(load(layer), names, view, form, standalone).rstrip("\n") + "\n"
+    if twice and (names is None or len(names) != 1):
+        raise click.UsageError("--twice takes one input: --wrt x")
+    derived = second_order(load(layer), names[0]) if twice and names else load(layer)
+    text = derivation_text(derived, names, view, form, standalone).rstrip("\n") + "\n"
     if out is None:
         click.echo(text, nl=False)
         return
