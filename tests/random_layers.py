@@ -47,7 +47,7 @@ def examine(layer: Layer, backends: Sequence[str] = ("numpy", "numba"), draws: i
     if read(to_text(layer)) != layer:
         raise CheckFailed(f"layer {layer.name}: printed and read back it is another layer")
     derivation = derive(layer)
-    report = verify(derivation, draws=2 * draws)
+    report = verify(derivation, draws=draws)
     subjects = tuple(Subject(layer, b, module_of(build.module(derivation, b), b)) for b in backends)
     for subject in subjects:
         for check in NUMBERS_DIFFER:

@@ -67,6 +67,19 @@ FOUND = {
         require stride >= 1
         y[n,c] = prod[q](min[h,p](weight[stride*c + pad, n]*weight[h,n]*(p + 1))*(q + 1))
         output y""",
+    "a read in the second condition is padded where the first guards it": """
+        layer a
+        input x[H, N] outside 1.5
+        param eps = 0.5, stride = 2 integer, pad = 1 integer
+        range h = H, r = 2, q = (H - 1)//stride + 1
+        require stride >= 1
+        y[h,r,q] = log(1 + tanh(max[n](eps*x[q + pad, n]))^2)
+        output y""",
+    "reads in both branches and behind both connectives count only where they happen": """
+        layer a
+        input x[N], k[N]
+        y[n] = where(n == 0, k[n], x[n-1]) + where(n == 0 or x[n-1] > 0, 1, k[n]) + where(n > 0 and x[n-1] > 0, k[n], 2)
+        output y""",
     "a difference of what is rounded to the places of 1 is no evidence": """
         layer a
         input x[N, N]

@@ -20,6 +20,7 @@ from symbackprop.notation.nodes import (
     Expr,
     FloorDiv,
     Index,
+    Logic,
     Mod,
     Number,
     Parameter,
@@ -232,6 +233,7 @@ def _unguarded(expr: Expr) -> Iterator[Read]:
     if isinstance(expr, Read):
         yield expr
     inner = (expr.condition,) if isinstance(expr, Where) else parts(expr)
+    inner = inner[:1] if isinstance(expr, Logic) else inner
     for part in inner:
         yield from _unguarded(part)
 

@@ -184,9 +184,8 @@ def _number(found: Value) -> Value:
 def _where(test: Expr, then: Expr, other: Expr, w: Writer) -> Value:
     mask = mask_value(test, w)
     guarded, w.guarded = w.guarded, True
-    yes = value(then, w)
+    yes, no = value(then, w), value(other, w)
     w.guarded = guarded
-    no = value(other, w)
     if (then, other) == (ONE, ZERO) and not mask.weak:
         return Value(f"{mask.at(ATOM)}.astype(dtype)", ATOM, mask.axes)
     if yes.weak and no.weak:
@@ -215,11 +214,20 @@ def mask_value(test: Expr, w: Writer) -> Value:
         case Logic(_, ()):
             return Value(condition(test), ATOM, weak=True)
         case Logic("and", arguments):
-            return _joined([mask_value(a, w) for a in arguments], "&", w)
+            return _joined(_one_after_another(arguments, w), "&", w)
         case Logic("or", arguments):
-            return _joined([mask_value(a, w) for a in arguments], "|", w)
+            return _joined(_one_after_another(arguments, w), "|", w)
         case _:
             raise InternalError(f"{type(test).__name__} is not a condition")
+
+
+def _one_after_another(conditions: tuple[Expr, ...], w: Writer) -> list[Value]:
+    """The conditions as masks; what the second one reads counts only where the first does not decide."""
+    first = mask_value(conditions[0], w)
+    guarded, w.guarded = w.guarded, True
+    masks = [first, *(mask_value(c, w) for c in conditions[1:])]
+    w.guarded = guarded
+    return masks
 
 
 def _joined(masks: list[Value], sign: str, w: Writer) -> Value:

@@ -116,7 +116,9 @@ def condition(meaning: Meaning, node: Node, context: Context) -> Expr:
     meaning.depth += 1
     if meaning.depth > MAX_NESTING or len(node.parts) > MAX_CONDITIONS:
         raise meaning.error(node, f"over {MAX_CONDITIONS} conditions are joined or nested", "Use fewer conditions.")
-    conditions = tuple(condition(meaning, part, context) for part in node.parts)
+    # from left to right: what comes later is looked at only where what stands before does not decide
+    later = replace(context, guarded=True)
+    conditions = tuple(condition(meaning, part, later if at else context) for at, part in enumerate(node.parts))
     meaning.depth -= 1
     if node.kind == "conjunction":
         return n.both(*conditions)
