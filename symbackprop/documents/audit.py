@@ -25,6 +25,7 @@ from symbackprop.documents.names import Unclear
 from symbackprop.documents.reader import Vocabulary, read
 from symbackprop.documents.repairs import Repair, renamings, repairs, strict_bounds
 from symbackprop.documents.source import Formula, Row, rows
+from symbackprop.documents.spoken import written
 from symbackprop.documents.steps import our_step
 from symbackprop.documents.tokens import NotRead
 from symbackprop.documents.tree import Chain, Tree, latex
@@ -37,7 +38,8 @@ RELATION_FIRST = re.compile(r"^(?:\s|&|\\begin\{[^}]*\}|\{\})*(=|\\leftarrow|\\a
 class Finding:
     """What is found of one relation of a formula.
 
-    `step` says whether it follows from the line before, `ours` which step of our derivation it is; `place` is the characters of the formula that it is about.
+    `step` says whether it follows from the line before, `ours` which step of our derivation it is; `place` is where in
+    the formula's text it stands.
     """
 
     formula: Formula
@@ -78,7 +80,10 @@ class Audit:
 def audit(
     found: Iterable[Formula], legend: Legend, file: str = "", done: Callable[[], None] | None = None, mend: bool = True
 ) -> Audit:
-    """All formulas against the legend; `done` is called after each. Without `mend` neither repairs nor our steps are looked for."""
+    """All formulas against the legend; `done` is called after each.
+
+    Without `mend` neither repairs nor our steps are looked for.
+    """
     found = tuple(found)
     words = spoken_words(found)
     findings: list[Finding] = []
@@ -98,7 +103,8 @@ def _formula(
     started = time.process_time()
     try:
         part = legend.part(formula.line)
-        statements = statements_of(formula.text, part.vocabulary(words), before)
+        vocabulary = part.vocabulary(words)
+        statements = statements_of(written(formula.text) or formula.text, vocabulary, before)
     except NotRead as error:
         return [_unread(formula, error.message, error.span, error.token)], None
     except RecursionError:

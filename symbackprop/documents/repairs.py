@@ -10,7 +10,16 @@ from fractions import Fraction
 from itertools import product
 
 from symbackprop.check.cases import Case
-from symbackprop.documents.judge import NO_VALUE, Convention, Judgement, Relation, Trial, attempt, conventions, quotients
+from symbackprop.documents.judge import (
+    NO_VALUE,
+    Convention,
+    Judgement,
+    Relation,
+    Trial,
+    attempt,
+    conventions,
+    quotients,
+)
 from symbackprop.documents.legend import Part
 from symbackprop.documents.names import (
     Element,
@@ -45,7 +54,6 @@ from symbackprop.documents.tree import (
     rebuild,
     walk,
 )
-from symbackprop.errors import UserError
 
 MOST = 3  # repairs that are shown
 MOST_PAIRS = 400  # pairs of edits that are tried, of each kind
@@ -135,6 +143,9 @@ class _Search:
         self.keep(candidate, edits, Convention(("the division leaves no remainder",), plain.reading, whole))
 
     def keep(self, candidate: Relation, edits: tuple[Edit, ...], convention: Convention) -> None:
+        """The candidate among what is found, if it holds at every case and does not beg the question."""
+        if any(t == candidate.left for t in walk(candidate.right)):
+            return
         try:
             outcome = attempt(candidate, self.part, convention)
         except NO_VALUE:
@@ -295,7 +306,11 @@ def _stock(relation: Relation, part: Part) -> _Stock:
     bases = tuple((s.base, s.power, len(s.formals)) for s in part.symbols)
     plain = [k for k in part.constants if k.isalnum() or k.startswith("\\")]
     real = {p.name for p in part.layer.parameters if not p.integer}
-    reals = [k for k in plain if isinstance(part.constants[k], Name) and latex(part.constants[k]) in (*real, *map(_roman, real))]
+    reals = [
+        k
+        for k in plain
+        if isinstance(part.constants[k], Name) and latex(part.constants[k]) in (*real, *map(_roman, real))
+    ]
     return _Stock(tuple(letters), bases, tuple(plain), tuple(reals), part)
 
 

@@ -112,7 +112,10 @@ def as_markdown(found: Audit, every: bool = False) -> str:
     for finding in found.findings:
         if finding.verdict != NO_CLAIM or every:
             name = finding.formula.name or finding.formula.line
-            said = ("; ".join(finding.judgement.conditions) or finding.judgement.reason, finding.ours and f"our {finding.ours}")
+            said = (
+                "; ".join(finding.judgement.conditions) or finding.judgement.reason,
+                finding.ours and f"our {finding.ours}",
+            )
             remark = "; ".join(s for s in said if s)
             lines.append(f"| {name} | {finding.kind} | {finding.verdict} | {_cell(remark)} |")
     wrong = [f for f in found.findings if f.verdict == FAILS]

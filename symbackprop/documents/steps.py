@@ -103,7 +103,7 @@ def _free_point(layer: Layer, case: Case) -> Point:
         squares = ((key, arithmetic.random(61, tensor, key)) for key in keys)
         return {key: arithmetic.multiply(v, v) for key, v in squares}
 
-    parameters = {p.name: p.default for p in layer.parameters} | {n: v for n, v in case.parameters}
+    parameters = {p.name: p.default for p in layer.parameters} | dict(case.parameters)
     for attempt in range(TRIES):
         exact = {n: v if n in dict(case.parameters) else v + attempt for n, v in parameters.items()}
         point = Point(layer, arithmetic, dict(case.sizes), exact)

@@ -47,7 +47,12 @@ def right_relations(name: str) -> list[Right]:
             except Unclear:
                 continue
             if judgement.verdict in (HOLDS, HOLDS_IF):
-                found[f"{claim.text} {formula.line if name == 'wu' else ''}"] = (claim.relation, part, vocabulary, judgement)
+                found[f"{claim.text} {formula.line if name == 'wu' else ''}"] = (
+                    claim.relation,
+                    part,
+                    vocabulary,
+                    judgement,
+                )
     return list(found.values())
 
 
@@ -59,10 +64,11 @@ def judged(relation: Relation, damaged: str, part: Part, vocabulary: Vocabulary)
         return "not decided"
 
 
-@pytest.mark.parametrize("name", ["vijay", "nptel", "iitp", pytest.param("wu", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["vijay", "nptel", "iitp", "wu"])
 def test_no_damage_passes_that_is_damage(name: str) -> None:
     missed = []
-    for relation, part, vocabulary, before in right_relations(name):
+    right = right_relations(name)
+    for relation, part, vocabulary, before in right[:: 1 + len(right) // 25]:
         for kind in KINDS:
             damaged = next(planted(relation.right, kind), None)
             if damaged is None:
@@ -78,7 +84,9 @@ def test_no_damage_passes_that_is_damage(name: str) -> None:
 def test_damage_that_changes_nothing_is_found_equal() -> None:
     """The derivative of the variance by the mean is zero: its factor does not matter."""
     relation, part, vocabulary, _ = next(
-        r for r in right_relations("vijay") if r"\frac{-2}{m} \sum" in latex(r[0].right) and r"\sigma" in latex(r[0].left)
+        r
+        for r in right_relations("vijay")
+        if r"\frac{-2}{m} \sum" in latex(r[0].right) and r"\sigma" in latex(r[0].left)
     )
 
     assert judged(relation, latex(relation.right).replace("-2", "-3"), part, vocabulary) == HOLDS
@@ -89,7 +97,7 @@ def test_damage_that_changes_nothing_is_found_equal() -> None:
 def test_the_place_of_the_damage_is_named(kind: Damage) -> None:
     """In the closed form of the batch norm gradient, for one of the first places of each kind."""
     relation, part, vocabulary, _ = right_relations("vijay")[-1]
-    damaged = list(planted(relation.right, kind))[:2]
+    damaged = list(planted(relation.right, kind))[:4]
 
     assert not damaged or any(named(relation, part, vocabulary, latex(d)) for d in damaged)
 

@@ -119,7 +119,8 @@ def test_an_index_that_nothing_binds_makes_a_formula_wrong() -> None:
 
 def test_each_line_is_judged_for_itself_and_against_the_line_before() -> None:
     found = audited(
-        r"\frac{\partial J}{\partial \hat{x}_i} &= \frac{\partial J}{\partial u_i} \frac{\partial u_i}{\partial \hat{x}_i} \\"
+        r"\frac{\partial J}{\partial \hat{x}_i} &= "
+        r"\frac{\partial J}{\partial u_i} \frac{\partial u_i}{\partial \hat{x}_i} \\"
         r"&= \frac{\partial J}{\partial u_i} \beta \\ &= \beta \frac{\partial J}{\partial u_i}"
     )
 
@@ -136,9 +137,7 @@ def test_a_formula_that_begins_with_a_relation_goes_on_with_the_one_before() -> 
 
 def test_a_local_derivative_holds_all_else_fixed_and_a_total_one_does_not() -> None:
     local = r"\frac{\partial \hat{x}_i}{\partial x_i} = \frac{1}{\sqrt{\sigma^2 + \epsilon}}"
-    total = (
-        r"\frac{d J}{d x_i} = \sum_{j=1}^m \frac{dJ}{d\hat{x}_j} \frac{d\hat{x}_j}{dx_i}"
-    )
+    total = r"\frac{d J}{d x_i} = \sum_{j=1}^m \frac{dJ}{d\hat{x}_j} \frac{d\hat{x}_j}{dx_i}"
     found = audited(local, total)
 
     assert [f.verdict for f in found.findings] == [HOLDS, HOLDS]
@@ -190,14 +189,14 @@ def test_what_claims_nothing_is_never_called_right(text: str) -> None:
 
 
 def test_counts_are_arithmetic() -> None:
-    assert [f.verdict for f in audited("3*5*5 + 1 = 76", "75*10240 = 768K", "3*5 = 16").findings] == [HOLDS, HOLDS, FAILS]
+    assert [f.verdict for f in audited("3*5*5 + 1 = 76", "75*10240 = 768K", "3*5 = 16").findings] == [
+        HOLDS,
+        HOLDS,
+        FAILS,
+    ]
 
 
 # ----------------------------------------------------------------------------------------- a new document
-
-SOFTMAX = r"""
-$$p_{i} = \frac{e_i}{\sum_{j=1}^{K} e_j}$$
-"""
 
 
 def test_a_document_that_nobody_saw_is_judged_with_the_guessed_legend() -> None:
@@ -205,7 +204,8 @@ def test_a_document_that_nobody_saw_is_judged_with_the_guessed_legend() -> None:
         r"$$\mu = \frac{1}{n} \sum_{i=1}^n x_i$$ $$v = \frac{1}{n} \sum_{i=1}^n (x_i - \mu)^2$$"
         r"$$y_i = \gamma \frac{x_i - \mu}{\sqrt{v + \epsilon}} + \beta$$"
         r"$$\frac{\partial L}{\partial \beta} = \sum_{i=1}^n \frac{\partial L}{\partial y_i}$$"
-        r"$$\frac{\partial L}{\partial \gamma} = \sum_{i=1}^n \frac{\partial L}{\partial y_i} \frac{x_i - \mu}{v + \epsilon}$$"
+        r"$$\frac{\partial L}{\partial \gamma} = "
+        r"\sum_{i=1}^n \frac{\partial L}{\partial y_i} \frac{x_i - \mu}{v + \epsilon}$$"
     )
     from symbackprop.documents.source import in_text
 

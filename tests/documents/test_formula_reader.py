@@ -6,6 +6,7 @@ import pytest
 
 from symbackprop.documents.reader import Vocabulary, read, read_expression
 from symbackprop.documents.source import in_text, rows
+from symbackprop.documents.spoken import written
 from symbackprop.documents.tokens import NotRead
 from symbackprop.documents.tree import Big, Group, Name, Over, Plus, Slope, Times, latex
 
@@ -117,7 +118,9 @@ def test_what_cannot_be_read_is_named_with_its_place(text: str, token: str) -> N
     assert "at character" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["\\" * 1_000_000, "{" * 5000, "(" * 5000, r"\frac" * 2000, r"\sqrt{" * 3000, "_" * 999])
+@pytest.mark.parametrize(
+    "text", ["\\" * 1_000_000, "{" * 5000, "(" * 5000, r"\frac" * 2000, r"\sqrt{" * 3000, "_" * 999]
+)
 def test_hostile_text_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(NotRead) as caught:
         read(text)
@@ -128,7 +131,13 @@ def test_hostile_text_is_refused_in_one_line(text: str) -> None:
 def test_formulas_are_found_with_their_lines() -> None:
     text = "one\n$a_i = b_i$ and\n$$\nc_i = d_i\n$$\n\\begin{align}\ne &= f \\\\ &= g\n\\end{align}\n"
 
-    assert [(f.text.split("\n")[0], f.line) for f in in_text(text)] == [("a_i = b_i", 2), ("c_i = d_i", 4), (r"e &= f \\ &= g", 7)]
+    found = [(f.text.split("\n")[0], f.line) for f in in_text(text)]
+
+    assert found == [
+        ("a_i = b_i", 2),
+        ("c_i = d_i", 4),
+        (r"e &= f \\ &= g", 7),
+    ]
 
 
 def test_a_comment_is_no_formula() -> None:
@@ -137,3 +146,24 @@ def test_a_comment_is_no_formula() -> None:
 
 def test_rows_are_split_outside_braces_only() -> None:
     assert [r.text for r in rows(r"a \\ b{c \\ d} \\ e")] == ["a ", r" b{c \\ d} ", " e"]
+
+
+def test_a_formula_that_is_read_aloud_is_written_down() -> None:
+    said = "Doh L by doh x1 hat will be doh L by doh y1 into doh y1 by doh x1 hat"
+
+    printed = r"\frac{\partial L}{\partial \hat{x}_1} = \frac{\partial L}{\partial y_1} "
+    printed += r"\cdot \frac{\partial y_1}{\partial \hat{x}_1}"
+
+    assert again(written(said) or "") == again(printed)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "xi minus mu by root sigma square plus epsilon",
+        "doh L by doh mu is this gradient here",
+        "a convolution is times fun",
+    ],
+)
+def test_words_that_leave_a_formula_open_are_not_guessed(said: str) -> None:
+    assert written(said) is None

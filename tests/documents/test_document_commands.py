@@ -1,0 +1,90 @@
+"""The commands on documents: one clear line for what cannot be used, and the exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from symbackprop.__main__ import run
+
+HERE = Path(__file__).parent
+GOOD = r"$$\mu = \frac{1}{m} \sum_{i=1}^m x_i$$"
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    status = run([str(a) for a in arguments])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_an_audit_without_a_legend_guesses_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.md").write_text(GOOD)
+
+    status, out, _ = command(capsys, "audit", tmp_path / "notes.md", "--layer", "batchnorm1d")
+
+    assert status == 0
+    assert "HOLDS" in out
+
+
+def test_a_legend_that_was_guessed_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.md").write_text(GOOD + "\n" + GOOD.replace("i=1", "i=2"))
+    command(capsys, "legend", tmp_path / "notes.md", "--layer", "batchnorm1d", "--out", tmp_path / "l.toml")
+
+    status, out, _ = command(
+        capsys, "audit", tmp_path / "notes.md", "--legend", tmp_path / "l.toml", "--format", "json"
+    )
+
+    assert status == 1
+    assert [f["verdict"] for f in json.loads(out)["findings"]] == ["holds", "fails"]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"no formula at all", "there is no formula in it"),
+        (b"\x89PNG\r\n\x1a\n\0\0\xff", "an image or another binary file"),
+        (b"$$\\frac{a}{b$$", "is not closed"),
+    ],
+)
+def test_what_is_no_document_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, message: str
+) -> None:
+    (tmp_path / "notes.md").write_bytes(content)
+
+    status, out, err = command(capsys, "audit", tmp_path / "notes.md", "--layer", "batchnorm1d")
+
+    assert status == 2
+    assert message in out + err
+
+
+def test_a_broken_legend_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.md").write_text(GOOD)
+    (tmp_path / "l.toml").write_text('layer = "batchnorm1d"\n[names]\n"x_i" = "nothing[i, d]"\n')
+
+    status, _, err = command(capsys, "audit", tmp_path / "notes.md", "--legend", tmp_path / "l.toml")
+
+    assert status == 2
+    assert "no tensor nothing" in err
+
+
+def test_neither_legend_nor_layer_is_a_question_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.md").write_text(GOOD)
+
+    status, _, err = command(capsys, "audit", tmp_path / "notes.md")
+
+    assert status == 2
+    assert "--layer LAYER, or --legend TOML" in err
+
+
+def test_the_equations_of_a_document_are_written_as_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.md").write_text(GOOD)
+    (tmp_path / "l.toml").write_text(
+        'header = "layer middle\\ninput x[N, D]"\n[names]\n"x_i" = "x[i-1, d]"\n"\\\\mu" = "mu[d]"\nm = "N"\n'
+    )
+
+    status, out, _ = command(capsys, "read", tmp_path / "notes.md", "--legend", tmp_path / "l.toml")
+
+    assert status == 0
+    assert "mu[d] = 1/N*sum[i](x[i,d])" in out
