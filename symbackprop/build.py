@@ -41,6 +41,7 @@ from symbackprop.modules import (
     package_files,
     refuse_bad_names,
     refuse_other_text,
+    support_files,
 )
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Read, walk
@@ -165,7 +166,7 @@ def generate(
     `generated_folder()`, with its package files. With `check` nothing is written or removed.
     """
     folder = out or own_folder(layers or (), check)
-    made = texts(layers if layers is not None else built_in(), backends)
+    made = {**support_files(backends), **texts(layers if layers is not None else built_in(), backends)}
     if folder.resolve() == generated_folder().resolve():
         made = {**package_files(backends), **made}
     changed = compare(folder, made)

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from symbackprop import equations
+from symbackprop.emit.numba_vectors import NAME as VECTORS
+from symbackprop.emit.numba_vectors import vectors_module
 from symbackprop.errors import CheckFailed, InternalError, UserError
 from symbackprop.notation.layer import Layer
 from symbackprop.writing import compare, write
@@ -67,6 +69,11 @@ def package_files(backends: Iterable[str]) -> dict[PurePosixPath, str]:
     }
 
 
+def support_files(backends: Iterable[str]) -> dict[PurePosixPath, str]:
+    """What the modules of a backend share."""
+    return {PurePosixPath("numba", f"{VECTORS}.py"): vectors_module()} if "numba" in backends else {}
+
+
 def refuse_other_text(path: PurePosixPath, expected: str) -> None:
     """Raises: CheckFailed where the file in `generated_folder()` is not the text that is expected."""
     for difference in compare(generated_folder(), {path: expected}):
@@ -78,8 +85,14 @@ def imported(name: str, backend: str, source: str, folder: Path) -> ModuleType:
     path = PurePosixPath(backend, f"{name}.py")
     if not compare(generated_folder(), {path: source}):
         return import_module(f"symbackprop.generated.{backend}.{name}")
-    write(folder, {path: source})
-    spec = spec_from_file_location(f"symbackprop_checked_{backend}_{name}", folder / path)
+    support = support_files((backend,))
+    write(folder, {path: source, **support})
+    package = f"symbackprop_checked_{backend}"
+    made = sys.modules.setdefault(package, ModuleType(package))
+    made.__path__ = [str(folder / backend)]
+    if support and not compare(generated_folder(), support):  # compiled and cached there, as a rule
+        sys.modules[f"{package}.{VECTORS}"] = import_module(f"symbackprop.generated.{backend}.{VECTORS}")
+    spec = spec_from_file_location(f"{package}.{name}", folder / path)
     if spec is None or spec.loader is None:
         raise InternalError(f"the module {folder / path} cannot be imported")
     made = sys.modules[spec.name] = module_from_spec(spec)

@@ -110,6 +110,10 @@ class Speller:
         text, binds = _real(expr, self, self.is_wide(expr))
         return bracket(text, binds, place)
 
+    def in_float64(self, expr: Expr) -> str:
+        """The text of a real expression that is computed in float64."""
+        return _real(expr, self, True)[0]
+
     def test(self, expr: Expr, place: int = TEST) -> str:
         """The text of a condition; `0 <= i` and `i < n` are put together."""
         if isinstance(expr, Logic) and expr.operation == "and" and expr.arguments:

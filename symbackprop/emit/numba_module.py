@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.emit.module_parts import module_parts, numbers_imports, want, wanted_condition
+from symbackprop.emit.numba_contraction import contraction_function
 from symbackprop.emit.numba_expressions import HELPERS
 from symbackprop.emit.numba_nests import KernelFunction, function_name, kernel_function
 from symbackprop.emit.spelling import Names, identifier, integer
@@ -19,7 +21,7 @@ from symbackprop.program.extents import all_sizes
 def numba_module(kernel: Kernel) -> str:
     """The text of the module: complete in itself, compiled at the first call and cached beside the file.
 
-    Needs: a kernel. Gives: Python that imports nothing but numpy and numba.
+    Needs: a kernel. Gives: Python that imports nothing but numpy, numba and `_vectors`, which is generated beside it.
     """
     layer = kernel.program.layer
     names = Names(_taken(kernel))
@@ -33,24 +35,36 @@ def numba_module(kernel: Kernel) -> str:
         [*_contiguous(_gradients_read(kernel)), *_pass_lines(kernel.backward, backward, layer, "dtype")],
         {},
     )
-    functions = [f.text for f in (*forward, *backward)]
+    functions = [text for f in (*forward, *backward) for text in ((f.faster.text,) if f.faster else ()) + (f.text,)]
     used = tuple(h for h in HELPERS if any(re.search(rf"\b_{h}\(", text) for text in functions))
     own = {"imports": _imports(functions, used, shared.helpers), "functions": functions, "scalar_helpers": used}
     return render("numba_module.py.jinja", {**shared.as_fields(), **own})
+
+
+_SUPPORT = (
+    "",
+    "try:",
+    "    from . import _vectors",
+    "except ImportError:  # this file stands alone: plain loops compute everything",
+    "    _vectors = None",
+)
 
 
 def _imports(functions: list[str], scalar_helpers: tuple[str, ...], helpers: tuple[str, ...]) -> tuple[str, ...]:
     """What the module uses, and nothing more."""
     code = "\n".join(functions)
     calls_math = "math." in code or any(h in ("sigmoid", "softplus") for h in scalar_helpers)
+    vectors = "_vectors." in code
     used = ["njit", *(["prange"] if "prange(" in code else [])]
     return (
         *(["import math"] if calls_math else []),
+        *(["from functools import lru_cache"] if vectors else []),
         *numbers_imports(helpers),
         "from typing import NamedTuple",
         "",
         "import numpy as np",
         *([f"from numba import {', '.join(used)}"] if "@njit" in code or scalar_helpers else []),
+        *(_SUPPORT if vectors else []),
     )
 
 
@@ -68,7 +82,16 @@ def _scalars(layer: Layer) -> tuple[str, ...]:
 
 
 def _functions(one: Pass, names: Names, layer: Layer) -> tuple[KernelFunction, ...]:
-    return tuple(kernel_function(nest, function_name(nest, names), _scalars(layer)) for nest in one.nests)
+    return tuple(_function(nest, names, _scalars(layer)) for nest in one.nests)
+
+
+def _function(nest: Nest, names: Names, scalars: tuple[str, ...]) -> KernelFunction:
+    """The loops of a nest, and the vectors of a contraction."""
+    loops = kernel_function(nest, function_name(nest, names), scalars)
+    if nest.contraction is None:
+        return loops
+    name, plan = names.new(f"_contract_{nest.name}"), names.new(f"_plan_{nest.name}")
+    return replace(loops, faster=contraction_function(nest.contraction, plan, name, scalars))
 
 
 def _forward_inputs(kernel: Kernel) -> tuple[str, ...]:
@@ -97,7 +120,7 @@ def _pass_lines(one: Pass, functions: tuple[KernelFunction, ...], layer: Layer, 
         early = [a for a in new if _read_without(a, nest, one.nests)]
         lines += [_allocation(a, dtype) for a in early]
         inner = [_allocation(a, dtype) for a in new if a not in early]
-        inner += [*_call(function), *_dropped(nest, new, layer)]
+        inner += [*_calls(function), *_dropped(nest, new, layer)]
         condition = wanted_condition(layer, nest.wanted_by) if nest.wanted_by else ""
         lines += [f"if {condition}:", *(f"    {line}" for line in inner)] if condition else inner
     return lines
@@ -113,6 +136,15 @@ def _allocation(a: Allocation, dtype: str) -> str:
     shape = ", ".join(integer(e) for e in a.axes) + ("," if len(a.axes) == 1 else "")
     kind = "np.intp" if a.kind == "integer" else dtype
     return f"{identifier(a.name)} = np.{'zeros' if a.zero else 'empty'}(({shape}), {kind})"
+
+
+def _calls(function: KernelFunction) -> list[str]:
+    if function.faster is None:
+        return _call(function)
+    first, *rest = _call(function.faster)
+    lines = [f"if not {first}", *rest]
+    lines[-1] += ":"
+    return [*lines, *(f"    {line}" for line in _call(function))]
 
 
 def _call(function: KernelFunction) -> list[str]:

@@ -35,11 +35,15 @@ _LONGEST_NAME = 40
 
 @dataclass(frozen=True, slots=True)
 class KernelFunction:
-    """The text of a compiled function, and its name and the text of its arguments at a call."""
+    """The text of a function, and its name and the text of its arguments at a call.
+
+    `faster`, where there is one, computes the same and says whether it did: this one is called where it did not.
+    """
 
     name: str
     text: str
     arguments: tuple[str, ...]
+    faster: KernelFunction | None = None
 
 
 def kernel_function(nest: Nest, name: str, scalars: tuple[str, ...]) -> KernelFunction:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from symbackprop.loops.contraction import Contraction
 from symbackprop.notation.nodes import Expr, Index, add, floor_divide, number
 from symbackprop.program.statements import Program
 
@@ -173,6 +174,7 @@ class Nest:
     traffic: tuple[Access, ...]
     shared: tuple[Scratch, ...] = ()
     after: tuple[Node, ...] = ()
+    contraction: Contraction | None = None  # what all of it is: a backend may compute it in another order
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from symbackprop.calculus.derivation import gradient_name
+from symbackprop.loops.contraction import contraction
 from symbackprop.loops.groups import Group, groups, reads
 from symbackprop.loops.kernel import Allocation, Kernel, Pass
 from symbackprop.loops.nest import build_nest
@@ -45,6 +47,8 @@ def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tenso
     for at, group in enumerate(found):
         later = {r.tensor for g in found[at + 1 :] for s in g.statements for r in reads(s)}
         nest = build_nest(group, frozenset({*kept, *later}), tensors, names)
+        if len(group.statements) == 1:
+            nest = replace(nest, contraction=contraction(group.statements[0], tensors))
         nests.append(nest)
         stored |= {a.name for a in nest.arrays if a.written}
     return Pass(_allocations(found, stored, tensors), tuple(nests))
