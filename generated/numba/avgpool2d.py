@@ -37,8 +37,7 @@ Regenerate: symbackprop generate avgpool2d --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -169,8 +168,6 @@ def _compute_grad_x(grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
         nc, h, w = task//(H*W), task//W % H, task % W
         s_step_start_2 = max(0, -((kernel - w - pad - 1)//stride))
         s_step_stop_2 = min(Q, (w + pad)//stride + 1)
-        quotient = (kernel - w - pad - 1)//stride
-        quotient_2 = (w + pad)//stride
         grad_x_sum = 0.0
         for r in range(max(0, -(stride*P - h - 1 - pad)), min(kernel, h + pad + 1)):
             if (h + pad - r) % stride == 0:

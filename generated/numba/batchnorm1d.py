@@ -44,7 +44,7 @@ Regenerate: symbackprop generate batchnorm1d --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -250,7 +250,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 x_row = x[n, d_low:]
                 mu_row = mu[d_low:]
                 for d in range(d_high - d_low):
-                    grad_x_row[d] = gamma_inv_sqrt_var_2_row[d]*(real(N)*grad_y_row[d] - sum_grad_y_row[d] + inv_sqrt_var_sum_grad_y_xhat_row[d]*(x_row[d] - mu_row[d]))
+                    grad_x_row[d] = gamma_inv_sqrt_var_2_row[d]*(
+                        real(N)*grad_y_row[d] - sum_grad_y_row[d]
+                        + inv_sqrt_var_sum_grad_y_xhat_row[d]*(x_row[d] - mu_row[d])
+                    )
 
 
 @njit(cache=True, error_model="numpy")

@@ -41,7 +41,7 @@ Regenerate: symbackprop generate batchnorm1d_evaluation --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -287,7 +287,9 @@ def _compute_grad_beta_grad_mu_grad_var(
         for d in range(d_high - d_low):
             grad_beta_row[d] = sum_grad_y_row[d]
             grad_mu_row[d] = -gamma_row[d]*inv_sqrt_var_row[d]*sum_grad_y_row[d]
-            grad_var_row[d] = real(-0.5)*gamma_row[d]*sum_grad_y_x_row[d]/(var_row[d] + real(eps))**real(1.5)
+            grad_var_row[d] = real(-0.5)*gamma_row[d]*sum_grad_y_x_row[d]/(
+                var_row[d] + real(eps)
+            )**real(1.5)
 
 
 def _real(name, value):

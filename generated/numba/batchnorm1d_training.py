@@ -49,7 +49,7 @@ Regenerate: symbackprop generate batchnorm1d_training --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -288,7 +288,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
         for d in range(d_high - d_low):
             gamma_inv_sqrt_var_2_row[d] = real(N)*gamma_row[d]*inv_sqrt_var_row[d]
             inv_sqrt_var_gamma_sum_grad_y_row[d] = -inv_sqrt_var_row[d]*gamma_row[d]*sum_grad_y_row[d]
-            inv_sqrt_var_sqrt_var_row[d] = real(2)*inv_sqrt_var_row[d]*math.sqrt(var_row[d] + real(eps))*(grad_var_of_batch_row[d] - real(0.5)*gamma_row[d]*sum_grad_y_xhat_row[d]/(var_row[d] + real(eps)))
+            inv_sqrt_var_sqrt_var_row[d] = real(2)*inv_sqrt_var_row[d]*math.sqrt(var_row[d] + real(eps))*(
+                grad_var_of_batch_row[d]
+                - real(0.5)*gamma_row[d]*sum_grad_y_xhat_row[d]/(var_row[d] + real(eps))
+            )
             grad_gamma_row[d] = sum_grad_y_xhat_row[d]
             grad_beta_row[d] = sum_grad_y_row[d]
         if want_x:
@@ -299,7 +302,11 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 x_row = x[n, d_low:]
                 mu_row = mu[d_low:]
                 for d in range(d_high - d_low):
-                    grad_x_row[d] = (gamma_inv_sqrt_var_2_row[d]*grad_y_row[d] + grad_mean_of_batch_row[d] + inv_sqrt_var_gamma_sum_grad_y_row[d] + inv_sqrt_var_sqrt_var_row[d]*(x_row[d] - mu_row[d]))/real(N)
+                    grad_x_row[d] = (
+                        gamma_inv_sqrt_var_2_row[d]*grad_y_row[d] + grad_mean_of_batch_row[d]
+                        + inv_sqrt_var_gamma_sum_grad_y_row[d]
+                        + inv_sqrt_var_sqrt_var_row[d]*(x_row[d] - mu_row[d])
+                    )/real(N)
 
 
 @njit(cache=True, error_model="numpy")

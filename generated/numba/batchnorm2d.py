@@ -44,7 +44,7 @@ Regenerate: symbackprop generate batchnorm2d --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -228,7 +228,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 grad_y_row = grad_y[n, c]
                 x_row = x[n, c]
                 for hw in range(H*W):
-                    grad_x_row[hw] = gamma_inv_sqrt_var_2*(real(N*H*W)*grad_y_row[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here))
+                    grad_x_row[hw] = gamma_inv_sqrt_var_2*(
+                        real(N*H*W)*grad_y_row[hw] - sum_grad_y
+                        + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here)
+                    )
 
 
 @njit(cache=True, error_model="numpy")

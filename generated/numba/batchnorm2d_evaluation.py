@@ -41,7 +41,7 @@ Regenerate: symbackprop generate batchnorm2d_evaluation --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np

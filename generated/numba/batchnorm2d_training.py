@@ -50,7 +50,7 @@ Regenerate: symbackprop generate batchnorm2d_training --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -260,7 +260,9 @@ def _compute_grad_x_grad_gamma_grad_beta(
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
         gamma_inv_sqrt_var_2 = real(N*H*W)*gamma[c]*inv_sqrt_var[c]
         inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var[c]*gamma[c]*sum_grad_y
-        inv_sqrt_var_sqrt_var = real(2)*inv_sqrt_var[c]*math.sqrt(var[c] + real(eps))*(grad_var_of_batch[c] - real(0.5)*gamma[c]*sum_grad_y_xhat/(var[c] + real(eps)))
+        inv_sqrt_var_sqrt_var = real(2)*inv_sqrt_var[c]*math.sqrt(var[c] + real(eps))*(
+            grad_var_of_batch[c] - real(0.5)*gamma[c]*sum_grad_y_xhat/(var[c] + real(eps))
+        )
         grad_gamma_here = sum_grad_y_xhat
         grad_gamma[c] = grad_gamma_here
         grad_beta_here = sum_grad_y
@@ -273,7 +275,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 grad_y_row = grad_y[n, c]
                 x_row = x[n, c]
                 for hw in range(H*W):
-                    grad_x_row[hw] = (gamma_inv_sqrt_var_2*grad_y_row[hw] + grad_mean_of_batch_here + inv_sqrt_var_gamma_sum_grad_y + inv_sqrt_var_sqrt_var*(x_row[hw] - mu_here))/real(N*H*W)
+                    grad_x_row[hw] = (
+                        gamma_inv_sqrt_var_2*grad_y_row[hw] + grad_mean_of_batch_here
+                        + inv_sqrt_var_gamma_sum_grad_y + inv_sqrt_var_sqrt_var*(x_row[hw] - mu_here)
+                    )/real(N*H*W)
 
 
 @njit(cache=True, error_model="numpy")

@@ -45,7 +45,7 @@ Regenerate: symbackprop generate batchnorm3d --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -231,7 +231,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 grad_y_row = grad_y[n, c]
                 x_row = x[n, c]
                 for dhw in range(D*H*W):
-                    grad_x_row[dhw] = gamma_inv_sqrt_var_2*(real(N*D*H*W)*grad_y_row[dhw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row[dhw] - mu_here))
+                    grad_x_row[dhw] = gamma_inv_sqrt_var_2*(
+                        real(N*D*H*W)*grad_y_row[dhw] - sum_grad_y
+                        + inv_sqrt_var_sum_grad_y_xhat*(x_row[dhw] - mu_here)
+                    )
 
 
 @njit(cache=True, error_model="numpy")

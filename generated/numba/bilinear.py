@@ -33,8 +33,6 @@ Regenerate: symbackprop generate bilinear --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -208,7 +206,10 @@ def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
                 weight_row_3 = weight[k, i + 2]
                 weight_row_4 = weight[k, i + 3]
                 for j in range(J):
-                    grad_z_sum_row[j] += grad_y_here*x_here*weight_row[j] + grad_y_here*x_here_2*weight_row_2[j] + grad_y_here*x_here_3*weight_row_3[j] + grad_y_here*x_here_4*weight_row_4[j]
+                    grad_z_sum_row[j] += (
+                        grad_y_here*x_here*weight_row[j] + grad_y_here*x_here_2*weight_row_2[j]
+                        + grad_y_here*x_here_3*weight_row_3[j] + grad_y_here*x_here_4*weight_row_4[j]
+                    )
             for i in range(I - I % 4, I):
                 grad_y_here = grad_y[n, k]
                 x_here = x[n, i]
@@ -243,7 +244,10 @@ def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
             z_row_3 = z[n + 2]
             z_row_4 = z[n + 3]
             for j in range(J):
-                grad_weight_sum_row[j] += grad_y_here*x_here*z_row[j] + grad_y_here_2*x_here_2*z_row_2[j] + grad_y_here_3*x_here_3*z_row_3[j] + grad_y_here_4*x_here_4*z_row_4[j]
+                grad_weight_sum_row[j] += (
+                    grad_y_here*x_here*z_row[j] + grad_y_here_2*x_here_2*z_row_2[j]
+                    + grad_y_here_3*x_here_3*z_row_3[j] + grad_y_here_4*x_here_4*z_row_4[j]
+                )
         for n in range(N - N % 4, N):
             grad_y_here = grad_y[n, k]
             x_here = x[n, i]

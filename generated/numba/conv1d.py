@@ -39,12 +39,17 @@ Regenerate: symbackprop generate conv1d --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -101,7 +106,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, Q), x.dtype)
-    _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation)
+    if not _contract_y(y, x, weight, bias, N, C, W, K, S, Q, stride, pad, dilation):
+        _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation)
     return y, Saved(x, weight, N, C, W, K, S, Q, stride, pad, dilation, x.dtype)
 
 
@@ -126,10 +132,12 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, W), dtype)
-        _compute_grad_x(grad_y, weight, grad_x, N, C, W, K, S, Q, stride, pad, dilation)
+        if not _contract_grad_x(grad_x, grad_y, weight, N, C, W, K, S, Q, stride, pad, dilation):
+            _compute_grad_x(grad_y, weight, grad_x, N, C, W, K, S, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, C, S), dtype)
-        _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, dilation)
+        if not _contract_grad_weight(grad_weight, x, grad_y, N, C, W, K, S, Q, stride, pad, dilation):
+            _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
         _compute_grad_bias(grad_y, grad_bias, N, K, Q)
@@ -157,6 +165,29 @@ class Conv1d:
         return backward(self._saved, dy, wrt=wrt)
 
 
+@lru_cache(maxsize=256)
+def _plan_y(itemsize, N, C, W, K, S, Q, stride, pad, dilation):
+    """y as a product of matrices: rows n q of x, in vectors, by columns k of weight, summed over c s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, k=K, q=Q, c=C, s=S),
+        target=((N, K, Q), (at(n=1), at(k=1), at(q=1))),
+        rows=((N, C, W), (at(n=1), at(c=1), at(-pad, q=stride, s=dilation))),
+        columns=((K, C, S), (at(k=1), at(c=1), at(s=1))),
+        term=((K,), (at(k=1),)),
+    )
+
+
+def _contract_y(y, x, weight, bias, N, C, W, K, S, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_y(y.itemsize, N, C, W, K, S, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
+    return True
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation):
     """y[n,k,q] = bias[k] + sum[c,s](x[n, c, stride*q + dilation*s - pad]*weight[k,c,s])"""
@@ -181,7 +212,10 @@ def _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation):
                     x_row_3 = x[n, c + 2, q_start + dilation*s - pad:]
                     x_row_4 = x[n, c + 3, q_start + dilation*s - pad:]
                     for q in range(q_stop - q_start):
-                        y_sum_row_row[q] += x_row[q]*weight_here + x_row_2[q]*weight_here_2 + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
+                        y_sum_row_row[q] += (
+                            x_row[q]*weight_here + x_row_2[q]*weight_here_2 + x_row_3[q]*weight_here_3
+                            + x_row_4[q]*weight_here_4
+                        )
                 for c in range(C - C % 4, C):
                     weight_here = weight[k, c, s]
                     y_sum_row_row = y_sum_row[q_start:]
@@ -199,6 +233,28 @@ def _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation):
         y_row = y[n, k]
         for q in range(Q):
             y_row[q] = bias_here + y_sum_row[q]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_x(itemsize, N, C, W, K, S, Q, stride, pad, dilation):
+    """grad_x as a product of matrices: rows n w of grad_y, in vectors, by columns c of weight, summed over k s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, c=C, w=W, k=K, s=S),
+        target=((N, C, W), (at(n=1), at(c=1), at(w=1))),
+        rows=((N, K, Q), (at(n=1), at(k=1), at(pad, stride, w=1, s=-dilation))),
+        columns=((K, C, S), (at(k=1), at(c=1), at(s=1))),
+    )
+
+
+def _contract_grad_x(grad_x, grad_y, weight, N, C, W, K, S, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_x(grad_x.itemsize, N, C, W, K, S, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -227,7 +283,10 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, W, K, S, Q, stride, pad, dilat
                     grad_y_row_3 = grad_y[n, k + 2, w_step_start:]
                     grad_y_row_4 = grad_y[n, k + 3, w_step_start:]
                     for w_step in range(w_step_stop - w_step_start):
-                        grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2 + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
+                        grad_x_sum_row_row[w_step] += (
+                            grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2
+                            + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
+                        )
                 for k in range(K - K % 4, K):
                     weight_here = weight[k, c, s]
                     grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
@@ -246,6 +305,28 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, W, K, S, Q, stride, pad, dilat
             grad_x_row[w] = grad_x_sum_row[w]
 
 
+@lru_cache(maxsize=256)
+def _plan_grad_weight(itemsize, N, C, W, K, S, Q, stride, pad, dilation):
+    """grad_weight as a product of matrices: rows c s of x, in vectors, by columns k of grad_y, summed over n q."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(k=K, c=C, s=S, n=N, q=Q),
+        target=((K, C, S), (at(k=1), at(c=1), at(s=1))),
+        rows=((N, C, W), (at(n=1), at(c=1), at(-pad, q=stride, s=dilation))),
+        columns=((N, K, Q), (at(n=1), at(k=1), at(q=1))),
+    )
+
+
+def _contract_grad_weight(grad_weight, x, grad_y, N, C, W, K, S, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_weight(grad_weight.itemsize, N, C, W, K, S, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
+    return True
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, dilation):
     """grad_weight[k,c,s] = sum[n,q](grad_y[n,k,q]*x[n, c, stride*q + dilation*s - pad])"""
@@ -254,8 +335,6 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, 
         k, c, s = task//(C*S), task//S % C, task % S
         q_start_2 = max(0, -((dilation*s - pad)//stride))
         q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
-        quotient = (dilation*s - pad)//stride
-        quotient_2 = (W + pad - dilation*s - 1)//stride
         grad_weight_sum = 0.0
         for n in range(N):
             grad_weight_sum_part = real(0)

@@ -50,12 +50,17 @@ Regenerate: symbackprop generate conv2d --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -77,6 +82,7 @@ class Saved(NamedTuple):
     stride: int
     pad: int
     dilation: int
+    groups: int
     dtype: np.dtype
 
 
@@ -130,8 +136,9 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, P, Q), x.dtype)
-    _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation)
-    return y, Saved(x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, x.dtype)
+    if not _contract_y(y, x, weight, bias, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+        _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation)
+    return y, Saved(x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, x.dtype)
 
 
 def backward(saved, dy, *, wrt=None):
@@ -145,7 +152,7 @@ def backward(saved, dy, *, wrt=None):
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
-    x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, dtype = saved
+    x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, dtype = saved
     want_x, want_weight, want_bias = _wanted(wrt, ("x", "weight", "bias"))
     grad_y = _gradient("dy", dy, (N, K, P, Q), dtype, None)
     grad_x = None
@@ -155,10 +162,18 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride, pad, dilation)
+        if not _contract_grad_x(
+            grad_x, grad_y, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups
+        ):
+            _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, D, R, S), dtype)
-        _compute_grad_weight(grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation)
+        if not _contract_grad_weight(
+            grad_weight, x, grad_y, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups
+        ):
+            _compute_grad_weight(
+                grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation
+            )
     if want_bias:
         grad_bias = np.empty((K,), dtype)
         _compute_grad_bias(grad_y.reshape(N, K, P*Q), grad_bias, N, K, P, Q)
@@ -185,6 +200,31 @@ class Conv2d:
         if self._saved is None:
             raise RuntimeError("Conv2d: forward must be called before backward")
         return backward(self._saved, dy, wrt=wrt)
+
+
+@lru_cache(maxsize=256)
+def _plan_y(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+    """y as a product of matrices: rows n p q of x, in vectors, by columns k of weight, summed over c r s; one for
+        each k_group.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, k_group=groups, k=M, p=P, q=Q, c=D, r=R, s=S),
+        target=((N, K, P, Q), (at(n=1), at(k_group=M, k=1), at(p=1), at(q=1))),
+        rows=((N, C, H, W), (at(n=1), at(k_group=D, c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
+        columns=((K, D, R, S), (at(k_group=M, k=1), at(c=1), at(r=1), at(s=1))),
+        term=((K,), (at(k_group=M, k=1),)),
+    )
+
+
+def _contract_y(y, x, weight, bias, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_y(y.itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -217,7 +257,10 @@ def _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, di
                             x_row_3 = x[n, D*k_over_M + c + 2, h, q_start + dilation*s - pad:]
                             x_row_4 = x[n, D*k_over_M + c + 3, h, q_start + dilation*s - pad:]
                             for q in range(q_stop - q_start):
-                                y_sum_row_row[q] += x_row[q]*weight_here + x_row_2[q]*weight_here_2 + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
+                                y_sum_row_row[q] += (
+                                    x_row[q]*weight_here + x_row_2[q]*weight_here_2
+                                    + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
+                                )
                         for c in range(D - D % 4, D):
                             weight_here = weight[k, c, r, s]
                             y_sum_row_row = y_sum_row[q_start:]
@@ -235,6 +278,30 @@ def _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, di
         y_row = y[n, k, p]
         for q in range(Q):
             y_row[q] = bias_here + y_sum_row[q]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_x(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+    """grad_x as a product of matrices: rows n h w of grad_y, in vectors, by columns c of weight, summed over k r s;
+        one for each c_group.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, c_group=groups, c=D, h=H, w=W, k=M, r=R, s=S),
+        target=((N, C, H, W), (at(n=1), at(c_group=D, c=1), at(h=1), at(w=1))),
+        rows=((N, K, P, Q), (at(n=1), at(c_group=M, k=1), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation))),
+        columns=((K, D, R, S), (at(c_group=M, k=1), at(c=1), at(r=1), at(s=1))),
+    )
+
+
+def _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_x(grad_x.itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -270,7 +337,11 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride
                             grad_y_row_3 = grad_y[n, M*c_over_D + k + 2, p, w_step_start:]
                             grad_y_row_4 = grad_y[n, M*c_over_D + k + 3, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2 + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
+                                grad_x_sum_row_row[w_step] += (
+                                    grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2
+                                    + grad_y_row_3[w_step]*weight_here_3
+                                    + grad_y_row_4[w_step]*weight_here_4
+                                )
                         for k in range(M - M % 4, M):
                             weight_here = weight[M*c_over_D + k, c_mod_D, r, s]
                             grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
@@ -280,13 +351,39 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride
                     else:
                         for k in range(M):
                             weight_here = weight[M*c_over_D + k, c_mod_D, r, s]
-                            grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + dilation*s - pad::stride]
+                            grad_x_sum_row_steps = grad_x_sum_row[
+                                stride*w_step_start + dilation*s - pad::stride
+                            ]
                             grad_y_row = grad_y[n, M*c_over_D + k, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
                                 grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_weight(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+    """grad_weight as a product of matrices: rows c r s of x, in vectors, by columns k of grad_y, summed over n p q;
+        one for each k_group.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(k_group=groups, k=M, c=D, r=R, s=S, n=N, p=P, q=Q),
+        target=((K, D, R, S), (at(k_group=M, k=1), at(c=1), at(r=1), at(s=1))),
+        rows=((N, C, H, W), (at(n=1), at(k_group=D, c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
+        columns=((N, K, P, Q), (at(n=1), at(k_group=M, k=1), at(p=1), at(q=1))),
+    )
+
+
+def _contract_grad_weight(grad_weight, x, grad_y, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_weight(grad_weight.itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -301,10 +398,6 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, s
         p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
         q_start_2 = max(0, -((dilation*s - pad)//stride))
         q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
-        quotient = (dilation*r - pad)//stride
-        quotient_2 = (H + pad - dilation*r - 1)//stride
-        quotient_3 = (dilation*s - pad)//stride
-        quotient_4 = (W + pad - dilation*s - 1)//stride
         k_over_M = k//M
         grad_weight_sum = 0.0
         for n in range(N):
@@ -319,7 +412,10 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, s
                         grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
                     grad_y_row = grad_y[n, k, p, q_start:]
-                    x_steps = x[n, D*k_over_M + c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
+                    x_steps = x[
+                        n, D*k_over_M + c, stride*p + dilation*r - pad,
+                        stride*q_start + dilation*s - pad::stride
+                    ]
                     for q in range(q_stop - q_start):
                         grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part

@@ -36,8 +36,7 @@ Regenerate: symbackprop generate conv2d_circular --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -171,7 +170,12 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
                     weight_here_3 = weight[k, c, r, s + 2]
                     weight_here_4 = weight[k, c, r, s + 3]
                     for q in range(Q):
-                        y_sum_row[q] += x[n, c, remainder, (stride*q + s - pad) % W]*weight_here + x[n, c, remainder, (stride*q + s + 1 - pad) % W]*weight_here_2 + x[n, c, remainder, (stride*q + s + 2 - pad) % W]*weight_here_3 + x[n, c, remainder, (stride*q + s + 3 - pad) % W]*weight_here_4
+                        y_sum_row[q] += (
+                            x[n, c, remainder, (stride*q + s - pad) % W]*weight_here
+                            + x[n, c, remainder, (stride*q + s + 1 - pad) % W]*weight_here_2
+                            + x[n, c, remainder, (stride*q + s + 2 - pad) % W]*weight_here_3
+                            + x[n, c, remainder, (stride*q + s + 3 - pad) % W]*weight_here_4
+                        )
                 for s in range(S - S % 4, S):
                     weight_here = weight[k, c, r, s]
                     for q in range(Q):

@@ -43,8 +43,7 @@ Regenerate: symbackprop generate conv2d_reflect --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -202,11 +201,35 @@ def _compute_y(x, weight, bias, y, N, C, K, R, S, U, V, P, Q, stride, pad):
                     weight_here_3 = weight[k, c, r, s + 2]
                     weight_here_4 = weight[k, c, r, s + 3]
                     for q in range(Q):
-                        y_sum_row[q] += x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)]*weight_here + x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s + 1 - pad) % V, 0), V - (stride*q + s + 1 - pad) % V)]*weight_here_2 + x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s + 2 - pad) % V, 0), V - (stride*q + s + 2 - pad) % V)]*weight_here_3 + x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s + 3 - pad) % V, 0), V - (stride*q + s + 3 - pad) % V)]*weight_here_4
+                        y_sum_row[q] += (
+                            x[
+                                n, c, min(max(remainder, 0), U - remainder),
+                                min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
+                            ]
+                                *weight_here
+                            + x[
+                                n, c, min(max(remainder, 0), U - remainder),
+                                min(max((stride*q + s + 1 - pad) % V, 0), V - (stride*q + s + 1 - pad) % V)
+                            ]
+                                *weight_here_2
+                            + x[
+                                n, c, min(max(remainder, 0), U - remainder),
+                                min(max((stride*q + s + 2 - pad) % V, 0), V - (stride*q + s + 2 - pad) % V)
+                            ]
+                                *weight_here_3
+                            + x[
+                                n, c, min(max(remainder, 0), U - remainder),
+                                min(max((stride*q + s + 3 - pad) % V, 0), V - (stride*q + s + 3 - pad) % V)
+                            ]
+                                *weight_here_4
+                        )
                 for s in range(S - S % 4, S):
                     weight_here = weight[k, c, r, s]
                     for q in range(Q):
-                        y_sum_row[q] += x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)]*weight_here
+                        y_sum_row[q] += x[
+                            n, c, min(max(remainder, 0), U - remainder),
+                            min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
+                        ]*weight_here
         bias_here = bias[k]
         y_row = y[n, k, p]
         for q in range(Q):
@@ -227,8 +250,13 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, U, V, P, Q, str
                     if 0 <= min(max(remainder, 0), U - remainder) < H:
                         for s in range(S):
                             for q in range(Q):
-                                if 0 <= min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V) < W:
-                                    grad_x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)] += grad_y[n, k, p, q]*weight[k, c, r, s]
+                                if 0 <= min(
+                                    max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V
+                                ) < W:
+                                    grad_x[
+                                        n, c, min(max(remainder, 0), U - remainder),
+                                        min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
+                                    ] += grad_y[n, k, p, q]*weight[k, c, r, s]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -246,7 +274,10 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, K, R, S, U, V, P, Q, stri
                 grad_weight_sum_part = real(0)
                 grad_y_row = grad_y[n, k, p]
                 for q in range(Q):
-                    grad_weight_sum_part += grad_y_row[q]*x[n, c, min(max(remainder, 0), U - remainder), min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)]
+                    grad_weight_sum_part += grad_y_row[q]*x[
+                        n, c, min(max(remainder, 0), U - remainder),
+                        min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
+                    ]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here

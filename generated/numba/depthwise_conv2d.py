@@ -44,8 +44,7 @@ Regenerate: symbackprop generate depthwise_conv2d --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -231,7 +230,9 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad,
                             grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                     else:
                         weight_here = weight[c, r, s]
-                        grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + dilation*s - pad::stride]
+                        grad_x_sum_row_steps = grad_x_sum_row[
+                            stride*w_step_start + dilation*s - pad::stride
+                        ]
                         grad_y_row = grad_y[n, c, p, w_step_start:]
                         for w_step in range(w_step_stop - w_step_start):
                             grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
@@ -252,10 +253,6 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride,
         p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
         q_start_2 = max(0, -((dilation*s - pad)//stride))
         q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
-        quotient = (dilation*r - pad)//stride
-        quotient_2 = (H + pad - dilation*r - 1)//stride
-        quotient_3 = (dilation*s - pad)//stride
-        quotient_4 = (W + pad - dilation*s - 1)//stride
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(p_start, p_stop):
@@ -269,7 +266,9 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride,
                         grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
                     grad_y_row = grad_y[n, c, p, q_start:]
-                    x_steps = x[n, c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride]
+                    x_steps = x[
+                        n, c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride
+                    ]
                     for q in range(q_stop - q_start):
                         grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part

@@ -34,8 +34,7 @@ Regenerate: symbackprop generate dropout --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np

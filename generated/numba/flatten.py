@@ -34,8 +34,6 @@ Regenerate: symbackprop generate flatten --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -143,7 +141,10 @@ def _compute_grad_x(grad_y, grad_x, N, C, H, W, A, D):
         n, c, h = task//(C*H), task//H % C, task % H
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
-            grad_x_row[w] = grad_y[n, A*c + W*h + w] if A*c + W*h + w < D and c < (D - 1)//A + 1 and W*h + w < A and h < (A - 1)//W + 1 else real(0)
+            grad_x_row[w] = (
+                grad_y[n, A*c + W*h + w] if A*c + W*h + w < D and c < (D - 1)//A + 1 and W*h
+                + w < A and h < (A - 1)//W + 1 else real(0)
+            )
 
 
 def _real_arrays(*tensors):

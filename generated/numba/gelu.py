@@ -33,7 +33,6 @@ Regenerate: symbackprop generate gelu --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -137,7 +136,10 @@ def _compute_grad_x(grad_y, x, grad_x, N, D):
         grad_y_row = grad_y[nd_low:]
         x_row = x[nd_low:]
         for nd in range(nd_high - nd_low):
-            grad_x_row[nd] = grad_y_row[nd]*(real(0.5)*(real(1) + math.erf(x_row[nd]/math.sqrt(real(2)))) + x_row[nd]*math.exp(real(-0.5)*x_row[nd]**2)/(math.sqrt(real(math.pi))*math.sqrt(real(2))))
+            grad_x_row[nd] = grad_y_row[nd]*(
+                real(0.5)*(real(1) + math.erf(x_row[nd]/math.sqrt(real(2))))
+                + x_row[nd]*math.exp(real(-0.5)*x_row[nd]**2)/(math.sqrt(real(math.pi))*math.sqrt(real(2)))
+            )
 
 
 def _real_arrays(*tensors):

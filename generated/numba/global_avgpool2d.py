@@ -30,8 +30,6 @@ Regenerate: symbackprop generate global_avgpool2d --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np

@@ -255,7 +255,10 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
             grad_xhat_row = grad_xhat[n, c]
             x_row = x[n, D*(c//D) + c % D]
             for hw in range(H*W):
-                grad_x_row[hw] = grad_xhat_row[hw]/math.sqrt(var_here + real(eps)) + real(2)*grad_var_here*(x_row[hw] - mu_here)/real(D*H*W) + grad_mu_here/real(D*H*W)
+                grad_x_row[hw] = (
+                    grad_xhat_row[hw]/math.sqrt(var_here + real(eps))
+                    + real(2)*grad_var_here*(x_row[hw] - mu_here)/real(D*H*W) + grad_mu_here/real(D*H*W)
+                )
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

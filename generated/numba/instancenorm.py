@@ -43,7 +43,7 @@ Regenerate: symbackprop generate instancenorm --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -218,7 +218,9 @@ def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W):
         grad_y_row = grad_y[n, c]
         x_row = x[n, c]
         for hw in range(H*W):
-            grad_x_row[hw] = gamma_here*inv_sqrt_var_here*(real(H*W)*grad_y_row[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here))/real(H*W)
+            grad_x_row[hw] = gamma_here*inv_sqrt_var_here*(
+                real(H*W)*grad_y_row[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here)
+            )/real(H*W)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})

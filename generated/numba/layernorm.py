@@ -43,7 +43,7 @@ Regenerate: symbackprop generate layernorm --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -236,7 +236,10 @@ def _compute_grad_x(inv_sqrt_var, sum_grad_y_gamma_xhat, grad_y, gamma, sum_grad
         gamma_row = gamma
         x_row = x[n]
         for d in range(D):
-            grad_x_row[d] = inv_sqrt_var_here*(real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma_here + inv_sqrt_var_2*(x_row[d] - mu_here))/real(D)
+            grad_x_row[d] = inv_sqrt_var_here*(
+                real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma_here
+                + inv_sqrt_var_2*(x_row[d] - mu_here)
+            )/real(D)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -267,7 +270,12 @@ def _compute_grad_gamma(grad_y, x, mu, inv_sqrt_var, grad_gamma, N, D):
             grad_y_row_4 = grad_y[n + 3, d_low:]
             x_row_4 = x[n + 3, d_low:]
             for d in range(d_high - d_low):
-                grad_gamma_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here + grad_y_row_2[d]*(x_row_2[d] - mu_here_2)*inv_sqrt_var_here_2 + grad_y_row_3[d]*(x_row_3[d] - mu_here_3)*inv_sqrt_var_here_3 + grad_y_row_4[d]*(x_row_4[d] - mu_here_4)*inv_sqrt_var_here_4
+                grad_gamma_sum_row[d] += (
+                    grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
+                    + grad_y_row_2[d]*(x_row_2[d] - mu_here_2)*inv_sqrt_var_here_2
+                    + grad_y_row_3[d]*(x_row_3[d] - mu_here_3)*inv_sqrt_var_here_3
+                    + grad_y_row_4[d]*(x_row_4[d] - mu_here_4)*inv_sqrt_var_here_4
+                )
         for n in range(N - N % 4, N):
             mu_here = mu[n]
             inv_sqrt_var_here = inv_sqrt_var[n]

@@ -32,8 +32,7 @@ Regenerate: symbackprop generate leaky_relu --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np

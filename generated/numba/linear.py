@@ -32,12 +32,16 @@ Regenerate: symbackprop generate linear --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -79,7 +83,8 @@ def forward(x, weight, bias):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K), x.dtype)
-    _compute_y(x, weight, bias, y, N, D, K)
+    if not _contract_y(y, weight, x, bias, N, D, K):
+        _compute_y(x, weight, bias, y, N, D, K)
     return y, Saved(x, weight, N, D, K, x.dtype)
 
 
@@ -104,10 +109,12 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_y, weight, grad_x, N, D, K)
+        if not _contract_grad_x(grad_x, weight, grad_y, N, D, K):
+            _compute_grad_x(grad_y, weight, grad_x, N, D, K)
     if want_weight:
         grad_weight = np.empty((K, D), dtype)
-        _compute_grad_weight(grad_y, x, grad_weight, N, D, K)
+        if not _contract_grad_weight(grad_weight, x, grad_y, N, D, K):
+            _compute_grad_weight(grad_y, x, grad_weight, N, D, K)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
         _compute_grad_bias(grad_y, grad_bias, N, K)
@@ -132,6 +139,29 @@ class Linear:
         return backward(self._saved, dy, wrt=wrt)
 
 
+@lru_cache(maxsize=256)
+def _plan_y(itemsize, N, D, K):
+    """y as a product of matrices: rows k of weight, in vectors, by columns n of x, summed over d."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, k=K, d=D),
+        target=((N, K), (at(n=1), at(k=1))),
+        rows=((K, D), (at(k=1), at(d=1))),
+        columns=((N, D), (at(n=1), at(d=1))),
+        term=((K,), (at(k=1),)),
+    )
+
+
+def _contract_y(y, weight, x, bias, N, D, K):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_y(y.itemsize, N, D, K) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, y, rows=weight, columns=x, term=bias)
+    return True
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, D, K):
     """y[n,k] = bias[k] + sum[d](x[n,d]*weight[k,d])"""
@@ -147,6 +177,28 @@ def _compute_y(x, weight, bias, y, N, D, K):
         y_sum += y_sum_part
         y_here = real(bias[k] + y_sum)
         y[n, k] = y_here
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_x(itemsize, N, D, K):
+    """grad_x as a product of matrices: rows d of weight, in vectors, by columns n of grad_y, summed over k."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, d=D, k=K),
+        target=((N, D), (at(n=1), at(d=1))),
+        rows=((K, D), (at(k=1), at(d=1))),
+        columns=((N, K), (at(n=1), at(k=1))),
+    )
+
+
+def _contract_grad_x(grad_x, weight, grad_y, N, D, K):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_x(grad_x.itemsize, N, D, K) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_x, rows=weight, columns=grad_y)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -167,7 +219,10 @@ def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
             weight_row_3 = weight[k + 2]
             weight_row_4 = weight[k + 3]
             for d in range(D):
-                grad_x_sum_row[d] += grad_y_here*weight_row[d] + grad_y_here_2*weight_row_2[d] + grad_y_here_3*weight_row_3[d] + grad_y_here_4*weight_row_4[d]
+                grad_x_sum_row[d] += (
+                    grad_y_here*weight_row[d] + grad_y_here_2*weight_row_2[d]
+                    + grad_y_here_3*weight_row_3[d] + grad_y_here_4*weight_row_4[d]
+                )
         for k in range(K - K % 4, K):
             grad_y_here = grad_y[n, k]
             weight_row = weight[k]
@@ -176,6 +231,28 @@ def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
         grad_x_row = grad_x[n]
         for d in range(D):
             grad_x_row[d] = grad_x_sum_row[d]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_weight(itemsize, N, D, K):
+    """grad_weight as a product of matrices: rows d of x, in vectors, by columns k of grad_y, summed over n."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(k=K, d=D, n=N),
+        target=((K, D), (at(k=1), at(d=1))),
+        rows=((N, D), (at(n=1), at(d=1))),
+        columns=((N, K), (at(n=1), at(k=1))),
+    )
+
+
+def _contract_grad_weight(grad_weight, x, grad_y, N, D, K):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_weight(grad_weight.itemsize, N, D, K) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -196,7 +273,10 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, D, K):
             x_row_3 = x[n + 2]
             x_row_4 = x[n + 3]
             for d in range(D):
-                grad_weight_sum_row[d] += grad_y_here*x_row[d] + grad_y_here_2*x_row_2[d] + grad_y_here_3*x_row_3[d] + grad_y_here_4*x_row_4[d]
+                grad_weight_sum_row[d] += (
+                    grad_y_here*x_row[d] + grad_y_here_2*x_row_2[d] + grad_y_here_3*x_row_3[d]
+                    + grad_y_here_4*x_row_4[d]
+                )
         for n in range(N - N % 4, N):
             grad_y_here = grad_y[n, k]
             x_row = x[n]

@@ -37,7 +37,6 @@ Regenerate: symbackprop generate log_softmax --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np

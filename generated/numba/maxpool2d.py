@@ -40,7 +40,7 @@ Regenerate: symbackprop generate maxpool2d --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -177,7 +177,6 @@ def _compute_y_argmax_y(x, y, argmax_y, N, C, H, W, P, Q, kernel, stride, pad):
                 if argmax_y_best_next > argmax_y_best or (argmax_y_best_next != argmax_y_best_next and argmax_y_best == argmax_y_best):
                     argmax_y_best = argmax_y_best_next
                     argmax_y_at = r*kernel + s_start_2 + s
-        argmax_y_here = argmax_y_at
         argmax_y[nc, p, q] = argmax_y_at
 
 
@@ -193,8 +192,6 @@ def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, 
         nc, h, w = task//(H*W), task//W % H, task % W
         s_step_start = max(0, -((kernel - w - pad - 1)//stride))
         s_step_stop = min(Q, (w + pad)//stride + 1)
-        quotient = (kernel - w - pad - 1)//stride
-        quotient_2 = (w + pad)//stride
         grad_x_sum = 0.0
         for r in range(max(0, -(stride*P - h - 1 - pad)), min(kernel, h + pad + 1)):
             quotient_3 = (h + pad - r)//stride

@@ -31,8 +31,6 @@ Regenerate: symbackprop generate relu --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np

@@ -38,7 +38,7 @@ Regenerate: symbackprop generate rmsnorm --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -196,7 +196,9 @@ def _compute_grad_x(grad_rms, mean_squared_x, grad_y, gamma, inv_rms, x, grad_x,
         gamma_row = gamma
         x_row = x[n]
         for d in range(D):
-            grad_x_row[d] = grad_y_row[d]*gamma_row[d]*inv_rms_here + grad_rms_inv_sqrt_mean_squared_x*x_row[d]
+            grad_x_row[d] = (
+                grad_y_row[d]*gamma_row[d]*inv_rms_here + grad_rms_inv_sqrt_mean_squared_x*x_row[d]
+            )
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -223,7 +225,10 @@ def _compute_grad_gamma(grad_y, x, inv_rms, grad_gamma, N, D):
             grad_y_row_4 = grad_y[n + 3, d_low:]
             x_row_4 = x[n + 3, d_low:]
             for d in range(d_high - d_low):
-                grad_gamma_sum_row[d] += grad_y_row[d]*x_row[d]*inv_rms_here + grad_y_row_2[d]*x_row_2[d]*inv_rms_here_2 + grad_y_row_3[d]*x_row_3[d]*inv_rms_here_3 + grad_y_row_4[d]*x_row_4[d]*inv_rms_here_4
+                grad_gamma_sum_row[d] += (
+                    grad_y_row[d]*x_row[d]*inv_rms_here + grad_y_row_2[d]*x_row_2[d]*inv_rms_here_2
+                    + grad_y_row_3[d]*x_row_3[d]*inv_rms_here_3 + grad_y_row_4[d]*x_row_4[d]*inv_rms_here_4
+                )
         for n in range(N - N % 4, N):
             inv_rms_here = inv_rms[n]
             grad_y_row = grad_y[n, d_low:]

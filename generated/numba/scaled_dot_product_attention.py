@@ -45,11 +45,16 @@ Regenerate: symbackprop generate scaled_dot_product_attention --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -105,9 +110,10 @@ def forward(query, key, value):
     key = np.asarray(key, order="C")
     value = np.asarray(value, order="C")
     score = np.empty((B, H, I, J), query.dtype)
-    _compute_score(
-        query.reshape(B*H, I, D), key.reshape(B*H, J, D), score.reshape(B*H, I, J), B, H, I, D, J
-    )
+    if not _contract_score(score, key, query, D, B, H, I, J):
+        _compute_score(
+            query.reshape(B*H, I, D), key.reshape(B*H, J, D), score.reshape(B*H, I, J), B, H, I, D, J
+        )
     weight = np.empty((B, H, I, J), query.dtype)
     inv_norm = np.empty((B, H, I), query.dtype)
     attention = np.empty((B, H, I, J), query.dtype)
@@ -116,10 +122,11 @@ def forward(query, key, value):
         B, H, I, J,
     )
     y = np.empty((B, H, I, E), query.dtype)
-    _compute_y(
-        value.reshape(B*H, J, E), weight.reshape(B*H, I, J), inv_norm.reshape(B*H, I), y.reshape(B*H, I, E), B, H,
-        I, J, E,
-    )
+    if not _contract_y(y, value, weight, inv_norm, B, H, I, J, E):
+        _compute_y(
+            value.reshape(B*H, J, E), weight.reshape(B*H, I, J), inv_norm.reshape(B*H, I), y.reshape(B*H, I, E), B, H,
+            I, J, E,
+        )
     return y, Saved(query, key, value, attention, B, H, I, D, J, E, query.dtype)
 
 
@@ -144,9 +151,10 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_query or want_key:
         grad_attention = np.empty((B, H, I, J), dtype)
-        _compute_grad_attention(
-            grad_y.reshape(B*H, I, E), value.reshape(B*H, J, E), grad_attention.reshape(B*H, I, J), B, H, I, J, E,
-        )
+        if not _contract_grad_attention(grad_attention, value, grad_y, B, H, I, J, E):
+            _compute_grad_attention(
+                grad_y.reshape(B*H, I, E), value.reshape(B*H, J, E), grad_attention.reshape(B*H, I, J), B, H, I, J, E,
+            )
     if want_query or want_key:
         grad_score = np.empty((B, H, I, J), dtype)
         _compute_grad_score(
@@ -154,19 +162,22 @@ def backward(saved, dy, *, wrt=None):
         )
     if want_query:
         grad_query = np.empty((B, H, I, D), dtype)
-        _compute_grad_query(
-            grad_score.reshape(B*H, I, J), key.reshape(B*H, J, D), grad_query.reshape(B*H, I, D), B, H, I, D, J,
-        )
+        if not _contract_grad_query(grad_query, key, grad_score, D, B, H, I, J):
+            _compute_grad_query(
+                grad_score.reshape(B*H, I, J), key.reshape(B*H, J, D), grad_query.reshape(B*H, I, D), B, H, I, D, J,
+            )
     if want_key:
         grad_key = np.empty((B, H, J, D), dtype)
-        _compute_grad_key(
-            grad_score.reshape(B*H, I, J), query.reshape(B*H, I, D), grad_key.reshape(B*H, J, D), B, H, I, D, J,
-        )
+        if not _contract_grad_key(grad_key, query, grad_score, D, B, H, I, J):
+            _compute_grad_key(
+                grad_score.reshape(B*H, I, J), query.reshape(B*H, I, D), grad_key.reshape(B*H, J, D), B, H, I, D, J,
+            )
     if want_value:
         grad_value = np.empty((B, H, J, E), dtype)
-        _compute_grad_value(
-            grad_y.reshape(B*H, I, E), attention.reshape(B*H, I, J), grad_value.reshape(B*H, J, E), B, H, I, J, E,
-        )
+        if not _contract_grad_value(grad_value, grad_y, attention, B, H, I, J, E):
+            _compute_grad_value(
+                grad_y.reshape(B*H, I, E), attention.reshape(B*H, I, J), grad_value.reshape(B*H, J, E), B, H, I, J, E,
+            )
     return Gradients(grad_query, grad_key, grad_value)
 
 
@@ -186,6 +197,30 @@ class ScaledDotProductAttention:
         if self._saved is None:
             raise RuntimeError("ScaledDotProductAttention: forward must be called before backward")
         return backward(self._saved, dy, wrt=wrt)
+
+
+@lru_cache(maxsize=256)
+def _plan_score(itemsize, B, H, I, D, J):
+    """score as a product of matrices: rows j of key, in vectors, by columns i of query, summed over d; one for each
+        b h.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(b=B, h=H, i=I, j=J, d=D),
+        target=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+        rows=((B, H, J, D), (at(b=1), at(h=1), at(j=1), at(d=1))),
+        columns=((B, H, I, D), (at(b=1), at(h=1), at(i=1), at(d=1))),
+    )
+
+
+def _contract_score(score, key, query, D, B, H, I, J):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_score(score.itemsize, B, H, I, D, J) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, score, rows=key, columns=query, scale=1.0/math.sqrt(D))
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -236,6 +271,31 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
             attention_row[j] = weight_row[j]*inv_norm_here
 
 
+@lru_cache(maxsize=256)
+def _plan_y(itemsize, B, H, I, J, E):
+    """y as a product of matrices: rows e of value, in vectors, by columns i of weight, summed over j; one for each b
+        h.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(b=B, h=H, i=I, e=E, j=J),
+        target=((B, H, I, E), (at(b=1), at(h=1), at(i=1), at(e=1))),
+        rows=((B, H, J, E), (at(b=1), at(h=1), at(j=1), at(e=1))),
+        columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+        factor=((B, H, I), (at(b=1), at(h=1), at(i=1))),
+    )
+
+
+def _contract_y(y, value, weight, inv_norm, B, H, I, J, E):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_y(y.itemsize, B, H, I, J, E) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, y, rows=value, columns=weight, factor=inv_norm)
+    return True
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
     """y[b,h,i,e] = sum[j](value[b,h,j,e]*attention[b,h,i,j])"""
@@ -256,7 +316,11 @@ def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
             value_row_3 = value[bh, j + 2]
             value_row_4 = value[bh, j + 3]
             for e in range(E):
-                y_sum_row[e] += value_row[e]*weight_here*inv_norm_here + value_row_2[e]*weight_here_2*inv_norm_here + value_row_3[e]*weight_here_3*inv_norm_here + value_row_4[e]*weight_here_4*inv_norm_here
+                y_sum_row[e] += (
+                    value_row[e]*weight_here*inv_norm_here + value_row_2[e]*weight_here_2*inv_norm_here
+                    + value_row_3[e]*weight_here_3*inv_norm_here
+                    + value_row_4[e]*weight_here_4*inv_norm_here
+                )
         for j in range(J - J % 4, J):
             weight_here = weight[bh, i, j]
             inv_norm_here = inv_norm[bh, i]
@@ -266,6 +330,30 @@ def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
         y_row = y[bh, i]
         for e in range(E):
             y_row[e] = y_sum_row[e]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_attention(itemsize, B, H, I, J, E):
+    """grad_attention as a product of matrices: rows j of value, in vectors, by columns i of grad_y, summed over e;
+        one for each b h.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(b=B, h=H, i=I, j=J, e=E),
+        target=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+        rows=((B, H, J, E), (at(b=1), at(h=1), at(j=1), at(e=1))),
+        columns=((B, H, I, E), (at(b=1), at(h=1), at(i=1), at(e=1))),
+    )
+
+
+def _contract_grad_attention(grad_attention, value, grad_y, B, H, I, J, E):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_attention(grad_attention.itemsize, B, H, I, J, E) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_attention, rows=value, columns=grad_y)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -306,6 +394,30 @@ def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J):
             grad_score_row[j] = attention_row[j]*(grad_attention_row[j] - sum_grad_attention_attention)
 
 
+@lru_cache(maxsize=256)
+def _plan_grad_query(itemsize, B, H, I, D, J):
+    """grad_query as a product of matrices: rows d of key, in vectors, by columns i of grad_score, summed over j; one
+        for each b h.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(b=B, h=H, i=I, d=D, j=J),
+        target=((B, H, I, D), (at(b=1), at(h=1), at(i=1), at(d=1))),
+        rows=((B, H, J, D), (at(b=1), at(h=1), at(j=1), at(d=1))),
+        columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+    )
+
+
+def _contract_grad_query(grad_query, key, grad_score, D, B, H, I, J):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_query(grad_query.itemsize, B, H, I, D, J) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_query, rows=key, columns=grad_score, scale=1.0/math.sqrt(D))
+    return True
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
     """grad_query[b,h,i,d] = 1/sqrt(D)*sum[j](grad_score[b,h,i,j]*key[b,h,j,d])"""
@@ -325,7 +437,10 @@ def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
             key_row_3 = key[bh, j + 2]
             key_row_4 = key[bh, j + 3]
             for d in range(D):
-                grad_query_sum_row[d] += grad_score_here*key_row[d] + grad_score_here_2*key_row_2[d] + grad_score_here_3*key_row_3[d] + grad_score_here_4*key_row_4[d]
+                grad_query_sum_row[d] += (
+                    grad_score_here*key_row[d] + grad_score_here_2*key_row_2[d]
+                    + grad_score_here_3*key_row_3[d] + grad_score_here_4*key_row_4[d]
+                )
         for j in range(J - J % 4, J):
             grad_score_here = grad_score[bh, i, j]
             key_row = key[bh, j]
@@ -334,6 +449,30 @@ def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
         grad_query_row = grad_query[bh, i]
         for d in range(D):
             grad_query_row[d] = grad_query_sum_row[d]/math.sqrt(D)
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_key(itemsize, B, H, I, D, J):
+    """grad_key as a product of matrices: rows d of query, in vectors, by columns j of grad_score, summed over i; one
+        for each b h.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(b=B, h=H, j=J, d=D, i=I),
+        target=((B, H, J, D), (at(b=1), at(h=1), at(j=1), at(d=1))),
+        rows=((B, H, I, D), (at(b=1), at(h=1), at(i=1), at(d=1))),
+        columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+    )
+
+
+def _contract_grad_key(grad_key, query, grad_score, D, B, H, I, J):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_key(grad_key.itemsize, B, H, I, D, J) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_key, rows=query, columns=grad_score, scale=1.0/math.sqrt(D))
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -355,7 +494,10 @@ def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
             query_row_3 = query[bh, i + 2]
             query_row_4 = query[bh, i + 3]
             for d in range(D):
-                grad_key_sum_row[d] += grad_score_here*query_row[d] + grad_score_here_2*query_row_2[d] + grad_score_here_3*query_row_3[d] + grad_score_here_4*query_row_4[d]
+                grad_key_sum_row[d] += (
+                    grad_score_here*query_row[d] + grad_score_here_2*query_row_2[d]
+                    + grad_score_here_3*query_row_3[d] + grad_score_here_4*query_row_4[d]
+                )
         for i in range(I - I % 4, I):
             grad_score_here = grad_score[bh, i, j]
             query_row = query[bh, i]
@@ -364,6 +506,30 @@ def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
         grad_key_row = grad_key[bh, j]
         for d in range(D):
             grad_key_row[d] = grad_key_sum_row[d]/math.sqrt(D)
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_value(itemsize, B, H, I, J, E):
+    """grad_value as a product of matrices: rows e of grad_y, in vectors, by columns j of attention, summed over i;
+        one for each b h.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(b=B, h=H, j=J, e=E, i=I),
+        target=((B, H, J, E), (at(b=1), at(h=1), at(j=1), at(e=1))),
+        rows=((B, H, I, E), (at(b=1), at(h=1), at(i=1), at(e=1))),
+        columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+    )
+
+
+def _contract_grad_value(grad_value, grad_y, attention, B, H, I, J, E):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_value(grad_value.itemsize, B, H, I, J, E) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_value, rows=grad_y, columns=attention)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -385,7 +551,10 @@ def _compute_grad_value(grad_y, attention, grad_value, B, H, I, J, E):
             grad_y_row_3 = grad_y[bh, i + 2]
             grad_y_row_4 = grad_y[bh, i + 3]
             for e in range(E):
-                grad_value_sum_row[e] += grad_y_row[e]*attention_here + grad_y_row_2[e]*attention_here_2 + grad_y_row_3[e]*attention_here_3 + grad_y_row_4[e]*attention_here_4
+                grad_value_sum_row[e] += (
+                    grad_y_row[e]*attention_here + grad_y_row_2[e]*attention_here_2
+                    + grad_y_row_3[e]*attention_here_3 + grad_y_row_4[e]*attention_here_4
+                )
         for i in range(I - I % 4, I):
             attention_here = attention[bh, i, j]
             grad_y_row = grad_y[bh, i]

@@ -31,7 +31,6 @@ Regenerate: symbackprop generate sigmoid --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np

@@ -36,7 +36,6 @@ Regenerate: symbackprop generate softmax --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np

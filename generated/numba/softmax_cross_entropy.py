@@ -37,7 +37,6 @@ Regenerate: symbackprop generate softmax_cross_entropy --backend numba
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -201,7 +200,9 @@ def _compute_grad_z(sum_exp_z, grad_loss, exp_z, t, grad_z, N, K):
         grad_z_row = grad_z[n]
         exp_z_row = exp_z[n]
         for k in range(K):
-            grad_z_row[k] = grad_loss_here*(exp_z_row[k]*inv_sum_exp_z + (real(-1) if t_here == k else real(0)))/real(N)
+            grad_z_row[k] = grad_loss_here*(
+                exp_z_row[k]*inv_sum_exp_z + (real(-1) if t_here == k else real(0))
+            )/real(N)
 
 
 @njit(cache=True, error_model="numpy")

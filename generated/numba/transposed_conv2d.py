@@ -47,12 +47,17 @@ Regenerate: symbackprop generate transposed_conv2d --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -117,7 +122,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, P, Q), x.dtype)
-    _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
+    if not _contract_y(y, x, weight, bias, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+        _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
 
 
@@ -142,10 +148,14 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
+        if not _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+            _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((C, K, R, S), dtype)
-        _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
+        if not _contract_grad_weight(
+            grad_weight, x, grad_y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation
+        ):
+            _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
         _compute_grad_bias(grad_y.reshape(N, K, P*Q), grad_bias, N, K, P, Q)
@@ -171,6 +181,29 @@ class TransposedConv2d:
         if self._saved is None:
             raise RuntimeError("TransposedConv2d: forward must be called before backward")
         return backward(self._saved, dy, wrt=wrt)
+
+
+@lru_cache(maxsize=256)
+def _plan_y(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """y as a product of matrices: rows n p q of x, in vectors, by columns k of weight, summed over c r s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, k=K, p=P, q=Q, c=C, r=R, s=S),
+        target=((N, K, P, Q), (at(n=1), at(k=1), at(p=1), at(q=1))),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(pad, stride, p=1, r=-dilation), at(pad, stride, q=1, s=-dilation))),
+        columns=((C, K, R, S), (at(c=1), at(k=1), at(r=1), at(s=1))),
+        term=((K,), (at(k=1),)),
+    )
+
+
+def _contract_y(y, x, weight, bias, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_y(y.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -202,7 +235,10 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilat
                             x_row_3 = x[n, c + 2, h, q_step_start:]
                             x_row_4 = x[n, c + 3, h, q_step_start:]
                             for q_step in range(q_step_stop - q_step_start):
-                                y_sum_row_row[q_step] += x_row[q_step]*weight_here + x_row_2[q_step]*weight_here_2 + x_row_3[q_step]*weight_here_3 + x_row_4[q_step]*weight_here_4
+                                y_sum_row_row[q_step] += (
+                                    x_row[q_step]*weight_here + x_row_2[q_step]*weight_here_2
+                                    + x_row_3[q_step]*weight_here_3 + x_row_4[q_step]*weight_here_4
+                                )
                         for c in range(C - C % 4, C):
                             weight_here = weight[c, k, r, s]
                             y_sum_row_row = y_sum_row[q_step_start + dilation*s - pad:]
@@ -220,6 +256,28 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilat
         y_row = y[n, k, p]
         for q in range(Q):
             y_row[q] = bias_here + y_sum_row[q]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_x(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """grad_x as a product of matrices: rows n h w of grad_y, in vectors, by columns c of weight, summed over k r s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, c=C, h=H, w=W, k=K, r=R, s=S),
+        target=((N, C, H, W), (at(n=1), at(c=1), at(h=1), at(w=1))),
+        rows=((N, K, P, Q), (at(n=1), at(k=1), at(-pad, r=dilation, h=stride), at(-pad, s=dilation, w=stride))),
+        columns=((C, K, R, S), (at(c=1), at(k=1), at(r=1), at(s=1))),
+    )
+
+
+def _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_x(grad_x.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -252,7 +310,10 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
                             grad_y_row_3 = grad_y[n, k + 2, p, w_start + dilation*s - pad:]
                             grad_y_row_4 = grad_y[n, k + 3, p, w_start + dilation*s - pad:]
                             for w in range(w_stop - w_start):
-                                grad_x_sum_row_row[w] += grad_y_row[w]*weight_here + grad_y_row_2[w]*weight_here_2 + grad_y_row_3[w]*weight_here_3 + grad_y_row_4[w]*weight_here_4
+                                grad_x_sum_row_row[w] += (
+                                    grad_y_row[w]*weight_here + grad_y_row_2[w]*weight_here_2
+                                    + grad_y_row_3[w]*weight_here_3 + grad_y_row_4[w]*weight_here_4
+                                )
                         for k in range(K - K % 4, K):
                             weight_here = weight[c, k, r, s]
                             grad_x_sum_row_row = grad_x_sum_row[w_start:]
@@ -271,6 +332,28 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
             grad_x_row[w] = grad_x_sum_row[w]
 
 
+@lru_cache(maxsize=256)
+def _plan_grad_weight(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """grad_weight as a product of matrices: rows c r s of x, in vectors, by columns k of grad_y, summed over n p q."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(c=C, k=K, r=R, s=S, n=N, p=P, q=Q),
+        target=((C, K, R, S), (at(c=1), at(k=1), at(r=1), at(s=1))),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(pad, stride, p=1, r=-dilation), at(pad, stride, q=1, s=-dilation))),
+        columns=((N, K, P, Q), (at(n=1), at(k=1), at(p=1), at(q=1))),
+    )
+
+
+def _contract_grad_weight(grad_weight, x, grad_y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_weight(grad_weight.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
+    return True
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_weight[c,k,r,s] = sum[n,p,q](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) %
@@ -283,8 +366,6 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
         p_stop = min(P, dilation*r + stride*H - pad)
         q_step_start_2 = max(0, -((dilation*s - pad)//stride))
         q_step_stop_2 = min(W, (Q + pad - dilation*s - 1)//stride + 1)
-        quotient = (dilation*s - pad)//stride
-        quotient_2 = (Q + pad - dilation*s - 1)//stride
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(p_start, p_stop):

@@ -45,12 +45,17 @@ Regenerate: symbackprop generate true_conv2d --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -115,7 +120,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, P, Q), x.dtype)
-    _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
+    if not _contract_y(y, x, weight, bias, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+        _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
 
 
@@ -140,10 +146,14 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
+        if not _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+            _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, C, R, S), dtype)
-        _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
+        if not _contract_grad_weight(
+            grad_weight, x, grad_y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation
+        ):
+            _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
         _compute_grad_bias(grad_y.reshape(N, K, P*Q), grad_bias, N, K, P, Q)
@@ -169,6 +179,29 @@ class TrueConv2d:
         if self._saved is None:
             raise RuntimeError("TrueConv2d: forward must be called before backward")
         return backward(self._saved, dy, wrt=wrt)
+
+
+@lru_cache(maxsize=256)
+def _plan_y(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """y as a product of matrices: rows n p q of x, in vectors, by columns k of weight, summed over c r s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, k=K, p=P, q=Q, c=C, r=R, s=S),
+        target=((N, K, P, Q), (at(n=1), at(k=1), at(p=1), at(q=1))),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
+        columns=((K, C, R, S), (at(k=1), at(c=1), at(R - 1, r=-1), at(S - 1, s=-1))),
+        term=((K,), (at(k=1),)),
+    )
+
+
+def _contract_y(y, x, weight, bias, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_y(y.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -200,7 +233,10 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilat
                             x_row_3 = x[n, c + 2, h, q_start + dilation*s - pad:]
                             x_row_4 = x[n, c + 3, h, q_start + dilation*s - pad:]
                             for q in range(q_stop - q_start):
-                                y_sum_row_row[q] += x_row[q]*weight_here + x_row_2[q]*weight_here_2 + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
+                                y_sum_row_row[q] += (
+                                    x_row[q]*weight_here + x_row_2[q]*weight_here_2
+                                    + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
+                                )
                         for c in range(C - C % 4, C):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
                             y_sum_row_row = y_sum_row[q_start:]
@@ -218,6 +254,28 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilat
         y_row = y[n, k, p]
         for q in range(Q):
             y_row[q] = bias_here + y_sum_row[q]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_x(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """grad_x as a product of matrices: rows n h w of grad_y, in vectors, by columns c of weight, summed over k r s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, c=C, h=H, w=W, k=K, r=R, s=S),
+        target=((N, C, H, W), (at(n=1), at(c=1), at(h=1), at(w=1))),
+        rows=((N, K, P, Q), (at(n=1), at(k=1), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation))),
+        columns=((K, C, R, S), (at(k=1), at(c=1), at(R - 1, r=-1), at(S - 1, s=-1))),
+    )
+
+
+def _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_x(grad_x.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -251,7 +309,11 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
                             grad_y_row_3 = grad_y[n, k + 2, p, w_step_start:]
                             grad_y_row_4 = grad_y[n, k + 3, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2 + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
+                                grad_x_sum_row_row[w_step] += (
+                                    grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2
+                                    + grad_y_row_3[w_step]*weight_here_3
+                                    + grad_y_row_4[w_step]*weight_here_4
+                                )
                         for k in range(K - K % 4, K):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
                             grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
@@ -261,13 +323,37 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
                     else:
                         for k in range(K):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
-                            grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + dilation*s - pad::stride]
+                            grad_x_sum_row_steps = grad_x_sum_row[
+                                stride*w_step_start + dilation*s - pad::stride
+                            ]
                             grad_y_row = grad_y[n, k, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
                                 grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_weight(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """grad_weight as a product of matrices: rows c r s of x, in vectors, by columns k of grad_y, summed over n p q."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(k=K, c=C, r=R, s=S, n=N, p=P, q=Q),
+        target=((K, C, R, S), (at(k=1), at(c=1), at(r=1), at(s=1))),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(dilation*R - dilation - pad, p=stride, r=-dilation), at(dilation*S - dilation - pad, q=stride, s=-dilation))),
+        columns=((N, K, P, Q), (at(n=1), at(k=1), at(p=1), at(q=1))),
+    )
+
+
+def _contract_grad_weight(grad_weight, x, grad_y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_weight(grad_weight.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -282,10 +368,6 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
         p_stop = min(P, (dilation*r + H + dilation + pad - dilation*R - 1)//stride + 1)
         q_start_2 = max(0, -((dilation*S - dilation*s - dilation - pad)//stride))
         q_stop_2 = min(Q, (dilation*s + W + dilation + pad - dilation*S - 1)//stride + 1)
-        quotient = (dilation*R - dilation*r - dilation - pad)//stride
-        quotient_2 = (dilation*r + H + dilation + pad - dilation*R - 1)//stride
-        quotient_3 = (dilation*S - dilation*s - dilation - pad)//stride
-        quotient_4 = (dilation*s + W + dilation + pad - dilation*S - 1)//stride
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(p_start, p_stop):
@@ -294,12 +376,18 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
                 q_stop = q_stop_2
                 if stride == 1:
                     grad_y_row = grad_y[n, k, p, q_start:]
-                    x_row = x[n, c, stride*p + dilation*R - dilation*r - dilation - pad, q_start + dilation*S - dilation*s - dilation - pad:]
+                    x_row = x[
+                        n, c, stride*p + dilation*R - dilation*r - dilation - pad,
+                        q_start + dilation*S - dilation*s - dilation - pad:
+                    ]
                     for q in range(q_stop - q_start):
                         grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
                     grad_y_row = grad_y[n, k, p, q_start:]
-                    x_steps = x[n, c, stride*p + dilation*R - dilation*r - dilation - pad, stride*q_start + dilation*S - dilation*s - dilation - pad::stride]
+                    x_steps = x[
+                        n, c, stride*p + dilation*R - dilation*r - dilation - pad,
+                        stride*q_start + dilation*S - dilation*s - dilation - pad::stride
+                    ]
                     for q in range(q_stop - q_start):
                         grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part

@@ -39,12 +39,17 @@ Regenerate: symbackprop generate untied_conv2d --backend numba
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -105,7 +110,8 @@ def forward(x, weight, bias, *, stride=1, pad=0):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, P, Q), x.dtype)
-    _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad)
+    if not _contract_y(y, x, weight, bias, N, C, H, W, K, R, S, P, Q, stride, pad):
+        _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad)
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype)
 
 
@@ -130,10 +136,12 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad)
+        if not _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, R, S, P, Q, stride, pad):
+            _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad)
     if want_weight:
         grad_weight = np.empty((K, C, R, S), dtype)
-        _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad)
+        if not _contract_grad_weight(grad_weight, x, grad_y, N, C, H, W, K, R, S, P, Q, stride, pad):
+            _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad)
     if want_bias:
         grad_bias = np.empty((K, P, Q), dtype)
         _compute_grad_bias(grad_y.reshape(N, K*P*Q), grad_bias.reshape(K*P*Q), N, K, P, Q)
@@ -160,6 +168,29 @@ class UntiedConv2d:
         return backward(self._saved, dy, wrt=wrt)
 
 
+@lru_cache(maxsize=256)
+def _plan_y(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad):
+    """y as a product of matrices: rows n p q of x, in vectors, by columns k of weight, summed over c r s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, k=K, p=P, q=Q, c=C, r=R, s=S),
+        target=((N, K, P, Q), (at(n=1), at(k=1), at(p=1), at(q=1))),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(-pad, p=stride, r=1), at(-pad, q=stride, s=1))),
+        columns=((K, C, R, S), (at(k=1), at(c=1), at(r=1), at(s=1))),
+        term=((K, P, Q), (at(k=1), at(p=1), at(q=1))),
+    )
+
+
+def _contract_y(y, x, weight, bias, N, C, H, W, K, R, S, P, Q, stride, pad):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_y(y.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
+    return True
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
     """y[n,k,p,q] = bias[k,p,q] + sum[c,r,s](x[n, c, stride*p + r - pad, stride*q + s - pad]*weight[k,c,r,s])"""
@@ -183,6 +214,28 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
                 y_sum += y_sum_part
         y_here = real(bias[k, p, q] + y_sum)
         y[n, k, p, q] = y_here
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_x(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad):
+    """grad_x as a product of matrices: rows n h w of grad_y, in vectors, by columns c of weight, summed over k r s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, c=C, h=H, w=W, k=K, r=R, s=S),
+        target=((N, C, H, W), (at(n=1), at(c=1), at(h=1), at(w=1))),
+        rows=((N, K, P, Q), (at(n=1), at(k=1), at(pad, stride, h=1, r=-1), at(pad, stride, w=1, s=-1))),
+        columns=((K, C, R, S), (at(k=1), at(c=1), at(r=1), at(s=1))),
+    )
+
+
+def _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, R, S, P, Q, stride, pad):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_x(grad_x.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -215,7 +268,11 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
                             grad_y_row_3 = grad_y[n, k + 2, quotient, w_step_start:]
                             grad_y_row_4 = grad_y[n, k + 3, quotient, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2 + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
+                                grad_x_sum_row_row[w_step] += (
+                                    grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2
+                                    + grad_y_row_3[w_step]*weight_here_3
+                                    + grad_y_row_4[w_step]*weight_here_4
+                                )
                         for k in range(K - K % 4, K):
                             weight_here = weight[k, c, r, s]
                             grad_x_sum_row_row = grad_x_sum_row[w_step_start + s - pad:]
@@ -232,6 +289,28 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_weight(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad):
+    """grad_weight as a product of matrices: rows c r s of x, in vectors, by columns k of grad_y, summed over n p q."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(k=K, c=C, r=R, s=S, n=N, p=P, q=Q),
+        target=((K, C, R, S), (at(k=1), at(c=1), at(r=1), at(s=1))),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(-pad, p=stride, r=1), at(-pad, q=stride, s=1))),
+        columns=((N, K, P, Q), (at(n=1), at(k=1), at(p=1), at(q=1))),
+    )
+
+
+def _contract_grad_weight(grad_weight, x, grad_y, N, C, H, W, K, R, S, P, Q, stride, pad):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_weight(grad_weight.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -260,7 +339,10 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
                     x_row_3 = x[n + 2, c, stride*p + r - pad, s_start + stride*q - pad:]
                     x_row_4 = x[n + 3, c, stride*p + r - pad, s_start + stride*q - pad:]
                     for s in range(s_stop - s_start):
-                        grad_weight_sum_row_row[s] += grad_y_here*x_row[s] + grad_y_here_2*x_row_2[s] + grad_y_here_3*x_row_3[s] + grad_y_here_4*x_row_4[s]
+                        grad_weight_sum_row_row[s] += (
+                            grad_y_here*x_row[s] + grad_y_here_2*x_row_2[s] + grad_y_here_3*x_row_3[s]
+                            + grad_y_here_4*x_row_4[s]
+                        )
                 for n in range(N - N % 4, N):
                     grad_y_here = grad_y[n, k, p, q]
                     grad_weight_sum_row_row = grad_weight_sum_row[s_start:]
