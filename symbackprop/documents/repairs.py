@@ -163,6 +163,16 @@ class _Search:
             if least <= edit.cost <= most:
                 self.consider(candidate, (edit,))
 
+    def insertions(self) -> None:
+        """A symbol, or the gradient by one, as a factor or a term that is missing."""
+        if self.found:
+            return
+        pool = _pool(self.relation, self.stock)
+        for candidate, edit in _inserted(self.relation.right, pool):
+            if self.late or self.found:
+                return
+            self.consider(replace(self.relation, right=candidate), (edit,))
+
     def dangling(self) -> None:
         """Letters that are free on the right alone, each as one of the left side's."""
         if self.found:
@@ -220,6 +230,7 @@ def repairs(relation: Relation, part: Part, judgement: Judgement | None, deadlin
     for kind in ("sign", "index", "bound"):
         search.pairs((kind,), 1)
     search.singles(2, 9)
+    search.insertions()
     for kinds, most in ((("index", "name", "bound", "sign"), 2), (("sign", "exponent"), 2)):
         search.pairs(kinds, most)
     return tuple(search.found)
@@ -335,6 +346,38 @@ def _edited(relation: Relation, stock: _Stock) -> Iterator[tuple[Relation, Edit]
     if not isinstance(left, Name) and not (isinstance(left, Slope) and is_loss(bare(left.top), stock.part)):
         for new, edit in edits(relation.left, stock):
             yield replace(relation, left=new), edit
+
+
+def _pool(relation: Relation, stock: _Stock) -> tuple[Tree, ...]:
+    """The symbols of the legend at the letters of the formula, and the gradients by them."""
+    loss = next((t.top for t in walk(relation.left) if isinstance(t, Slope) and is_loss(bare(t.top), stock.part)), None)
+    found: list[Tree] = [Name(base) for base in stock.reals]
+    for base, power, count in stock.symbols:
+        sup = _number(Fraction(power), (0, 0)) if power.isdigit() else None
+        for chosen in product(stock.letters[:4], repeat=count) if count < 3 else ():
+            element = Name(base, tuple(Name(letter) for letter in chosen), sup)
+            found += [element, Slope("∂", loss, element)] if loss is not None else [element]
+    return tuple(found)
+
+
+def _inserted(tree: Tree, pool: tuple[Tree, ...]) -> Iterator[tuple[Tree, Edit]]:
+    """The tree with a symbol put in at each place at which a factor or a term can stand."""
+    if isinstance(tree, Name | Slope | Num):
+        places: tuple[Tree, ...] = ()
+    else:
+        places = parts(tree)
+    if not isinstance(tree, Big):
+        for symbol in pool:
+            grown: Tree = Times((symbol, tree), span=tree.span)
+            yield grown, _edit("factor", tree, grown, 4)
+            if isinstance(tree, Minus | Plus | Times | Slope | Name | Num):
+                more: Tree = Plus((symbol, tree), span=tree.span)
+                yield more, _edit("term", tree, more, 4)
+    for at, child in enumerate(places):
+        if isinstance(tree, Big) and at < len(places) - 1:
+            continue
+        for new, edit in _inserted(child, pool):
+            yield rebuild(tree, (*places[:at], new, *places[at + 1 :])), edit
 
 
 def _relettered(tree: Tree, letter: str, meant: str) -> tuple[Tree, Edit]:
