@@ -19,6 +19,7 @@ import traceback
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numba
@@ -26,7 +27,7 @@ from hypothesis import HealthCheck, Phase, find, given, seed, settings
 
 from symbackprop import build
 from symbackprop.calculus.derive import derive
-from symbackprop.check import modules
+from symbackprop.check import modules, subjects
 from symbackprop.check.derivation import verify
 from symbackprop.check.subjects import Subject
 from symbackprop.errors import CheckFailed, SymbackpropError
@@ -48,13 +49,31 @@ def examine(layer: Layer, backends: Sequence[str] = ("numpy", "numba"), draws: i
         raise CheckFailed(f"layer {layer.name}: printed and read back it is another layer")
     derivation = derive(layer)
     report = verify(derivation, draws=draws)
-    subjects = tuple(Subject(layer, b, module_of(build.module(derivation, b), b)) for b in backends)
-    for subject in subjects:
-        for check in NUMBERS_DIFFER:
-            check(subject, 0, draws)
-    if len(subjects) > 1:
-        modules.backends_agree(subjects, 0, draws)
+    made = tuple(Subject(layer, b, module_of(build.module(derivation, b), b)) for b in backends)
+    with drawn_once():
+        for subject in made:
+            for check in NUMBERS_DIFFER:
+                check(subject, 0, draws)
+        if len(made) > 1:
+            modules.backends_agree(made, 0, draws)
     return len(report.sampled)
+
+
+@contextmanager
+def drawn_once() -> Iterator[None]:
+    """The checks of one layer share their points: to find one takes longer than to look at it."""
+    draw, known = subjects.draw_sample, {}
+
+    def remembered(layer: Layer, seed: Sequence[int], profile: str) -> subjects.Sample:
+        if tuple(seed) not in known:
+            known[tuple(seed)] = draw(layer, seed, profile)
+        return known[tuple(seed)]
+
+    subjects.draw_sample = remembered  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        subjects.draw_sample = draw
 
 
 def module_of(text: str, backend: str) -> types.ModuleType:

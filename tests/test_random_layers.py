@@ -80,6 +80,18 @@ FOUND = {
         input x[N], k[N]
         y[n] = where(n == 0, k[n], x[n-1]) + where(n == 0 or x[n-1] > 0, 1, k[n]) + where(n > 0 and x[n-1] > 0, k[n], 2)
         output y""",
+    "a sum over elements that are there only under a condition keeps the condition": """
+        layer a
+        input x[C] outside 0
+        range r = 2, q = C
+        y[r,c,q] = erf(x[r]^3 - x[c])
+        output y""",
+    "a sum in the other branch is guarded by the opposite": """
+        layer a
+        input x[N, C], k[N]
+        y[n] = (where(n == 0, k[n], sum[c](x[n-1,c]^2)) +
+            where(n > 0, exp(sum[c](x[n-1,c]))*sum[c](x[n-1,c]), prod[c](x[n,c])))
+        output y""",
     "a difference of what is rounded to the places of 1 is no evidence": """
         layer a
         input x[N, N]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from symbackprop.notation import printer
 from symbackprop.notation.binding import free_indices, fresh, substitute
@@ -13,6 +13,7 @@ from symbackprop.notation.nodes import (
     Arg,
     Expr,
     Index,
+    Logic,
     Mul,
     Number,
     Pow,
@@ -30,6 +31,7 @@ from symbackprop.program.names import FreshNames
 from symbackprop.program.statements import Statement
 
 Indices = tuple[Index, ...]
+Axes = Mapping[str, tuple[Expr, ...]]
 
 
 class Builder:
@@ -39,8 +41,14 @@ class Builder:
     reduction that is equal to another up to the names of its indices is computed twice.
     """
 
-    def __init__(self, names: FreshNames, earlier: Builder | None = None, unread: Iterable[str] = ()) -> None:
-        """`unread` are targets that no other statement may read: it may be that they are not asked for."""
+    def __init__(
+        self, names: FreshNames, axes: Axes, earlier: Builder | None = None, unread: Iterable[str] = ()
+    ) -> None:
+        """`axes` are the extents of the tensors of the layer and of their gradients.
+
+        `unread` are targets that no other statement may read: it may be that they are not asked for.
+        """
+        self._axes = dict(earlier._axes) if earlier else dict(axes)
         self._unread = frozenset(unread)
         self.statements: list[Statement] = []
         self.expand: Callable[[Read], Expr] = lambda read: read
@@ -94,7 +102,7 @@ class Builder:
 
     def _without_reductions(self, expr: Expr, scope: Indices, guards: Expr) -> Expr:
         if isinstance(expr, Reduce | Arg):
-            return self._lift(_guarded(expr, guards), scope)
+            return self._lift(self._guarded(expr, guards), scope)
         if isinstance(expr, Read):
             read = Read(expr.tensor, tuple(self._without_reductions(i, scope, guards) for i in expr.indices))
             full = self.expand(read)
@@ -102,7 +110,8 @@ class Builder:
         if isinstance(expr, Where):
             condition = self._without_reductions(expr.condition, scope, guards)
             then = self._without_reductions(expr.then, scope, both(guards, expr.condition))
-            return rebuild(expr, (condition, then, self._without_reductions(expr.other, scope, guards)))
+            unlike = both(guards, Logic("not", (expr.condition,)))
+            return rebuild(expr, (condition, then, self._without_reductions(expr.other, scope, unlike)))
         return rebuild(expr, tuple(self._without_reductions(part, scope, guards) for part in parts(expr)))
 
     def _with_invariants(self, expr: Expr, scope: Indices, guards: Expr) -> Expr:
@@ -125,7 +134,23 @@ class Builder:
         result = self.pointwise(_replaced(body, outer, Read(target, indices)), indices)
         self._add(Statement(kind, target, indices, moved, value, result), body)
 
+    def _guarded(self, expr: Reduce | Arg, guards: Expr) -> Reduce | Arg:
+        """The reduction with the conditions under which it stands, where a read could leave its box without them."""
+        if guards == TRUE or self._plain(expr):
+            return expr
+        return type(expr)(expr.operation, expr.indices, Where(guards, expr.body, ZERO))
+
+    def _plain(self, expr: Expr) -> bool:
+        """Whether every read is at bare indices that run over its axes: inside its box without any condition."""
+        for read in (e for e in walk(expr) if isinstance(e, Read)):
+            axes = self._axes.get(read.tensor)
+            for at, index in enumerate(read.indices):
+                if not isinstance(index, Index) or (axes is not None and index.extent != axes[at]):
+                    return False
+        return True
+
     def _add(self, statement: Statement, body: Expr) -> None:
+        self._axes[statement.target] = tuple(i.extent for i in statement.indices)
         text = f"{printer.expression(statement.element)} = {printer.expression(body)}"
         self.statements.append(
             Statement(statement.kind, statement.target, statement.indices, statement.bound, statement.body,
@@ -147,9 +172,9 @@ class Builder:
         if not any(isinstance(e, Read) for e in walk(expr)):
             return False
         if expensive(expr) and self._shared(expr):
-            return guards == TRUE or _plain(expr)
+            return guards == TRUE or self._plain(expr)
         smaller = set(free_indices(expr)) < set(scope)
-        return smaller and _plain(expr) and (expensive(expr) or _divides(expr))
+        return smaller and self._plain(expr) and (expensive(expr) or _divides(expr))
 
     def _with_small_products(self, product: Mul, scope: Indices) -> Expr:
         """The product with factors of the same few indices multiplied first, in a tensor of their own."""
@@ -158,7 +183,7 @@ class Builder:
             groups.setdefault(frozenset(free_indices(factor)), []).append(factor)
         scalars = [f for f in groups.get(frozenset(), []) if not any(isinstance(e, Read) for e in walk(f))]
         for indices, factors in groups.items():
-            if len(factors) < 2 or not indices or not indices < frozenset(scope) or not all(map(_plain, factors)):
+            if len(factors) < 2 or not indices or not indices < frozenset(scope) or not all(map(self._plain, factors)):
                 continue
             taken = [f for f in product.factors if f in factors or f in scalars]
             return mul(self._lift(mul(*taken), scope), *(f for f in product.factors if f not in taken))
@@ -225,18 +250,6 @@ def _replaced(expr: Expr, old: Expr, new: Expr) -> Expr:
     if expr == old:
         return new
     return rebuild(expr, tuple(_replaced(part, old, new) for part in parts(expr)))
-
-
-def _guarded(expr: Reduce | Arg, guards: Expr) -> Reduce | Arg:
-    """The reduction with the conditions under which it stands, where a read could leave its box without them."""
-    if guards == TRUE or _plain(expr):
-        return expr
-    return type(expr)(expr.operation, expr.indices, Where(guards, expr.body, ZERO))
-
-
-def _plain(expr: Expr) -> bool:
-    """Whether every read is at bare indices, so that it is inside its box without any condition."""
-    return all(isinstance(i, Index) for e in walk(expr) if isinstance(e, Read) for i in e.indices)
 
 
 def _divides(expr: Expr) -> bool:

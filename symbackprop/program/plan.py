@@ -36,7 +36,7 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
     names = FreshNames(layer, (d.name for d in derivation.auxiliary))
     forward = _forward(derivation, gradients, names, inline)
     known = {s.target: s for s in forward.statements}
-    backward = Builder(names, forward, unread=(gradient_name(t.name) for t in layer.real_inputs))
+    backward = Builder(names, {}, forward, unread=(gradient_name(t.name) for t in layer.real_inputs))
     recomputed = _Recomputed(layer, known, backward, inline)
     backward.expand = recomputed.read
     chosen = [(g, _scatters(g, scatter_strided)) for g in gradients]
@@ -54,7 +54,7 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
 
 def _forward(derivation: Derivation, gradients: Iterable[Gradient], names: FreshNames, inline: bool) -> Builder:
     layer = derivation.layer
-    builder = Builder(names)
+    builder = Builder(names, _axes(derivation))
     definitions = _needed(derivation, gradients)
     builder.expect(planned_form(d.body) for d in definitions)
     builder.expect_later(planned_form(body) for g in gradients for body in _gradient_bodies(g))
@@ -65,6 +65,15 @@ def _forward(derivation: Derivation, gradients: Iterable[Gradient], names: Fresh
         builder.define(definition.name, definition.indices, planned_form(definition.body))
         known[definition.name] = builder.statements[-1]
     return builder
+
+
+def _axes(derivation: Derivation) -> dict[str, tuple[Expr, ...]]:
+    """The extents of every tensor that an equation of the derivation reads."""
+    layer = derivation.layer
+    axes = {name: layer.axes(name) for name in (*(t.name for t in layer.inputs), *(d.name for d in layer.definitions))}
+    gradients = {gradient_name(name): extents for name, extents in axes.items()}
+    totals = {f"{name}_total": extents for name, extents in gradients.items()}
+    return {**totals, **gradients, **axes, **{d.name: tuple(i.extent for i in d.indices) for d in derivation.auxiliary}}
 
 
 def _needed(derivation: Derivation, gradients: Iterable[Gradient]) -> tuple[Definition, ...]:
