@@ -157,7 +157,7 @@ def texts(layers: Sequence[Layer], backends: Sequence[str]) -> dict[PurePosixPat
 def generate(
     layers: Sequence[Layer] | None = None,
     backends: Sequence[str] = tuple(BACKENDS),
-    out: Path | None = None,
+    out: Path | str | None = None,
     check: bool = False,
 ) -> tuple[Difference, ...]:
     """Write `out/backend/layer.py`, all of them or none. Gives: what was different on disk before.
@@ -165,7 +165,8 @@ def generate(
     Without layers: all built-in ones, and modules that nothing makes any more are removed. Without `out`:
     `generated_folder()`, with its package files. With `check` nothing is written or removed.
     """
-    folder = out or own_folder(layers or (), check)
+    _refuse_other_things(layers, backends)
+    folder = Path(out) if out is not None else own_folder(layers or (), check)
     made = {**support_files(backends), **texts(layers if layers is not None else built_in(), backends)}
     if folder.resolve() == generated_folder().resolve():
         made = {**package_files(backends), **made}
@@ -176,6 +177,13 @@ def generate(
         for old in gone:
             old.path.unlink()
     return (*changed, *gone)
+
+
+def _refuse_other_things(layers: Sequence[Layer] | None, backends: Sequence[str]) -> None:
+    if isinstance(backends, str) or not set(backends) <= BACKENDS.keys():
+        raise UserError(f"backends: expected a sequence of names out of {', '.join(BACKENDS)}, came {backends!r}")
+    if layers is not None and (isinstance(layers, Layer) or not all(isinstance(one, Layer) for one in layers)):
+        raise UserError(f"layers: expected a sequence of Layer values (load gives one), came {layers!r:.80}")
 
 
 def check(

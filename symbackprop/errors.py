@@ -14,8 +14,8 @@ class SymbackpropError(Exception):
     """The family of all errors that this package raises on purpose."""
 
 
-class UserError(SymbackpropError):
-    """Something the person can mend; the message says what, where and what to do."""
+class UserError(SymbackpropError, ValueError):
+    """Something the person can mend; the message says what, where and what to do. It is a `ValueError`, too."""
 
 
 class InternalError(SymbackpropError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from symbackprop.calculus.closed import closed_forms
 from symbackprop.calculus.derivation import Derivation, Stage
 from symbackprop.calculus.integer import Facts
@@ -17,13 +19,16 @@ TIES = {
 }
 
 
-def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
+def derive(layer: Layer, wrt: str | Sequence[str] | None = None) -> Derivation:
     """The gradients of `sum over outputs y of sum(grad_y * y)` with respect to the inputs `wrt` (all real ones).
 
     Raises UserError for a name in `wrt` that is no real input, CannotDerive where a rule is missing.
     """
+    if not isinstance(layer, Layer):
+        came = f"{layer!r} of type {type(layer).__name__}"  # type: ignore[unreachable]  # in Python anything may come
+        raise UserError(f"derive: expected a Layer, came {came}; load(name), read(text) and read_file(path) give one")
     names = tuple(t.name for t in layer.real_inputs)
-    chosen = names if wrt is None else wrt
+    chosen = names if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(dict.fromkeys(wrt))
     for name in chosen:
         if name not in names:
             raise UserError(

@@ -15,7 +15,7 @@ import numpy as np
 from symbackprop.check.forward import Array, Arrays, forward
 from symbackprop.check.report import Outcome
 from symbackprop.check.seen import Seen
-from symbackprop.check.subjects import VALUES, Subject, draw_sample, run, samples, within_time_limit
+from symbackprop.check.subjects import VALUES, Subject, draw_sample, run, samples, spelled, within_time_limit
 from symbackprop.errors import CheckFailed
 from symbackprop.notation.nodes import Compare, Number, Parameter
 
@@ -178,7 +178,7 @@ def calls_agree(subject: Subject, seed: int, draws: int = 3) -> Outcome:
     made = [v for v in vars(subject.module).values() if isinstance(v, type) and hasattr(v, "forward")]
     for sample, where in samples(subject, seed + 10, draws) if made else ():
         expected = run(subject, sample.arrays, sample.cotangents, sample)
-        held = Subject(subject.layer, subject.backend, _Object(made[0](**sample.parameters)))
+        held = Subject(subject.layer, subject.backend, _Object(made[0](**spelled(sample.parameters))))
         for name, value in run(held, sample.arrays, sample.cotangents, sample).items():
             seen.compare(name, value, expected[name], VALUES, f"as an object, {where}", 1.0)
     return seen.outcome()

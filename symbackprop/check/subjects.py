@@ -13,6 +13,7 @@ from symbackprop.check.arithmetic import WatchfulFloat64
 from symbackprop.check.cases import Case, draw_case, draw_integers, point_at
 from symbackprop.check.forward import Array, Arrays, point_of, to_array
 from symbackprop.check.forward import gradients as dual_gradients
+from symbackprop.emit.spelling import identifier
 from symbackprop.errors import CheckFailed, UserError
 from symbackprop.notation.layer import Layer, Tensor
 from symbackprop.notation.nodes import Expr
@@ -44,6 +45,11 @@ class Sample:
         return dual_gradients(layer, self.arrays, self.parameters, self.cotangents)
 
 
+def spelled(parameters: Mapping[str, float | int]) -> dict[str, float | int]:
+    """The hyperparameters by the names that they have in a module."""
+    return {identifier(name): value for name, value in parameters.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A generated module and the layer that it was generated from."""
@@ -55,9 +61,9 @@ class Subject:
     def forward(self, arrays: Arrays, parameters: Mapping[str, float | int]) -> tuple[dict[str, Array], Any]:
         """The outputs by name, and what is saved."""
         given = [arrays[t.name] for t in self.layer.inputs]
-        result, saved = self._called("forward", lambda: self.module.forward(*given, **parameters))
+        result, saved = self._called("forward", lambda: self.module.forward(*given, **spelled(parameters)))
         names = self.layer.outputs
-        return ({names[0]: result} if len(names) == 1 else {n: getattr(result, n) for n in names}), saved
+        return ({names[0]: result} if len(names) == 1 else {n: getattr(result, identifier(n)) for n in names}), saved
 
     def backward(
         self, saved: Any, cotangents: Mapping[str, Array | None], wrt: tuple[str, ...] | None = None
@@ -66,12 +72,12 @@ class Subject:
         given = [cotangents[y] for y in self.layer.outputs]
         chosen = {} if wrt is None else {"wrt": wrt}
         grads = self._called("backward", lambda: self.module.backward(saved, *given, **chosen))
-        return {t.name: getattr(grads, t.name) for t in self.layer.real_inputs}
+        return {t.name: getattr(grads, identifier(t.name)) for t in self.layer.real_inputs}
 
     def backward_without_gradient(self, saved: Any) -> dict[str, Array]:
         """The gradients of a scalar output whose own gradient is left out."""
         grads = self._called("backward", lambda: self.module.backward(saved))
-        return {t.name: getattr(grads, t.name) for t in self.layer.real_inputs}
+        return {t.name: getattr(grads, identifier(t.name)) for t in self.layer.real_inputs}
 
     def weighted(self, arrays: Arrays, sample: Sample) -> tuple[float, float]:
         """The loss `sum(cotangent * output)`, and the sum of the sizes of its terms."""

@@ -55,7 +55,7 @@ def substitute(expr: Expr, mapping: Mapping[Any, Expr]) -> Expr:
 
 
 def _under_binder(expr: Reduce | Arg, mapping: Mapping[Any, Expr]) -> Expr:
-    inside = {i for i in free_indices(expr.body)}
+    inside = set(free_indices(expr.body))
     live = {k: v for k, v in mapping.items() if k not in expr.indices and (not isinstance(k, Index) or k in inside)}
     if not live:
         return expr

@@ -15,7 +15,7 @@ GRADIENT = "symbackprop.calculus.gradient_layer"  # found by name when asked for
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """An input: `x[N, C] outside 0`. `kind` is "real" or "integer"; `outside` is None where no read may fall outside."""
+    """An input: `x[N, C] outside 0`. `kind` is "real" or "integer"; without `outside` no read may fall outside."""
 
     name: str
     axes: tuple[Size, ...]

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 FUNCTIONS: dict[str, int] = {  # name -> number of arguments
-    **dict.fromkeys(("exp", "log", "sqrt", "abs", "sign", "tanh", "sigmoid", "relu", "softplus", "erf", "sin", "cos"), 1),
+    **dict.fromkeys(("exp", "log", "sqrt", "abs", "sign", "tanh", "sigmoid", "relu", "softplus"), 1),
+    **dict.fromkeys(("erf", "sin", "cos"), 1),
     "max": 2,
     "min": 2,
 }

@@ -234,7 +234,7 @@ class _ToNodes(Transformer[Token, Node]):
             return Tree(data, children)
         tokens = [c for c in children if isinstance(c, Token)]
         first = children[0] if children else Node("list", "", (), 1, 1)
-        return _node(str(data), children, first, " ".join(tokens))
+        return _node(str(data), children, first, " ".join(map(str, tokens)))
 
     def layer(self, children: list[Any]) -> Node:
-        return _node("layer", [_node("name", [], children[1], children[1])], children[0])
+        return _node("layer", [_node("name", [], children[1], str(children[1]))], children[0])

@@ -48,7 +48,7 @@ class Builder:
 
         `unread` are targets that no other statement may read: it may be that they are not asked for.
         """
-        self._axes = dict(earlier._axes) if earlier else dict(axes)
+        self._axes: dict[str, tuple[Expr, ...]] = dict(earlier._axes) if earlier else dict(axes)
         self._unread = frozenset(unread)
         self.statements: list[Statement] = []
         self.expand: Callable[[Read], Expr] = lambda read: read

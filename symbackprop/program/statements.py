@@ -15,10 +15,11 @@ class Statement:
     | kind | meaning |
     | --- | --- |
     | `map` | `target[indices] = body` |
-    | `sum mean prod max min` | `target[indices] = result`, in which `target[indices]` stands for the reduction of `body` over `bound` |
+    | `sum mean prod max min` | `target[indices] = result`, where `target[indices]` is `body` reduced over `bound` |
     | `argmax argmin` | the row-major position over `bound` of the first extremum of `body`; an integer tensor |
-    | `scatter` | `target[positions] += body` for every point of `bound`, positions outside the target's box dropped; a target starts as zeros; `indices` only give its axes |
+    | `scatter` | `target[positions] += body` for every point of `bound`; see below |
 
+    A scatter drops positions outside the target's box; its target starts as zeros, and `indices` only give its axes.
     `body`, `positions` and `result` contain neither `Reduce` nor `Arg`. A guard stands as `Where(condition, value, 0)`.
     `result` is `target[indices]` itself where nothing is left to do after a reduction, and the body's element in a map.
     `wanted_by` names the inputs whose gradients need the statement (empty in the forward pass).
