@@ -38,7 +38,10 @@ import numpy as np
 
 
 class Saved(NamedTuple):
-    """What `forward` keeps for `backward`, and nothing more."""
+    """What `forward` keeps for `backward`, and nothing more.
+
+    Inputs and outputs among it are not copied: leave them as they are until then.
+    """
 
     x: np.ndarray
     weight: np.ndarray
@@ -141,6 +144,8 @@ def _real_arrays(*tensors):
 def _ranked(name, array, axes):
     """The array, if it has one element or more along each of the axes."""
     axes = axes.split()
+    if array.dtype == object:
+        raise TypeError(f"{name}: expected an array of numbers, came {array.tolist()!r:.40}")
     if array.ndim != len(axes):
         expected = f"{len(axes)} axes [{', '.join(axes)}]" if axes else "a scalar"
         raise ValueError(f"{name}: expected {expected}, came {array.ndim} with the shape {array.shape}")
@@ -175,7 +180,7 @@ def _wanted(wrt, names):
     """For each of the names whether its gradient is asked for; None asks for all."""
     if wrt is None:
         return tuple(True for _ in names)
-    if isinstance(wrt, str) or not all(isinstance(name, str) for name in wrt):
+    if isinstance(wrt, str) or not np.iterable(wrt) or not all(isinstance(name, str) for name in wrt):
         raise TypeError(f"wrt: expected a tuple of names, came {wrt!r}")
     for name in wrt:
         if name not in names:
