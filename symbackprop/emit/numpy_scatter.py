@@ -239,6 +239,7 @@ def _place(axis: Axis, names: dict[Index, str], w: Writer, inside: bool) -> str:
     if block is not None and not axis.shifts and axis.step == ONE and axis.start == ZERO:
         return ":" if inside else block
     plain = not axis.shifts and axis.step == ONE and axis.start == ZERO
+    plain = plain and not (inside and (axis.before != ZERO or axis.after != ZERO))  # the block is wider than the axis
     if plain and block is None and w.context.equal(axis.base.extent, axis.extent):
         return ":"
     step = w.context.integer(axis.step)

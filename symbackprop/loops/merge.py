@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from symbackprop.loops.groups import Group, reads
 from symbackprop.loops.tensors import Tensors
+from symbackprop.notation.binding import fresh
 from symbackprop.notation.nodes import Expr, Index, Read, mul, parts, rebuild
 from symbackprop.program.statements import Statement
 
@@ -121,7 +122,8 @@ def _walked_alike(statement: Statement, pair: Pair, seams: set[Seam]) -> bool:
 def _apply(
     group: Group, axes: dict[str, tuple[Expr, ...]], pair: Pair
 ) -> tuple[Group, dict[str, tuple[Expr, ...]]]:
-    one = Index(pair[0].name + pair[1].name, mul(pair[0].extent, pair[1].extent))
+    wish = Index(pair[0].name + pair[1].name, mul(pair[0].extent, pair[1].extent))
+    one = fresh(wish, (i for s in group.statements for i in (*s.indices, *s.bound)))
     new_axes = dict(axes)
 
     def merged(indices: tuple[Expr, ...]) -> tuple[Expr, ...]:
