@@ -1,0 +1,160 @@
+"""Contractions in vectors: each product against float64, for shapes that no width divides, at each width."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numba
+import numpy as np
+import pytest
+
+from symbackprop.emit.numba_vectors import vectors_module
+
+SHAPES = [  # N, C, H, W, K, R, stride, pad, dilation
+    (2, 3, 9, 8, 5, 3, 1, 1, 1),
+    (1, 5, 19, 28, 11, 5, 2, 2, 1),
+    (2, 17, 7, 50, 4, 1, 1, 0, 1),
+    (1, 7, 23, 21, 9, 3, 3, 2, 2),
+    (3, 4, 8, 8, 13, 1, 2, 0, 1),
+    (1, 40, 12, 13, 10, 3, 1, 3, 1),
+]
+
+
+def load(folder: Path) -> ModuleType:
+    """The module, written to a folder, with everything left to the vectors."""
+    path = folder / "vectors_under_test.py"
+    path.write_text(vectors_module().replace("_FEW = 1 << 14", "_FEW = 0").replace("4 if whole else 2", "1"))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def convolutions(v: ModuleType, shape: tuple[int, ...], real: str) -> float:
+    """The greatest error of y, grad_x and grad_weight beside float64, relative to the greatest number."""
+    n, c, h, w, k, r, stride, pad, dilation = shape
+    p, q = ((e + 2 * pad - dilation * (r - 1) - 1) // stride + 1 for e in (h, w))
+    rng, at = np.random.default_rng(0), v.at
+    x, weight, bias, dy = (rng.normal(size=s).astype(real) for s in ((n, c, h, w), (k, c, r, r), k, (n, k, p, q)))
+    taps = (weight.shape, (at(k=1), at(c=1), at(r=1), at(s=1)))
+    window = (x.shape, (at(n=1), at(c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation)))
+    out = (dy.shape, (at(n=1), at(k=1), at(p=1), at(q=1)))
+    image = (x.shape, (at(n=1), at(c=1), at(h=1), at(w=1)))
+    back = (dy.shape, (at(n=1), at(k=1), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation)))
+    sizes = {"n": n, "k": k, "p": p, "q": q, "c": c, "r": r, "s": r}
+    y, grad_x, grad_weight = np.full_like(dy, np.nan), np.full_like(x, np.nan), np.full_like(weight, np.nan)
+    v.compute(v.plan(x.itemsize, sizes, out, window, taps, term=((k,), (at(k=1),))), y, x, weight, term=bias)
+    v.compute(v.plan(x.itemsize, sizes, taps, window, out), grad_weight, x, dy)
+    sizes = {"n": n, "c": c, "h": h, "w": w, "k": k, "r": r, "s": r}
+    v.compute(v.plan(x.itemsize, sizes, image, back, taps), grad_x, dy, weight)
+    return max(map(_error, (y, grad_x, grad_weight), _expected(x, weight, bias, dy, stride, pad, dilation)))
+
+
+def _expected(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray, dy: np.ndarray, stride: int, pad: int, dilation: int
+) -> tuple[np.ndarray, ...]:
+    padded, taps = np.pad(x.astype(float), ((0, 0), (0, 0), (pad, pad), (pad, pad))), weight.shape[2]
+    y, grad_padded, grad_weight = np.zeros(dy.shape), np.zeros(padded.shape), np.zeros(weight.shape)
+    for r in range(taps):
+        for s in range(taps):
+            rows = slice(dilation * r, dilation * r + stride * (dy.shape[2] - 1) + 1, stride)
+            columns = slice(dilation * s, dilation * s + stride * (dy.shape[3] - 1) + 1, stride)
+            seen, one = padded[:, :, rows, columns], weight[:, :, r, s].astype(float)
+            y += np.einsum("ncpq,kc->nkpq", seen, one)
+            grad_weight[:, :, r, s] = np.einsum("nkpq,ncpq->kc", dy.astype(float), seen)
+            grad_padded[:, :, rows, columns] += np.einsum("nkpq,kc->ncpq", dy, one)
+    inner = grad_padded[:, :, pad : pad + x.shape[2], pad : pad + x.shape[3]]
+    return y + bias[:, None, None], inner, grad_weight
+
+
+def _error(actual: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The module at the width of this machine."""
+    return load(tmp_path_factory.mktemp("vectors"))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products_over_windows_are_right_in_float32(vectors: ModuleType, shape: tuple[int, ...]) -> None:
+    assert convolutions(vectors, shape, "float32") < 2e-6
+
+
+def test_products_are_right_in_float64(vectors: ModuleType) -> None:
+    assert max(convolutions(vectors, shape, "float64") for shape in SHAPES) < 1e-14
+
+
+@pytest.mark.parametrize("width", ["32", "4"])
+def test_products_are_right_at_a_narrower_width(tmp_path: Path, width: str) -> None:
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
+        "import test_numba_vectors as t; v = t.load(Path(sys.argv[2])); assert v._BYTES == int(sys.argv[3]);"
+        "print(max(t.convolutions(v, s, 'float32') for s in t.SHAPES))"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), width]
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        command, env={**os.environ, "SYMBACKPROP_VECTOR_BYTES": width, "PYTHONPATH": root},
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 2e-6
+
+
+def product(v: ModuleType, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b by the module."""
+    (m, k), n, at = a.shape, b.shape[1], v.at
+    result = np.empty((m, n), a.dtype)
+    sizes = {"i": m, "j": n, "k": k}
+    plan = v.plan(
+        a.itemsize, sizes, ((m, n), (at(i=1), at(j=1))), ((k, n), (at(k=1), at(j=1))), ((m, k), (at(i=1), at(k=1)))
+    )
+    v.compute(plan, result, b, a)
+    return result
+
+
+def test_the_error_of_a_long_sum_does_not_grow_with_its_length(vectors: ModuleType) -> None:
+    a, b = np.full((4, 1_000_000), 0.1, np.float32), np.ones((1_000_000, 4), np.float32)
+
+    # 256 equal terms are rounded alike, up to 256/2^24; a sum in float32 alone would be off by a hundredth
+    assert np.allclose(product(vectors, a, b), 1e6 * float(np.float32(0.1)), rtol=1e-5)
+
+
+def test_the_number_of_threads_changes_no_bit_of_a_product(vectors: ModuleType) -> None:
+    rng, before = np.random.default_rng(0), numba.get_num_threads()
+    a, b = rng.normal(size=(37, 3000)), rng.normal(size=(3000, 53))
+    found = []
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            found.append(product(vectors, a, b))
+    finally:
+        numba.set_num_threads(before)
+
+    assert np.array_equal(*found)
+
+
+def test_what_is_not_finite_stays_in_its_row_and_column(vectors: ModuleType) -> None:
+    a, b = np.ones((9, 300)), np.ones((300, 21))
+    a[2, 7], b[5, 4] = np.nan, np.inf
+    found = product(vectors, a, b)
+    touched = np.zeros((9, 21), bool)
+    touched[2], touched[:, 4] = True, True
+
+    assert np.array_equal(~np.isfinite(found), touched)
+
+
+def test_no_other_width_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMBACKPROP_VECTOR_BYTES", "48")
+    with pytest.raises(ValueError, match="64, 32, 16 or 4"):
+        load(tmp_path)
