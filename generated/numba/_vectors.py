@@ -164,9 +164,9 @@ def _copy(typing, to, to_at, source, source_at, count):
         with builder.if_then(builder.icmp_signed(">", rest, index(0))):
             name = f"v{lanes}{'f32' if size == 4 else 'f64'}.p0"
             i32 = ir.IntType(32)
-            counts = ir.VectorType(index, lanes)
+            counts = ir.VectorType(i32, lanes)
             wide = builder.shuffle_vector(
-                builder.insert_element(ir.Constant(counts, ir.Undefined), rest, i32(0)),
+                builder.insert_element(ir.Constant(counts, ir.Undefined), builder.trunc(rest, i32), i32(0)),
                 ir.Constant(counts, ir.Undefined),
                 ir.Constant(ir.VectorType(i32, lanes), [0] * lanes),
             )
@@ -177,6 +177,38 @@ def _copy(typing, to, to_at, source, source_at, count):
             last = builder.bitcast(builder.gep(source, [whole]), pointer)
             value = builder.call(load, [last, i32(size), chosen, ir.Constant(vector, [0.0] * lanes)])
             builder.call(store, [value, builder.bitcast(builder.gep(to, [whole]), pointer), i32(size), chosen])
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def _gather(typing, to, to_at, source, source_at, step, count):
+    """to[to_at + i] = source[source_at + i*step] for i below count."""
+    signature = types.void(to, types.int64, source, types.int64, types.int64, types.int64)
+
+    def generate(context, builder, signature, arguments):
+        kind, index = signature.args[0], ir.IntType(64)
+        real, size = _real(kind), _size(kind)
+        lanes, step, count = max(1, _BYTES // size), arguments[4], arguments[5]
+        vector, picks = ir.VectorType(real, lanes), ir.VectorType(ir.IntType(32), lanes)
+        to = _pointer(context, builder, kind, arguments[0], arguments[1])
+        source = _pointer(context, builder, signature.args[2], arguments[2], arguments[3])
+        # every second number: out of two vectors, but for the last ones, beside which nothing may be read
+        pairs = builder.and_(builder.sub(count, index(1)), index(-lanes))
+        whole = builder.select(
+            builder.and_(builder.icmp_signed("==", step, index(2)), builder.icmp_signed(">", count, index(0))),
+            pairs,
+            index(0),
+        )
+        with cgutils.for_range_slice(builder, index(0), whole, index(lanes), index) as (i, _):
+            low = _load(builder, builder.gep(source, [builder.mul(i, index(2))]), vector, size)
+            at = builder.add(builder.mul(i, index(2)), index(lanes))
+            high = _load(builder, builder.gep(source, [at]), vector, size)
+            even = builder.shuffle_vector(low, high, ir.Constant(picks, [2 * n for n in range(lanes)]))
+            _store(builder, even, builder.gep(to, [i]), size)
+        with cgutils.for_range_slice(builder, whole, count, index(1), index) as (i, _):
+            builder.store(builder.load(builder.gep(source, [builder.mul(i, step)])), builder.gep(to, [i]))
         return context.get_dummy_value()
 
     return signature, generate
@@ -290,8 +322,7 @@ def _strip(source, place, step, low, high, count, to, to_at):
     if step == 1:
         _copy(to, to_at + low, source, place + low, high - low)
     else:
-        for i in range(low, high):
-            to[to_at + i] = source[place + i * step]
+        _gather(to, to_at + low, source, place + low * step, step, high - low)
     for i in range(high, count):
         to[to_at + i] = 0
 
@@ -300,32 +331,53 @@ def _strip(source, place, step, low, high, count, to, to_at):
 def _pack(source, t, bounds, base, start, items, first, count, summed, begin, terms, panel, to, width, apart, turn):
     """panel[to:] = the numbers [k][item] of `count` items from `first` on and `terms` terms from `begin` on.
 
-    `base` is the place of the batch, from `start` on in `t` its positions; `width` is the panel's row. Where runs of terms lie in
-    order in memory (`apart` is not 0) they are copied into the rows of `turn`, `apart` numbers each, and transposed.
+    `base` is the place of the batch, from `start` on in `t` its positions; `width` is the panel's row. Where runs of
+    terms lie in order in memory (`apart` is not 0) they are copied into the rows of `turn`, `apart` numbers each, to be
+    transposed.
     """
     g = t[items + 2]
-    fixed = np.empty(max(g, 1), np.int64)
     if apart == 0:
-        walk, length, other, others, one, ones = items, t[items], summed, terms, first, begin
+        walk, one, many, other, ones, others, to_step = items, first, count, summed, begin, terms, width
     else:
-        walk, length, other, others, one, ones = summed, t[summed], items, count, begin, first
-    many = count if apart == 0 else terms
-    step, record = t[walk + 1], 1 + g
-    for at in range(others):
-        run, inner = (ones + at) // t[other], (ones + at) % t[other]
-        place = base + t[other + 3 + g + run * record] + inner * t[other + 1]
+        walk, one, many, other, ones, others, to_step = summed, begin, terms, items, first, count, apart
+    length, step, record = t[walk], t[walk + 1], 1 + g
+    # the pieces of runs that the panel has, each with: run, start in it, length, place, and its ends along each axis
+    pieces = np.empty(((many + length - 1) // length + 1, 4 + 2 * g), np.int64)
+    number, done, run, inner = 0, 0, one // length, one % length
+    while done < many:
+        size, at = min(length - inner, many - done), walk + 3 + g + run * record
+        pieces[number, 0], pieces[number, 1], pieces[number, 2] = run, inner, size
+        pieces[number, 3] = t[at] + inner * step
         for n in range(g):
-            fixed[n] = t[start + n] + t[other + 3 + g + run * record + 1 + n] + inner * t[other + 3 + n]
-        done, run, inner = 0, one // length, one % length
-        while done < many:
-            size = min(length - inner, many - done)
-            low, high = _inside(t, bounds, walk, fixed, run, inner, size)
-            here = place + t[walk + 3 + g + run * record] + inner * step
-            if apart == 0:
-                _strip(source, here, step, low, high, size, panel, to + at * width + done)
+            position, reach = t[at + 1 + n] + inner * t[walk + 3 + n], (size - 1) * t[walk + 3 + n]
+            pieces[number, 4 + 2 * n] = position + min(reach, 0)
+            pieces[number, 5 + 2 * n] = position + max(reach, 0) - t[bounds + n]
+        number, done, run, inner = number + 1, done + size, run + 1, 0
+    fixed = np.empty(max(g, 1), np.int64)
+    run, inner, each = ones // t[other], ones % t[other], t[other]
+    at = other + 3 + g + run * record
+    for line in range(others):
+        place = base + t[at] + inner * t[other + 1]
+        for n in range(g):
+            fixed[n] = t[start + n] + t[at + 1 + n] + inner * t[other + 3 + n]
+        target = line * to_step
+        for piece in range(number):
+            size, here = pieces[piece, 2], place + pieces[piece, 3]
+            whole = True
+            for n in range(g):
+                whole &= (pieces[piece, 4 + 2 * n] + fixed[n] >= 0) & (pieces[piece, 5 + 2 * n] + fixed[n] < 0)
+            low, high = 0, size
+            if not whole:
+                low, high = _inside(t, bounds, walk, fixed, pieces[piece, 0], pieces[piece, 1], size)
+            if apart != 0:
+                _strip(source, here, step, low, high, size, turn, target)
             else:
-                _strip(source, here, step, low, high, size, turn, at * apart + done)
-            done, run, inner = done + size, run + 1, 0
+                _strip(source, here, step, low, high, size, panel, to + target)
+            target += size
+        inner += 1
+        if inner == each:
+            inner = 0
+            at += record
 
 
 @njit(**_OPTIONS)
@@ -561,7 +613,9 @@ def plan(size, extents, target, rows, columns, factor=None, term=None):
     row = [i for i in extents if i in own[0] and i in own[1] and i not in own[2]]
     column = [i for i in extents if i in own[0] and i not in own[1]]
     summed = [i for i in extents if i not in own[0]]
-    if len(column) == 0 or math.prod(extents[i] for i in column) < 2 or math.prod(extents.values()) < _FEW:
+    whole = all(place.divisor == 1 for _, places in (rows, columns) for place in places)
+    # few columns do not repay the packing of rows, unless the plain loops have a stride to step over
+    if math.prod(extents[i] for i in column) < (4 if whole else 2) or math.prod(extents.values()) < _FEW:
         return None
     tables = []
     for found, moved in _residues(extents, tensors):
