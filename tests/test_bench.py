@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from symbackprop import __main__ as program
-from symbackprop.bench import kernels, pipeline
+from symbackprop.bench import against_hand, kernels, pipeline
 from symbackprop.bench.timing import figure, in_turns
 from symbackprop.build import derive, kernel, load
+from symbackprop.errors import CheckFailed
+from symbackprop.notation.reader import read
 
 
 def test_a_figure_is_the_median_between_its_quartiles() -> None:
@@ -41,7 +44,38 @@ def test_a_missed_bound_is_status_1_and_stands_in_the_json(
 ) -> None:
     monkeypatch.setattr(pipeline, "pipeline_figures", lambda _: [figure("x", "derivation", "s", [seconds], bound=1.0)])
     monkeypatch.setattr(kernels, "kernel_figures", lambda *_: [])
+    monkeypatch.setattr(against_hand, "hand_figures", lambda *_: [])
 
     assert program.run(["bench", "--json", str(tmp_path / "b.json")]) == status
     written = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
     assert [f["within"] for f in written["figures"]] == [status == 0]
+
+
+def test_the_versions_by_hand_agree_with_the_generated_modules() -> None:
+    figures = list(against_hand.hand_figures(1, quick=True))
+
+    assert len(figures) == 10
+    assert all(f.bound == against_hand.MOST for f in figures)
+
+
+def test_a_version_by_hand_that_is_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(against_hand.by_hand.Linear, "forward", staticmethod(lambda x, w, b: (x @ w.T, (x, w))))
+
+    with pytest.raises(CheckFailed, match="linear: result 0 differs"):
+        list(against_hand.hand_figures(1, quick=True))
+
+
+def test_the_derivation_of_many_definitions_keeps_its_bound() -> None:
+    lines = [f"h{at + 1}[n,c] = tanh(h{at}[n,c])*w[c] + mean[m](h{at}[m,c])" for at in range(40)]
+    layer = read("\n".join(["layer deep", "input h0[N, C], w[C]", "range n = N, m = N", *lines, "output h40"]))
+    started = time.process_time()
+    derive(layer)
+
+    assert time.process_time() - started < 10
+
+
+def test_the_derivation_of_attention_keeps_its_bound() -> None:
+    started = time.process_time()
+    derive(load("scaled_dot_product_attention"))
+
+    assert time.process_time() - started < 2

@@ -28,12 +28,13 @@ def bench(network: str | None, quick: bool, json_file: Path | None) -> int:
     """
     from itertools import chain
 
+    from symbackprop.bench.against_hand import hand_figures
     from symbackprop.bench.kernels import kernel_figures
     from symbackprop.bench.network import epoch_figures
     from symbackprop.bench.pipeline import pipeline_figures
 
     repeats = 3 if quick else 9
-    all_of_it = chain(pipeline_figures(repeats), kernel_figures(repeats, quick))
+    all_of_it = chain(pipeline_figures(repeats), kernel_figures(repeats, quick), hand_figures(repeats, quick))
     console = terminal()
     figures: list[Figure] = []
     with console.status("measuring") as status:
