@@ -130,7 +130,7 @@ def kernel(derivation: Derivation) -> Kernel:
 def explanation(layer: Layer) -> str:
     """What the kernels of the layer compute and keep, which passes over memory they make, and what that costs."""
     derivation = derive(layer)
-    return plan_text(plan(derivation), kernel(derivation))
+    return plan_text(derivation, plan(derivation), kernel(derivation))
 
 
 def module(derivation: Derivation, backend: str) -> str:

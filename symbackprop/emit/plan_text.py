@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from symbackprop.calculus.derivation import Derivation
 from symbackprop.emit.costs import cost_lines, traffic
 from symbackprop.emit.header import wrapped
 from symbackprop.loops.kernel import Kernel, Nest, Pass
@@ -14,10 +15,11 @@ from symbackprop.program.statements import Program, Statement
 KINDS = {"map": "element by element", "scatter": "each term to its element"}
 
 
-def plan_text(program: Program, kernel: Kernel) -> str:
-    """The array statements of a program, then the loops of a kernel, then the costs."""
+def plan_text(derivation: Derivation, program: Program, kernel: Kernel) -> str:
+    """The form of each gradient, the array statements of a program, then the loops of a kernel, then the costs."""
     layer = program.layer
-    lines = [f"Plan of {layer.name}", "=" * len(f"Plan of {layer.name}"), "", "Array statements (numpy)", ""]
+    lines = [f"Plan of {layer.name}", "=" * len(f"Plan of {layer.name}"), "", *_gradients(derivation, program)]
+    lines += ["Array statements (numpy)", ""]
     lines += _statements("forward", program.forward)
     lines += [f"saved      {', '.join(program.saved) or 'nothing'}", ""]
     lines += _statements("backward", program.backward)
@@ -26,6 +28,21 @@ def plan_text(program: Program, kernel: Kernel) -> str:
     lines += [f"saved      {', '.join(kernel.program.saved) or 'nothing'}", ""]
     lines += _nests("backward", kernel.backward)
     return "\n".join([*lines, "Costs", "", *(f"    {line}" for line in cost_lines(program))]) + "\n"
+
+
+def _gradients(derivation: Derivation, program: Program) -> Iterator[str]:
+    """Whether each gradient is gathered or scattered, and why."""
+    scattered = {s.target for s in program.backward if s.kind == "scatter"}
+    yield from ("Gradients", "")
+    for gradient in derivation.backward():
+        if gradient.gather is None:
+            form = f"scattered, each term to its element: {gradient.why}"
+        elif gradient.name in scattered:
+            form = "gathered in loops; scattered in array statements: slices a stride apart need no test of divisibility"
+        else:
+            form = "gathered, each element a sum of what reaches it"
+        yield wrapped(f"{gradient.name}: {form}", "    ")
+    yield ""
 
 
 def _statements(title: str, statements: tuple[Statement, ...]) -> Iterator[str]:
