@@ -92,6 +92,13 @@ FOUND = {
         y[n] = (where(n == 0, k[n], sum[c](x[n-1,c]^2)) +
             where(n > 0, exp(sum[c](x[n-1,c]))*sum[c](x[n-1,c]), prod[c](x[n,c])))
         output y""",
+    "two pairs of axes that are walked as one do not share a name": """
+        layer a
+        input weight[N], bias[C, H, N]
+        range n = N, c = C, p = H//2 + 1, r = 2, q = (H - 1)//2 + 1
+        v[r,n] = max(bias[0,0,n], weight[n])/(1 + tanh(mean[q,c](max[p](
+            weight[n]*bias[clip((q + c)//2, 0, C - 1), clip(3*r - 1, 0, H - 1), (c + p)//2 % N])))^2)
+        output v""",
     "a difference of what is rounded to the places of 1 is no evidence": """
         layer a
         input x[N, N]

@@ -38,7 +38,7 @@ def _gradients(derivation: Derivation, program: Program) -> Iterator[str]:
         if gradient.gather is None:
             form = f"scattered, each term to its element: {gradient.why}"
         elif gradient.name in scattered:
-            form = "gathered in loops; scattered in array statements: slices a stride apart need no test of divisibility"
+            form = "gathered in loops; scattered in array statements: slices with a stride need no divisibility test"
         else:
             form = "gathered, each element a sum of what reaches it"
         yield wrapped(f"{gradient.name}: {form}", "    ")
