@@ -26,6 +26,7 @@ from symbackprop.check import suite
 from symbackprop.check.derivation import verify
 from symbackprop.check.report import Check, Outcome, Row, run_all
 from symbackprop.emit import html, latex, text
+from symbackprop.emit.latex_names import SPELLING, Spelling
 from symbackprop.emit.numba_module import numba_module
 from symbackprop.emit.numpy_module import numpy_module
 from symbackprop.emit.plan_text import plan_text
@@ -97,16 +98,22 @@ def load(source: str | Path) -> Layer:
 
 
 def derivation_text(
-    layer: Layer, wrt: tuple[str, ...] | None = None, view: str = "text", form: str = "gather", standalone: bool = False
+    layer: Layer,
+    wrt: tuple[str, ...] | None = None,
+    view: str = "text",
+    form: str = "gather",
+    standalone: bool = False,
+    spelling: Spelling = SPELLING,
 ) -> str:
     """The derivation by `wrt` in one of `VIEWS`; each step is checked, and what that proved stands at the end.
 
+    `spelling` is of the views that are mathematics; text is in the letters of the notation.
     Raises: CheckFailed where a step is wrong; UserError for a name in `wrt` that is no input.
     """
     derivation = derive(layer, wrt)
     report = verify(derivation)
     evidence = (*(f"Proved: {claim}." for claim in report.proved), *(f"Sampled: {claim}." for claim in report.sampled))
-    page = {} if view == "text" else {"standalone": standalone}
+    page = {} if view == "text" else {"standalone": standalone, "spelling": spelling}
     return VIEWS[view](derivation, wrt, evidence=evidence, form=form, **page)
 
 

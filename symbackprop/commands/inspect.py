@@ -43,15 +43,32 @@ def show(layer: str) -> None:
     show_default=True,
     help="Each element of a gradient as a sum, or each term sent to its element.",
 )
+@click.option(
+    "--legend",
+    metavar="TOML",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="In the letters and counting of the document that this legend speaks of, for latex and html.",
+)
 @click.option("--standalone", is_flag=True, help="A complete document, for latex and html.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: the terminal]")
 def derive(
-    layer: str, wrt: str | None, twice: bool, view: str, form: str, standalone: bool, out: Path | None
+    layer: str,
+    wrt: str | None,
+    twice: bool,
+    view: str,
+    form: str,
+    legend: Path | None,
+    standalone: bool,
+    out: Path | None,
 ) -> None:
     """Print how the gradients of a layer come about, step by step, each step checked."""
     from symbackprop.build import derivation_text, load, second_order
+    from symbackprop.documents.letters import spelling_for
+    from symbackprop.emit.latex_names import SPELLING
     from symbackprop.writing import write
 
+    if legend is not None and view == "text":
+        raise click.UsageError("--legend is for --format latex and html; text is in the letters of the notation")
     if standalone and view == "text":
         raise click.UsageError("--standalone is for --format latex and html; text is complete as it is")
     names = None if wrt is None else names_in(wrt)
@@ -60,7 +77,8 @@ def derive(
     if twice and (names is None or len(names) != 1):
         raise click.UsageError("--twice takes one input: --wrt x")
     derived = second_order(load(layer), names[0]) if twice and names else load(layer)
-    text = derivation_text(derived, names, view, form, standalone).rstrip("\n") + "\n"
+    spelling = SPELLING if legend is None else spelling_for(derived, legend, load, layer)
+    text = derivation_text(derived, names, view, form, standalone, spelling).rstrip("\n") + "\n"
     if out is None:
         click.echo(text, nl=False)
         return

@@ -90,6 +90,7 @@ class Printer:
     spelling: Spelling
     script: bool = False
     exact: tuple[tuple[Expr, Expr], ...] = ()
+    counted: bool = False  # indices stand for themselves, whatever their bases
 
     def text(self, expr: Expr, place: int = SUM) -> str:
         """The LaTeX, bracketed where it binds less tightly than its place asks for."""
@@ -109,7 +110,8 @@ class Printer:
             case Constant(name) | Size(name) | Parameter(name, _):
                 return self.spelling.symbol(name), ATOM
             case Index():
-                return self.spelling.index(expr), ATOM
+                base = 0 if self.counted else self.spelling.base(expr)
+                return self.spelling.index(expr) + (f" - {base}" if base else ""), SUM if base else ATOM
             case Read():
                 return self._read(expr)
             case Add(terms):
@@ -159,10 +161,18 @@ class Printer:
     def element(self, read: Read) -> str:
         """A tensor with its subscripts."""
         symbol = self.spelling.symbol(read.tensor)
-        inner = self.inside_script()
-        spelled = [inner.text(i) for i in read.indices]
+        inner = replace(self, script=True, counted=False)
+        offsets = dict(self.spelling.offsets).get(read.tensor, ())
+        offsets += (0,) * (len(read.indices) - len(offsets))
+        spelled = [inner.position(i, offset) for i, offset in zip(read.indices, offsets, strict=True)]
         comma = "," if all(isinstance(i, Index | Number) for i in read.indices) else r",\,"
         return f"{symbol}_{{{comma.join(spelled)}}}" if spelled else symbol
+
+    def position(self, expr: Expr, offset: int = 0) -> str:
+        """A position on an axis whose first is `offset`."""
+        if self.counted or not (self.spelling.bases or offset):
+            return self.text(expr)
+        return replace(self, counted=True).text(self.spelling.counted(expr, offset))
 
     def _delta(self, left: Expr, right: Expr) -> str:
         """Kronecker's delta; a bracket that is 1 or 0 where a tensor would be a script in a script."""
@@ -170,7 +180,8 @@ class Printer:
             return rf"\left[ {self.text(left)} = {self.text(right)} \right]"
         inner = self.inside_script()
         comma = "," if isinstance(left, Index | Number) and isinstance(right, Index | Number) else r",\,"
-        return rf"\delta_{{{inner.text(left)}{comma}{inner.text(right)}}}"
+        base = self.spelling.base(left) if isinstance(left, Index) else 0
+        return rf"\delta_{{{inner.position(left, base)}{comma}{inner.position(right, base)}}}"
 
     def _sum(self, terms: tuple[Expr, ...]) -> str:
         ordered = self.in_order(terms)
@@ -284,18 +295,24 @@ class Printer:
             return sign + "_" + stacked((",".join(map(self.spelling.index, indices)), *conditions))
         signs = []
         for index in indices:
-            below = (f"{self.spelling.index(index)}=0", *(conditions if index is indices[-1] else ()))
-            above = tight(self.inside_script().text(add(index.extent, number(-1))))
+            base = self.spelling.base(index)
+            below = (f"{self.spelling.index(index)}={base}", *(conditions if index is indices[-1] else ()))
+            above = tight(self.inside_script().text(add(index.extent, number(base - 1))))
             signs.append(f"{sign}_{stacked(below)}^{{{above}}}")
         return " ".join(signs)
 
     def _limits(self, indices: tuple[Index, ...], conditions: tuple[str, ...]) -> str:
         inner = self.inside_script()
-        names = [inner.text(i) for i in indices]
-        ranges = [",".join(names)] if self.spelling.compact else [
-            rf"0 \le {name} < {inner.text(i.extent)}" for name, i in zip(names, indices, strict=True)
-        ]  # fmt: skip
+        names = ",".join(map(self.spelling.index, indices))
+        ranges = [names] if self.spelling.compact else [inner.range(i) for i in indices]
         return stacked((*ranges, *conditions))
+
+    def range(self, index: Index) -> str:
+        """The values that an index takes."""
+        name, base = self.spelling.index(index), self.spelling.base(index)
+        return rf"{base} \le {name} < {self.text(add(index.extent, number(base)))}" if base != 1 else (
+            rf"1 \le {name} \le {self.text(index.extent)}"
+        )  # fmt: skip
 
     def _where(self, condition: Expr, then: Expr, other: Expr) -> tuple[str, int]:
         """A guard is a bracket that is 1 or 0; anything else is a choice between cases."""

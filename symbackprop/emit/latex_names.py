@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from symbackprop.notation.layer import Layer
-from symbackprop.notation.nodes import Index
+from symbackprop.notation.nodes import Expr, Index, Read, add, number, parts, rebuild
 
 GREEK: dict[str, str] = {
     **{name: f"\\{name}" for name in (
@@ -32,7 +32,8 @@ class Spelling:
     `names`: (name, LaTeX) pairs that win over the rules below. `loss`: the letter of what is differentiated.
     `totals`: the gradients that are total derivatives, of outputs that other definitions read; they are written with
     an upright d. `compact`: sums over several indices as one sign without limits. `page`: how many letters fit on a
-    line.
+    line. `bases`: the first value of an index, where that is not 0; `offsets`: what is added to each position of a
+    tensor.
     """
 
     names: tuple[tuple[str, str], ...] = ()
@@ -40,6 +41,8 @@ class Spelling:
     totals: tuple[str, ...] = ()
     compact: bool = False
     page: int = 70
+    bases: tuple[tuple[str, int], ...] = ()
+    offsets: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def symbol(self, name: str) -> str:
         """The LaTeX of a name."""
@@ -48,6 +51,21 @@ class Spelling:
     def index(self, index: Index) -> str:
         """The LaTeX of an index, a fresh copy with its primes."""
         return self.symbol(index.name) + _primes(index.copy)
+
+    def base(self, index: Index) -> int:
+        """The first value of an index."""
+        return dict(self.bases).get(index.name, 0)
+
+    def counted(self, expr: Expr, offset: int = 0) -> Expr:
+        """The expression plus `offset`, in indices that count from their bases."""
+        return add(self._from_bases(expr), number(offset)) if self.bases or offset else expr
+
+    def _from_bases(self, expr: Expr) -> Expr:
+        if isinstance(expr, Read):  # its own positions are counted where it is printed
+            return expr
+        if isinstance(expr, Index):
+            return add(expr, number(-self.base(expr))) if self.base(expr) else expr
+        return rebuild(expr, tuple(map(self._from_bases, parts(expr))))
 
 
 SPELLING = Spelling()

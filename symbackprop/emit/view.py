@@ -110,7 +110,8 @@ class View(ABC):
         return ", ".join(map(self.inline, formulas))
 
     def _range(self, index: Index) -> str:
-        return rf"0 \le {self.math(index)} < {self.math(index.extent)}"
+        named = with_named_extents(index, self._extents)
+        return Printer(self._spelling).range(named if isinstance(named, Index) else index)
 
     def _tensor(self, tensor: Tensor) -> str:
         outside = "" if tensor.outside is None else f" ({self.inline(self.math(tensor.outside))} outside)"

@@ -88,3 +88,31 @@ def test_the_equations_of_a_document_are_written_as_a_file(tmp_path: Path, capsy
 
     assert status == 0
     assert "mu[d] = 1/N*sum[i](x[i,d])" in out
+
+
+def test_a_derivation_is_printed_in_the_letters_and_counting_of_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    legend = HERE / "vijay.legend.toml"
+
+    status, out, err = command(capsys, "derive", "batchnorm1d", "--wrt", "x", "--format", "latex", "--legend", legend)
+
+    assert (status, err) == (0, "")
+    assert r"\mu_{d} &= \frac{1}{m} \, \sum_{i=1}^{m} x_{i,d}" in out
+    assert r"\frac{\partial J}{\partial \hat{x}_{i,d}} &= \sum_{i'=1}^{m}" in out
+    assert r"{\sigma^{2}}_{d} + \epsilon" in out
+
+
+def test_positions_that_count_from_different_places_are_moved_each_by_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """y counts from 1 and x from 0: y_i reads x at i-1+j."""
+    (tmp_path / "smooth.eq").write_text("layer smooth\ninput x[N], weight[R]\nsize P = N - R + 1\nrange p = P\n"
+                                        "y[p] = sum[r](weight[r] * x[p + r])\noutput y\n")  # fmt: skip
+    (tmp_path / "l.toml").write_text(f'layer = "{tmp_path}/smooth.eq"\n[names]\n'
+                                     '"y_i" = "y[i-1]"\n"x_k" = "x[k]"\n"w_j" = "weight[j]"\n')  # fmt: skip
+
+    status, out, err = command(
+        capsys, "derive", tmp_path / "smooth.eq", "--format", "latex", "--legend", tmp_path / "l.toml"
+    )
+
+    assert (status, err) == (0, "")
+    assert r"y_{i} &= \sum_{j=0}^{R-1} w_{j} x_{i - 1 + j}" in out
