@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 import os
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -97,7 +96,7 @@ def _tile_kernel(columns, vectors):
         signature = types.void(a, types.int64, b, types.int64, tile, types.int64, types.int64)
 
         def generate(context, builder, signature, arguments):
-            a, a_at, b, b_at, tile, tile_at, terms = arguments
+            terms = arguments[6]
             real, size, index = _real(signature.args[0]), _size(signature.args[0]), ir.IntType(64)
             lanes = max(1, _BYTES // size)
             vector = ir.VectorType(real, lanes)
@@ -722,7 +721,8 @@ def _table(size, extents, flats, batch, row, column, summed):
     batches, m, n, k = many
     lanes = max(1, _BYTES // size)
     panels = -(-m // (lanes * _VECTORS))
-    wide = -(-(-(-m // lanes)) // panels) * lanes
+    vectors = -(-m // lanes)
+    wide = -(-vectors // panels) * lanes
     blocks = max(1, -(-k // _BLOCK))
     block_terms = max(1, -(-k // blocks))
     per_task = min(64, -(-n // _COLUMNS))
@@ -743,13 +743,12 @@ def _table(size, extents, flats, batch, row, column, summed):
         sides = [steps for _, _, steps in flat.bounds]
         item_length, item_step, item_walk = _walk(items, extents, flat.steps, sides)
         term_length, term_step, term_walk = _walk(summed, extents, flat.steps, sides)
-        copied = item_step == 1 and item_length >= 8 or term_step != 1 or term_length < 2
+        copied = (item_step == 1 and item_length >= 8) or term_step != 1 or term_length < 2
         header += [put(item_walk), put(term_walk), put([e for e, _, _ in flat.bounds]), 0 if copied else apart]
     sides = [factor.steps, term.steps]
     header += [put(_walk(row, extents, target.steps, sides)[2]), put(_walk(column, extents, target.steps, sides)[2])]
     records = []
-    for flat in (rows, columns, target, factor, term):
-        records.append(_everywhere(batch, extents, flat.steps) + flat.constant)
+    records += [_everywhere(batch, extents, f.steps) + f.constant for f in (rows, columns, target, factor, term)]
     for flat in (rows, columns):
         records += [_everywhere(batch, extents, steps) + constant for _, constant, steps in flat.bounds]
     header += [put(np.stack(records, 1).reshape(-1)), len(records), len(rows.bounds), factor.given, term.given]

@@ -141,7 +141,7 @@ class Meaning:
         name = node.text
         message = f"{self.owner} uses index {name}, which is neither on the left nor bound by a reduction"
         advice = f"Put {name} on the left, or write sum[{name}](...)."
-        return self.error(node, message, did_you_mean(name, self.scope.kinds) or advice)
+        return self.error(node, message, did_you_mean(name, [k for k in self.scope.kinds if k != name]) or advice)
 
     def running(self, node: Node) -> Index:
         """The index of this name; where nothing says how far it runs, that is reported last (`check_ends`)."""

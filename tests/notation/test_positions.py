@@ -68,7 +68,7 @@ WRONG = {
     "y[n] = 2*argmax[c](x[n,c])": "argmax stands inside an expression",
     "y[n] = argmin[c](x[n,c])": "output y holds positions",
     "argmax[n] = x[n,0]\ny[n] = x[n,0]": "argmax is a reduction of the notation and cannot be a name",
-    "k[n] = argmax[m](x[n,c])\ny[n] = v[n, k[n]]": "argmax runs over index m",
+    "k[n] = argmax[m](x[n,0])\ny[n] = v[n, k[n]]": "argmax runs over index m",
 }
 
 
