@@ -357,7 +357,18 @@ def _pool(relation: Relation, stock: _Stock) -> tuple[Tree, ...]:
         for chosen in product(stock.letters[:4], repeat=count) if count < 3 else ():
             element = Name(base, tuple(Name(letter) for letter in chosen), sup)
             found += [element, Slope("∂", loss, element)] if loss is not None else [element]
-    return tuple(found)
+    return (*_links(relation, found, loss), *found)
+
+
+def _links(relation: Relation, found: list[Tree], loss: Tree | None) -> list[Tree]:
+    """What a chain rule may lack: a local derivative by what the left side differentiates by, or a whole term."""
+    left = bare(relation.left)
+    if loss is None or not isinstance(left, Slope):
+        return []
+    used = [t.bottom for t in walk(relation.right) if isinstance(t, Slope)]
+    between = dict.fromkeys((*used, *(t for t in found if isinstance(t, Name) and (t.sub or t.sup or t.args))))
+    local = [Slope("∂", name, left.bottom) for name in between if name != left.bottom]
+    return [*local, *(Times((Slope("∂", loss, link.top), link)) for link in local if isinstance(link.top, Name))]
 
 
 def _inserted(tree: Tree, pool: tuple[Tree, ...]) -> Iterator[tuple[Tree, Edit]]:
@@ -373,6 +384,9 @@ def _inserted(tree: Tree, pool: tuple[Tree, ...]) -> Iterator[tuple[Tree, Edit]]
             if isinstance(tree, Minus | Plus | Times | Slope | Name | Num):
                 more: Tree = Plus((symbol, tree), span=tree.span)
                 yield more, _edit("term", tree, more, 4)
+                if isinstance(symbol, Name):
+                    less: Tree = Plus((tree, Minus(symbol)), span=tree.span)
+                    yield less, _edit("term", tree, less, 4)
     for at, child in enumerate(places):
         if isinstance(tree, Big) and at < len(places) - 1:
             continue
