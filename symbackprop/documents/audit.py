@@ -28,7 +28,7 @@ from symbackprop.documents.source import Formula, Row, rows
 from symbackprop.documents.spoken import written
 from symbackprop.documents.steps import our_step
 from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Chain, Tree, latex
+from symbackprop.documents.tree import Chain, Tree
 from symbackprop.errors import UserError
 
 RELATION_FIRST = re.compile(r"^(?:\s|&|\\begin\{[^}]*\}|\{\})*(=|\\leftarrow|\\approx)")
@@ -244,8 +244,3 @@ def summary(found: Audit) -> str:
 def first_wrong(found: Audit) -> Finding | None:
     """The first finding that fails."""
     return next((f for f in found.findings if f.verdict == FAILS), None)
-
-
-def text_of(tree: Tree) -> str:
-    """A tree as LaTeX."""
-    return latex(tree)

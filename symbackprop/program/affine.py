@@ -96,11 +96,6 @@ def normal(expr: Expr) -> Expr:
     return expression(polynomial(expr))
 
 
-def same_integer(left: Expr, right: Expr) -> bool:
-    """Whether two integer expressions are equal as polynomials."""
-    return left == right or not polynomial(subtract(left, right))
-
-
 @dataclass(frozen=True, slots=True)
 class Affine:
     """`constant + sum of coefficient*atom`; an atom is an index, or an opaque expression in which one stands."""
