@@ -12,7 +12,7 @@ from types import ModuleType
 
 from symbackprop import equations
 from symbackprop.emit.numba_vectors import NAME as VECTORS
-from symbackprop.emit.numba_vectors import vectors_module
+from symbackprop.emit.numba_vectors import vectors_package
 from symbackprop.errors import CheckFailed, InternalError, UserError
 from symbackprop.notation.layer import Layer
 from symbackprop.writing import compare, write
@@ -54,6 +54,8 @@ def refuse_bad_names(layers: Sequence[Layer]) -> None:
     for layer in layers:
         if keyword.iskeyword(layer.name) or layer.name.startswith("__"):
             raise UserError(f"a module cannot be called {layer.name}: Python keeps this name; rename the layer")
+        if layer.name.lower() == VECTORS:
+            raise UserError(f"a module cannot be called {layer.name}: the kernels share a package of this name")
         other = first.setdefault(layer.name.lower(), layer)
         if other is not layer:
             both = f"{other.name} ({other.file}), {layer.name} ({layer.file})"
@@ -71,7 +73,9 @@ def package_files(backends: Iterable[str]) -> dict[PurePosixPath, str]:
 
 def support_files(backends: Iterable[str]) -> dict[PurePosixPath, str]:
     """What the modules of a backend share."""
-    return {PurePosixPath("numba", f"{VECTORS}.py"): vectors_module()} if "numba" in backends else {}
+    if "numba" not in backends:
+        return {}
+    return {PurePosixPath("numba", VECTORS, file): text for file, text in vectors_package().items()}
 
 
 def refuse_other_text(path: PurePosixPath, expected: str) -> None:

@@ -127,7 +127,8 @@ def test_generate_writes_a_module_for_each_backend(scale: Path, tmp_path: Path) 
 
     assert program.run(["generate", str(scale), "--out", str(out)]) == 0
     written = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.py"))
-    assert written == ["numba/_vectors.py", "numba/scale.py", "numpy/scale.py"]
+    assert [w for w in written if "/_vectors/" not in w] == ["numba/scale.py", "numpy/scale.py"]
+    assert "numba/_vectors/__init__.py" in written
 
 
 def test_generate_check_fails_and_names_what_differs(

@@ -54,6 +54,11 @@ def _load(name: str) -> tuple[str, str | None, Any]:
     return loader.get_source(environment(), name)
 
 
+def template_text(name: str) -> str:
+    """A template as it stands."""
+    return _load(name)[0]
+
+
 def render(name: str, fields: Mapping[str, object]) -> str:
     """The text of a template with exactly these fields.
 

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import pytest
 
-from symbackprop.emit.numba_vectors import vectors_module
+from symbackprop.emit.numba_vectors import vectors_package
 
 SHAPES = [  # N, C, H, W, K, R, stride, pad, dilation
     (2, 3, 9, 8, 5, 3, 1, 1, 1),
@@ -26,13 +26,17 @@ SHAPES = [  # N, C, H, W, K, R, stride, pad, dilation
 
 
 def load(folder: Path) -> ModuleType:
-    """The module, written to a folder, with everything left to the vectors."""
-    path = folder / "vectors_under_test.py"
-    path.write_text(vectors_module().replace("_FEW = 1 << 14", "_FEW = 0").replace("4 if whole else 2", "1"))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    """The package, written to a folder, with everything left to the vectors."""
+    package = folder / "vectors_under_test"
+    package.mkdir(exist_ok=True)
+    for name in [n for n in sys.modules if n.split(".")[0] == package.name]:
+        del sys.modules[name]
+    for name, text in vectors_package().items():
+        (package / name).write_text(text.replace("_FEW = 1 << 14", "_FEW = 0").replace("4 if whole else 2", "1"))
+    spec = importlib.util.spec_from_file_location(package.name, package / "__init__.py")
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[package.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -97,7 +101,7 @@ def test_products_are_right_in_float64(vectors: ModuleType) -> None:
 def test_products_are_right_at_a_narrower_width(tmp_path: Path, width: str) -> None:
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "import test_numba_vectors as t; v = t.load(Path(sys.argv[2])); assert v._BYTES == int(sys.argv[3]);"
+        "import test_numba_vectors as t; v = t.load(Path(sys.argv[2])); assert v.lanes.BYTES == int(sys.argv[3]);"
         "print(max(t.convolutions(v, s, 'float32') for s in t.SHAPES))"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), width]
