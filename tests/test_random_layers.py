@@ -8,9 +8,12 @@ from symbackprop import build
 from symbackprop.calculus.derive import derive
 from symbackprop.check.subjects import Subject
 from symbackprop.errors import CheckFailed
+from symbackprop.notation.layer import Layer
+from symbackprop.notation.printer import to_text
 from symbackprop.notation.reader import read
 from tests import random_layers
 from tests.random_layers import complaint_of, examine, module_of
+from tests.shrinking import smallest
 
 
 @pytest.fixture
@@ -105,6 +108,31 @@ FOUND = {
         range q = 2
         y = log(1 + tanh(max[q,n](0.001*(q + 1)*x[n, N - 1 - n]))^2)
         output y""",
+    "what one input wants is asked anew behind a loop that all want": """
+        layer a
+        input x[N] outside 0, weight[N, C, H] outside 0
+        range h = H
+        v[n] = weight[0,0,0]
+        y[c,n] = weight[0,c,0] + v[0] + tanh(sum[h](x[n]*v[(n + h) % N]))
+        output y""",
+    "a read behind the first of several conditions is prepared as it is read": """
+        layer a
+        input weight[C, H, N] outside 1.5
+        range p = H//2 + 1
+        u[p] = sin(min[n](weight[n + p, 0, n]))
+        output u""",
+    "a condition on reals bounds no loop": """
+        layer a
+        input weight[C, H] outside 0
+        range q = H
+        u[q] = where(cos(C) < q, weight[0,0], 1)
+        output u""",
+    "an index that cancels is no axis of what is read": """
+        layer a
+        input bias[C] outside 0, spare[H, N]
+        range n = N, h = H, r = 2
+        y = mean[h](sum[n,r](bias[h - h]*n*r))
+        output y""",
 }
 
 
@@ -130,6 +158,19 @@ def test_a_wrong_module_is_complained_of(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(build, "module", wrong)
 
     assert "grad_x" in complaint_of(read(SCALED), ("numpy",))
+
+
+def test_a_failing_layer_is_reduced_to_what_fails() -> None:
+    layer = read("""layer a
+        input x[N, C], weight[C, N] outside 0
+        u[n,c] = x[n,c]^2 + exp(weight[c, n + 1])
+        y[n] = max[c](tanh(u[n,c] + x[n,c]) - u[n,0])
+        output u, y""")
+
+    def complaint(smaller: Layer) -> str:
+        return "a tanh" if "tanh" in to_text(smaller) else ""
+
+    assert "".join(to_text(smallest(layer, complaint)).split()) == "layerainputx[N,C]y[n]=max[c](tanh(x[n,c]))outputy"
 
 
 def test_the_same_seed_draws_the_same_layers_and_no_two_alike() -> None:

@@ -6,7 +6,7 @@ from symbackprop.emit.numpy_values import Indices, Value, aligned
 from symbackprop.emit.numpy_writer import Writer
 from symbackprop.emit.spelling import ATOM, SIGN
 from symbackprop.notation.binding import free_indices
-from symbackprop.notation.nodes import Expr, Index, Read, Size, Where, parts, walk
+from symbackprop.notation.nodes import Expr, Index, Logic, Read, Size, Where, parts, walk
 from symbackprop.program.affine import affine
 from symbackprop.program.statements import Statement
 
@@ -71,13 +71,20 @@ def taps(whole: Statement, w: Writer) -> Indices:
 
 
 def prepare_body(body: Expr, w: Writer) -> None:
-    """As `prepare`, for a body in which reads stand under conditions."""
+    """As `prepare`, for a body in which reads stand under conditions: in a branch, or behind the first of several."""
     if isinstance(body, Where):
         prepare_body(body.condition, w)
         guarded, w.guarded = w.guarded, True
         prepare_body(body.then, w)
-        w.guarded = guarded
         prepare_body(body.other, w)
+        w.guarded = guarded
+        return
+    if isinstance(body, Logic) and body.arguments:
+        prepare_body(body.arguments[0], w)
+        guarded, w.guarded = w.guarded, True
+        for later in body.arguments[1:]:
+            prepare_body(later, w)
+        w.guarded = guarded
         return
     if isinstance(body, Read) and all((a := affine(i)) is not None and a.plain for i in w.split(body).indices):
         w.read(body)

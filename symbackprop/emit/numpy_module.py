@@ -56,24 +56,16 @@ def _backward(program: Program) -> list[str]:
     found = context(program, _names(program))
     lines: list[str] = []
     done: set[str] = set()
+    last = ""
     for statement in program.backward:
         body = statement_lines(statement, found, statement.target not in done)
         done.add(statement.target)
         test = wanted_condition(program.layer, statement.wanted_by)
-        if test and lines and f"if {test}:" in lines and _last_condition(lines) == test:
-            lines += [f"    {line}" for line in body]
-        elif test:
-            lines += [f"if {test}:", *(f"    {line}" for line in body)]
-        else:
-            lines += body
+        if test and test != last:
+            lines.append(f"if {test}:")
+        lines += [f"    {line}" for line in body] if test else body
+        last = test
     return lines + _scalars(program)
-
-
-def _last_condition(lines: list[str]) -> str:
-    """The condition of the `if` that the last line stands under; empty if it stands under none."""
-    if not lines[-1].startswith("    "):
-        return ""
-    return next(line[3:-1] for line in reversed(lines) if line.startswith("if "))
 
 
 def _scalars(program: Program) -> list[str]:

@@ -211,7 +211,9 @@ class Writer:
     ) -> Value:
         """A window view: one axis for each index, its stride the sum of its steps through the tensor's axes."""
         first = [self.context.integer(w.constant) for w in walks]
-        order = tuple(i for i in self.scope if any(i == j for w in walks for j, _ in w.terms))
+        # a loop's index is an axis of the view too: the view is as long as the loop, and picked at the loop's place
+        every = (*(i for i in self.fixed if i not in self.scope), *self.scope)
+        order = tuple(i for i in every if any(i == j for w in walks for j, _ in w.terms))
         strides = [self.context.names.new(f"step_{axis_name(e)}") for e in extents]
         self.lines.append(f"{', '.join(strides)}{',' if len(strides) == 1 else ''} = {base}.strides")
         steps = []

@@ -23,6 +23,8 @@ from symbackprop.notation.nodes import (
     ONE,
     TRUE,
     ZERO,
+    Add,
+    Clip,
     Compare,
     Expr,
     FloorDiv,
@@ -41,7 +43,6 @@ from symbackprop.notation.nodes import (
     floor_divide,
     mul,
     negative,
-    parts,
     rebuild,
     subtract,
     walk,
@@ -119,9 +120,21 @@ def limits(conditions: tuple[Expr, ...], index: Index, facts: Facts) -> Limits:
 
 
 def _of_integers(condition: Expr) -> bool:
-    """Whether a condition is about indices, sizes and integer parameters only; `x[n] >= p` has no bounds."""
-    leaves = [e for e in walk(condition) if not parts(e) or isinstance(e, Read)]
-    return all(isinstance(e, Index | Size | Number) or (isinstance(e, Parameter) and e.integer) for e in leaves)
+    """Whether a condition compares integers of indices, sizes and parameters only.
+
+    `x[n] >= p`, `cos(C) < q` and `q/2 > 1` have no bounds that are integers.
+    """
+    return all(_whole(e) for e in walk(condition))
+
+
+def _whole(expr: Expr) -> bool:
+    match expr:
+        case Number(value):
+            return value.denominator == 1
+        case Parameter(_, integer):
+            return integer
+        case _:
+            return isinstance(expr, Index | Size | Add | Mul | FloorDiv | Mod | Clip | Compare | Logic)
 
 
 def _not_negative(condition: Expr, facts: Facts) -> Polynomial | None:

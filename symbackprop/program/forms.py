@@ -20,15 +20,17 @@ from symbackprop.notation.nodes import (
     Where,
     mul,
     power,
+    rebuild,
     rewrite,
     walk,
 )
+from symbackprop.program.affine import normal
 
 EXPENSIVE = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
 
 
 def planned_form(expr: Expr) -> Expr:
-    """Square roots as powers, powers of powers as one, deltas as conditions that guard their product.
+    """Roots as powers, powers of powers as one, deltas as conditions that guard their product, `x[h - h]` as x[0].
 
     Keeps: the value, wherever the expression is defined.
     """
@@ -45,8 +47,16 @@ def _rule(expr: Expr) -> Expr:
             return Where(Compare("==", left, right), ONE, ZERO)
         case Mul(factors):
             return _guarded(factors) or expr
+        case Read(_, indices):
+            return rebuild(expr, tuple(_moving(i) for i in indices))
         case _:
             return expr
+
+
+def _moving(position: Expr) -> Expr:
+    """The position without the indices that cancel in it: no axis of the read is theirs."""
+    simple = normal(position)
+    return simple if set(free_indices(simple)) < set(free_indices(position)) else position
 
 
 def _guarded(factors: tuple[Expr, ...]) -> Expr | None:
