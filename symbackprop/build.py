@@ -26,11 +26,13 @@ from symbackprop.check import suite
 from symbackprop.check.derivation import verify
 from symbackprop.check.report import Check, Outcome, Row, run_all
 from symbackprop.emit import html, latex, text
+from symbackprop.emit.filtering import filtering_latex, filtering_text
 from symbackprop.emit.latex_names import SPELLING, Spelling
 from symbackprop.emit.numba_module import numba_module
 from symbackprop.emit.numpy_module import numpy_module
 from symbackprop.emit.plan_text import plan_text
 from symbackprop.errors import InternalError, UserError
+from symbackprop.filtering.algorithm import algorithm, read_points
 from symbackprop.loops.kernel import Kernel
 from symbackprop.loops.lower import lower
 from symbackprop.modules import (
@@ -58,6 +60,7 @@ __all__ = [
     "derivation_text",
     "derive",
     "explanation",
+    "filtering",
     "generate",
     "generated_folder",
     "kernel",
@@ -115,6 +118,18 @@ def derivation_text(
     evidence = (*(f"Proved: {claim}." for claim in report.proved), *(f"Sampled: {claim}." for claim in report.sampled))
     page = {} if view == "text" else {"standalone": standalone, "spelling": spelling}
     return VIEWS[view](derivation, wrt, evidence=evidence, form=form, **page)
+
+
+def filtering(m: int, r: int, points: str | None = None, view: str = "text", standalone: bool = False) -> str:
+    """The minimal filtering algorithm F(m, r) on points like "0,1,-1,inf", with its proof; `view` is "text" or "latex".
+
+    Raises: UserError where there is no such algorithm.
+    """
+    one = algorithm(m, r, None if points is None else read_points(points))
+    if view == "text":
+        return filtering_text(one)
+    body = filtering_latex(one)
+    return latex.document(body) if standalone else body
 
 
 def second_order(layer: Layer, wrt: str) -> Layer:

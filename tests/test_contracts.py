@@ -18,6 +18,7 @@ PACKAGE = ROOT / "symbackprop"
 # A room may import rooms of a lower rank, and itself. `equations` and `calculus` never see each other.
 RANKS = {
     "errors": 0,
+    "filtering": 1,
     "nn": 1,
     "notation": 1,
     "equations": 2,

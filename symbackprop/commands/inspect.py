@@ -50,6 +50,13 @@ def show(layer: str) -> None:
     help="In the letters and counting of the document that this legend speaks of, for latex and html.",
 )
 @click.option("--standalone", is_flag=True, help="A complete document, for latex and html.")
+@click.option("--m", type=int, help="For winograd: the outputs of a tile.")
+@click.option("--r", type=int, help="For winograd: the taps of the filter.")
+@click.option(
+    "--points",
+    metavar="LIST",
+    help="For winograd: m + r - 1 points, as in 0,1,-1,inf.  [default: 0, pairs up to 2, inf]",
+)
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: the terminal]")
 def derive(
     layer: str,
@@ -59,13 +66,29 @@ def derive(
     form: str,
     legend: Path | None,
     standalone: bool,
+    m: int | None,
+    r: int | None,
+    points: str | None,
     out: Path | None,
 ) -> None:
-    """Print how the gradients of a layer come about, step by step, each step checked."""
+    """Print how the gradients of a layer come about, step by step, each step checked.
+
+    `derive winograd --m 4 --r 3` prints a minimal filtering algorithm: m outputs by m + r - 1 products.
+    """
+    if (m, r, points) != (None, None, None):
+        if layer != "winograd":
+            raise click.UsageError(f"--m, --r and --points are for `derive winograd`, came {layer}")
+        if wrt is not None or twice or form != "gather" or legend is not None:
+            raise click.UsageError(
+                "--wrt, --twice, --form and --legend are for layers; with --m and --r no layer is derived"
+            )
+        _derive_filtering(m, r, points, view, standalone, out)
+        return
+    if layer == "winograd" and not Path(layer).exists():
+        raise click.UsageError("winograd takes the outputs of a tile and the taps of the filter: --m 4 --r 3")
     from symbackprop.build import derivation_text, load, second_order
     from symbackprop.documents.letters import spelling_for
     from symbackprop.emit.latex_names import SPELLING
-    from symbackprop.writing import write
 
     if legend is not None and view == "text":
         raise click.UsageError("--legend is for --format latex and html; text is in the letters of the notation")
@@ -78,7 +101,28 @@ def derive(
         raise click.UsageError("--twice takes one input: --wrt x")
     derived = second_order(load(layer), names[0]) if twice and names else load(layer)
     spelling = SPELLING if legend is None else spelling_for(derived, legend, load, layer)
-    text = derivation_text(derived, names, view, form, standalone, spelling).rstrip("\n") + "\n"
+    _print(derivation_text(derived, names, view, form, standalone, spelling), out)
+
+
+def _derive_filtering(
+    m: int | None, r: int | None, points: str | None, view: str, standalone: bool, out: Path | None
+) -> None:
+    from symbackprop.build import filtering
+
+    if m is None or r is None:
+        raise click.UsageError("winograd takes both: --m, the outputs of a tile, and --r, the taps of the filter")
+    if view == "html":
+        raise click.UsageError("a filtering algorithm is printed as --format text or latex")
+    if standalone and view == "text":
+        raise click.UsageError("--standalone is for --format latex; text is complete as it is")
+    _print(filtering(m, r, points, view, standalone), out)
+
+
+def _print(text: str, out: Path | None) -> None:
+    """The text on the terminal, or in a file."""
+    from symbackprop.writing import write
+
+    text = text.rstrip("\n") + "\n"
     if out is None:
         click.echo(text, nl=False)
         return

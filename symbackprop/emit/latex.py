@@ -45,14 +45,15 @@ def derivation(
     told = story(derivation, wrt, evidence, form)
     view = LatexView(told.layer, spelling)
     body = render("derivation.tex.jinja", {**view.layer_fields(told.auxiliary), **view.fields(told)})
-    return _document(body) if standalone else body
+    return document(body) if standalone else body
 
 
 def layer(layer: Layer, standalone: bool = False, spelling: Spelling = SPELLING) -> str:
     """The forward equations with their shapes and ranges."""
     body = render("layer.tex.jinja", LatexView(layer, spelling).layer_fields())
-    return _document(body) if standalone else body
+    return document(body) if standalone else body
 
 
-def _document(body: str) -> str:
+def document(body: str) -> str:
+    """A text with the preamble that it needs."""
     return render("document.tex.jinja", {"body": body})
