@@ -1,7 +1,7 @@
 """A product with a matrix of numbers as straight-line code: few operations, each a sum of two terms.
 
-What pairs of points +a and -a share is computed once. Rows e + o and e - o are two operations on e and o (the
-transforms of data and filter); columns whose numbers agree but for signs are two operations on inputs (the transform of outputs).
+What pairs of points +a and -a share is computed once. Rows e + o and e - o are two operations on e and o (transforms
+of data and filter); columns whose numbers agree but for signs are two operations on inputs (the transform of outputs).
 """
 
 from __future__ import annotations
