@@ -119,22 +119,16 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        sum_grad_y_gamma = np.empty((N,), dtype)
-        _compute_sum_grad_y_gamma(grad_y, gamma, sum_grad_y_gamma, N, D)
-    if want_x:
-        sum_grad_y_gamma_xhat = np.empty((N,), dtype)
-        _compute_sum_grad_y_gamma_xhat(grad_y, gamma, x, mu, inv_sqrt_var, sum_grad_y_gamma_xhat, N, D)
-    if want_x:
         grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(
-            inv_sqrt_var, sum_grad_y_gamma_xhat, grad_y, gamma, sum_grad_y_gamma, x, mu, grad_x, N, D
-        )
-    if want_gamma:
+        _compute_grad_x(grad_y, gamma, x, mu, inv_sqrt_var, grad_x, N, D)
+    if want_gamma or want_beta:
         grad_gamma = np.empty((D,), dtype)
-        _compute_grad_gamma(grad_y, x, mu, inv_sqrt_var, grad_gamma, N, D)
-    if want_beta:
         grad_beta = np.empty((D,), dtype)
-        _compute_grad_beta(grad_y, grad_beta, N, D)
+        _compute_grad_gamma_grad_beta(grad_y, x, mu, inv_sqrt_var, grad_gamma, grad_beta, N, D)
+        if not want_gamma:
+            grad_gamma = None
+        if not want_beta:
+            grad_beta = None
     return Gradients(grad_x, grad_gamma, grad_beta)
 
 
@@ -188,51 +182,29 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_sum_grad_y_gamma(grad_y, gamma, sum_grad_y_gamma, N, D):
-    """sum_grad_y_gamma[n] = sum[d'](grad_y[n,d']*gamma[d'])"""
+def _compute_grad_x(grad_y, gamma, x, mu, inv_sqrt_var, grad_x, N, D):
+    """sum_grad_y_gamma[n] = sum[d'](grad_y[n,d']*gamma[d'])
+    sum_grad_y_gamma_xhat[n] = sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d'])
+    inv_sqrt_var_2[n] = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat[n]
+    grad_x[n,d] = 1/(D*sqrt(var[n] + eps))*(D*grad_y[n,d]*gamma[d] - sum[d'](grad_y[n,d']*gamma[d']) -
+        xhat[n,d]*sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d']))
+    """
     real = grad_y.dtype.type
     for n in prange(N):
         sum_grad_y_gamma_sum = 0.0
-        sum_grad_y_gamma_sum_part = real(0)
-        grad_y_row = grad_y[n]
-        gamma_row = gamma
-        for d in range(D):
-            sum_grad_y_gamma_sum_part += grad_y_row[d]*gamma_row[d]
-        sum_grad_y_gamma_sum += sum_grad_y_gamma_sum_part
-        sum_grad_y_gamma_here = real(sum_grad_y_gamma_sum)
-        sum_grad_y_gamma[n] = sum_grad_y_gamma_here
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_sum_grad_y_gamma_xhat(grad_y, gamma, x, mu, inv_sqrt_var, sum_grad_y_gamma_xhat, N, D):
-    """sum_grad_y_gamma_xhat[n] = sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d'])"""
-    real = grad_y.dtype.type
-    for n in prange(N):
         sum_grad_y_gamma_xhat_sum = 0.0
-        sum_grad_y_gamma_xhat_sum_part = real(0)
         mu_here = mu[n]
         inv_sqrt_var_here = inv_sqrt_var[n]
         grad_y_row = grad_y[n]
         gamma_row = gamma
         x_row = x[n]
         for d in range(D):
-            sum_grad_y_gamma_xhat_sum_part += grad_y_row[d]*gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
-        sum_grad_y_gamma_xhat_sum += sum_grad_y_gamma_xhat_sum_part
-        sum_grad_y_gamma_xhat_here = real(sum_grad_y_gamma_xhat_sum)
-        sum_grad_y_gamma_xhat[n] = sum_grad_y_gamma_xhat_here
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(inv_sqrt_var, sum_grad_y_gamma_xhat, grad_y, gamma, sum_grad_y_gamma, x, mu, grad_x, N, D):
-    """inv_sqrt_var_2[n] = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat[n]
-    grad_x[n,d] = 1/(D*sqrt(var[n] + eps))*(D*grad_y[n,d]*gamma[d] - sum[d'](grad_y[n,d']*gamma[d']) -
-        xhat[n,d]*sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d']))
-    """
-    real = inv_sqrt_var.dtype.type
-    for n in prange(N):
-        inv_sqrt_var_2 = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat[n]
+            sum_grad_y_gamma_sum += grad_y_row[d]*gamma_row[d]
+            sum_grad_y_gamma_xhat_sum += grad_y_row[d]*gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
+        sum_grad_y_gamma = real(sum_grad_y_gamma_sum)
+        sum_grad_y_gamma_xhat = real(sum_grad_y_gamma_xhat_sum)
+        inv_sqrt_var_2 = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat
         inv_sqrt_var_here = inv_sqrt_var[n]
-        sum_grad_y_gamma_here = sum_grad_y_gamma[n]
         mu_here = mu[n]
         grad_x_row = grad_x[n]
         grad_y_row = grad_y[n]
@@ -240,73 +212,36 @@ def _compute_grad_x(inv_sqrt_var, sum_grad_y_gamma_xhat, grad_y, gamma, sum_grad
         x_row = x[n]
         for d in range(D):
             grad_x_row[d] = inv_sqrt_var_here*(
-                real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma_here
-                + inv_sqrt_var_2*(x_row[d] - mu_here)
+                real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma + inv_sqrt_var_2*(x_row[d] - mu_here)
             )/real(D)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_gamma(grad_y, x, mu, inv_sqrt_var, grad_gamma, N, D):
-    """grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])"""
+def _compute_grad_gamma_grad_beta(grad_y, x, mu, inv_sqrt_var, grad_gamma, grad_beta, N, D):
+    """grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
+    grad_beta[d] = sum[n](grad_y[n,d])
+    """
     real = grad_y.dtype.type
     for piece in prange((D + 127)//128):
         d_low = piece*128
         d_high = min(D, d_low + 128)
         grad_gamma_sum_row = np.empty(128, np.float64)
+        grad_beta_sum_row = np.empty(128, np.float64)
         for d in range(d_high - d_low):
             grad_gamma_sum_row[d] = real(0)
-        for n in range(0, N - N % 4, 4):
-            mu_here = mu[n]
-            inv_sqrt_var_here = inv_sqrt_var[n]
-            mu_here_2 = mu[n + 1]
-            inv_sqrt_var_here_2 = inv_sqrt_var[n + 1]
-            mu_here_3 = mu[n + 2]
-            inv_sqrt_var_here_3 = inv_sqrt_var[n + 2]
-            mu_here_4 = mu[n + 3]
-            inv_sqrt_var_here_4 = inv_sqrt_var[n + 3]
-            grad_y_row = grad_y[n, d_low:]
-            x_row = x[n, d_low:]
-            grad_y_row_2 = grad_y[n + 1, d_low:]
-            x_row_2 = x[n + 1, d_low:]
-            grad_y_row_3 = grad_y[n + 2, d_low:]
-            x_row_3 = x[n + 2, d_low:]
-            grad_y_row_4 = grad_y[n + 3, d_low:]
-            x_row_4 = x[n + 3, d_low:]
-            for d in range(d_high - d_low):
-                grad_gamma_sum_row[d] += (
-                    grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
-                    + grad_y_row_2[d]*(x_row_2[d] - mu_here_2)*inv_sqrt_var_here_2
-                    + grad_y_row_3[d]*(x_row_3[d] - mu_here_3)*inv_sqrt_var_here_3
-                    + grad_y_row_4[d]*(x_row_4[d] - mu_here_4)*inv_sqrt_var_here_4
-                )
-        for n in range(N - N % 4, N):
+            grad_beta_sum_row[d] = real(0)
+        for n in range(N):
             mu_here = mu[n]
             inv_sqrt_var_here = inv_sqrt_var[n]
             grad_y_row = grad_y[n, d_low:]
             x_row = x[n, d_low:]
             for d in range(d_high - d_low):
                 grad_gamma_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
-        grad_gamma_row = grad_gamma[d_low:]
-        for d in range(d_high - d_low):
-            grad_gamma_row[d] = grad_gamma_sum_row[d]
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_beta(grad_y, grad_beta, N, D):
-    """grad_beta[d] = sum[n](grad_y[n,d])"""
-    real = grad_y.dtype.type
-    for piece in prange((D + 127)//128):
-        d_low = piece*128
-        d_high = min(D, d_low + 128)
-        grad_beta_sum_row = np.empty(128, np.float64)
-        for d in range(d_high - d_low):
-            grad_beta_sum_row[d] = real(0)
-        for n in range(N):
-            grad_y_row = grad_y[n, d_low:]
-            for d in range(d_high - d_low):
                 grad_beta_sum_row[d] += grad_y_row[d]
+        grad_gamma_row = grad_gamma[d_low:]
         grad_beta_row = grad_beta[d_low:]
         for d in range(d_high - d_low):
+            grad_gamma_row[d] = grad_gamma_sum_row[d]
             grad_beta_row[d] = grad_beta_sum_row[d]
 
 

@@ -40,7 +40,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.extending import overload
 
 
 class Saved(NamedTuple):
@@ -135,16 +136,16 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K):
     """
     real = x.dtype.type
     for n in prange(N):
-        top_max = real(-math.inf)
+        top_max = _rank(real(-math.inf))
         x_row = x[n]
         for k in range(K):
-            top_max = _max(top_max, x_row[k])
-        top_here = top_max
+            top_max = max(top_max, _rank(x_row[k]))
+        top_here = _of_rank(top_max)
         top[n] = top_here
         sum_exp_x_sum = 0.0
         x_row = x[n]
         for k in range(K):
-            sum_exp_x_sum += math.exp(x_row[k] - top_here)
+            sum_exp_x_sum += _exp(x_row[k] - top_here)
         sum_exp_x_here = real(sum_exp_x_sum)
         sum_exp_x[n] = sum_exp_x_here
         lse = top_here + math.log(sum_exp_x_here)
@@ -183,15 +184,113 @@ def _compute_grad_x(x, top, grad_y, grad_lse_inv_sum_exp_x, grad_x, N, K):
         grad_x_row = grad_x[n]
         grad_y_row = grad_y[n]
         for k in range(K):
-            exp_x_here = math.exp(x_row[k] - top_here)
+            exp_x_here = _exp(x_row[k] - top_here)
             exp_x_row[k] = exp_x_here
             grad_x_row[k] = grad_y_row[k] + grad_lse_inv_sum_exp_x_here*exp_x_here
 
 
-@njit(cache=True, error_model="numpy")
-def _max(a, b):
-    """The greater of the two, a if they are equal; NaN if one of them is."""
-    return b if b > a or b != b else a
+def _exp(v):
+    """exp of a float32 or a float64 to two units in the last place, in vectors where a loop calls it."""
+    with np.errstate(all="ignore"):
+        return _exp_float32(v) if isinstance(v, np.float32) else _exp_float64(np.float64(v))
+
+
+def _exp_float32(v):
+    """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
+    real, whole = np.float32, np.int32
+    v = real(-105.0) if v < real(-105.0) else real(89.0) if v > real(89.0) else v
+    rounded = v*real(1.442695) + real(1.2582912e+07)  # too large for a fraction: its last bits are k
+    k = real(rounded).view(whole) - real(1.2582912e+07).view(whole)
+    n = rounded - real(1.2582912e+07)
+    r = (v - n*real(0.69314575)) - n*real(1.4286068e-06)
+    p = real(0.0013926927)
+    p = p*r + real(0.008363774)
+    p = p*r + real(0.04166655)
+    p = p*r + real(0.16666573)
+    p = p*r + real(0.5)
+    half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
+    first = whole((half + whole(127)) << whole(23)).view(real)
+    second = whole((k - half + whole(127)) << whole(23)).view(real)
+    return (real(1) + (r + r*r*p))*first*second
+
+
+def _exp_float64(v):
+    """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
+    real, whole = np.float64, np.int64
+    v = real(-746.0) if v < real(-746.0) else real(710.0) if v > real(710.0) else v
+    rounded = v*real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
+    k = real(rounded).view(whole) - real(6755399441055744.0).view(whole)
+    n = rounded - real(6755399441055744.0)
+    r = (v - n*real(0.693147180559663)) - n*real(2.8235290563031577e-13)
+    p = real(2.510134692835034e-08)
+    p = p*r + real(2.7621338669142925e-07)
+    p = p*r + real(2.75572664186123e-06)
+    p = p*r + real(2.4801518641395993e-05)
+    p = p*r + real(0.00019841269864380513)
+    p = p*r + real(0.0013888888918939168)
+    p = p*r + real(0.008333333333329793)
+    p = p*r + real(0.04166666666662064)
+    p = p*r + real(0.16666666666666669)
+    p = p*r + real(0.5000000000000001)
+    half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
+    first = whole((half + whole(1023)) << whole(52)).view(real)
+    second = whole((k - half + whole(1023)) << whole(52)).view(real)
+    return (real(1) + (r + r*r*p))*first*second
+
+
+@overload(_exp, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
+def _exp_of(v):
+    return _exp_float32 if v == types.float32 else _exp_float64
+
+
+def _rank(v):
+    """An integer in the order of the numbers, NaN above all."""
+    with np.errstate(all="ignore"):
+        return _rank_float32(v) if isinstance(v, np.float32) else _rank_float64(np.float64(v))
+
+
+def _rank_float32(v):
+    """Its bits, all but the sign turned over behind a minus sign."""
+    real, whole = np.float32, np.int32
+    bits = real(v).view(whole)
+    bits = bits ^ ((bits >> whole(31)) & whole(2147483647))
+    return whole(2147483647) if v != v else whole(bits)
+
+
+def _rank_float64(v):
+    """Its bits, all but the sign turned over behind a minus sign."""
+    real, whole = np.float64, np.int64
+    bits = real(v).view(whole)
+    bits = bits ^ ((bits >> whole(63)) & whole(9223372036854775807))
+    return whole(9223372036854775807) if v != v else whole(bits)
+
+
+@overload(_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
+def _rank_of(v):
+    return _rank_float32 if v == types.float32 else _rank_float64
+
+
+def _of_rank(v):
+    """The number of a rank."""
+    with np.errstate(all="ignore"):
+        return _of_rank_float32(v) if isinstance(v, np.int32) else _of_rank_float64(np.int64(v))
+
+
+def _of_rank_float32(v):
+    """The number of these bits, all but the sign turned over behind a minus sign."""
+    whole = np.int32
+    return whole(v ^ ((v >> whole(31)) & whole(2147483647))).view(np.float32)
+
+
+def _of_rank_float64(v):
+    """The number of these bits, all but the sign turned over behind a minus sign."""
+    whole = np.int64
+    return whole(v ^ ((v >> whole(63)) & whole(9223372036854775807))).view(np.float64)
+
+
+@overload(_of_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
+def _of_rank_of(v):
+    return _of_rank_float32 if v == types.int32 else _of_rank_float64
 
 
 def _real_arrays(*tensors):

@@ -44,7 +44,8 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.extending import overload
 
 
 class Saved(NamedTuple):
@@ -160,14 +161,14 @@ def _compute_y_argmax_y(x, y, argmax_y, N, C, H, W, P, Q, kernel, stride, pad):
         nc, p, q = task//(P*Q), task//Q % P, task % Q
         s_start_3 = max(0, -(stride*q - pad))
         s_stop_3 = min(kernel, W + pad - stride*q)
-        y_max = real(-math.inf)
+        y_max = _rank(real(-math.inf))
         for r in range(max(0, -(stride*p - pad)), min(kernel, H + pad - stride*p)):
             s_start = s_start_3
             s_stop = s_stop_3
             x_row = x[nc, stride*p + r - pad, s_start + stride*q - pad:]
             for s in range(s_stop - s_start):
-                y_max = _max(y_max, x_row[s])
-        y_here = y_max
+                y_max = max(y_max, _rank(x_row[s]))
+        y_here = _of_rank(y_max)
         y[nc, p, q] = y_here
         argmax_y_best = real(-math.inf)
         argmax_y_at = 0
@@ -206,10 +207,54 @@ def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, 
         grad_x[nc, h, w] = grad_x_here
 
 
-@njit(cache=True, error_model="numpy")
-def _max(a, b):
-    """The greater of the two, a if they are equal; NaN if one of them is."""
-    return b if b > a or b != b else a
+def _rank(v):
+    """An integer in the order of the numbers, NaN above all."""
+    with np.errstate(all="ignore"):
+        return _rank_float32(v) if isinstance(v, np.float32) else _rank_float64(np.float64(v))
+
+
+def _rank_float32(v):
+    """Its bits, all but the sign turned over behind a minus sign."""
+    real, whole = np.float32, np.int32
+    bits = real(v).view(whole)
+    bits = bits ^ ((bits >> whole(31)) & whole(2147483647))
+    return whole(2147483647) if v != v else whole(bits)
+
+
+def _rank_float64(v):
+    """Its bits, all but the sign turned over behind a minus sign."""
+    real, whole = np.float64, np.int64
+    bits = real(v).view(whole)
+    bits = bits ^ ((bits >> whole(63)) & whole(9223372036854775807))
+    return whole(9223372036854775807) if v != v else whole(bits)
+
+
+@overload(_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
+def _rank_of(v):
+    return _rank_float32 if v == types.float32 else _rank_float64
+
+
+def _of_rank(v):
+    """The number of a rank."""
+    with np.errstate(all="ignore"):
+        return _of_rank_float32(v) if isinstance(v, np.int32) else _of_rank_float64(np.int64(v))
+
+
+def _of_rank_float32(v):
+    """The number of these bits, all but the sign turned over behind a minus sign."""
+    whole = np.int32
+    return whole(v ^ ((v >> whole(31)) & whole(2147483647))).view(np.float32)
+
+
+def _of_rank_float64(v):
+    """The number of these bits, all but the sign turned over behind a minus sign."""
+    whole = np.int64
+    return whole(v ^ ((v >> whole(63)) & whole(9223372036854775807))).view(np.float64)
+
+
+@overload(_of_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
+def _of_rank_of(v):
+    return _of_rank_float32 if v == types.int32 else _of_rank_float64
 
 
 def _integer(name, value, negative=False):

@@ -112,11 +112,8 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        grad_rms = np.empty((N,), dtype)
-        _compute_grad_rms(grad_y, x, gamma, rms, grad_rms, N, D)
-    if want_x:
         grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_rms, mean_squared_x, grad_y, gamma, inv_rms, x, grad_x, N, D, eps)
+        _compute_grad_x(grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, N, D, eps)
     if want_gamma:
         grad_gamma = np.empty((D,), dtype)
         _compute_grad_gamma(grad_y, x, inv_rms, grad_gamma, N, D)
@@ -169,30 +166,21 @@ def _compute_mean_squared_x_rms_inv_rms_y(x, gamma, mean_squared_x, rms, inv_rms
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_rms(grad_y, x, gamma, rms, grad_rms, N, D):
-    """grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])"""
+def _compute_grad_x(grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, N, D, eps):
+    """grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
+    grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
+    grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
+    """
     real = grad_y.dtype.type
     for n in prange(N):
         grad_rms_sum = 0.0
-        grad_rms_sum_part = real(0)
         grad_y_row = grad_y[n]
         x_row = x[n]
         gamma_row = gamma
         for d in range(D):
-            grad_rms_sum_part += grad_y_row[d]*x_row[d]*gamma_row[d]
-        grad_rms_sum += grad_rms_sum_part
-        grad_rms_here = real(-grad_rms_sum/rms[n]**2)
-        grad_rms[n] = grad_rms_here
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_rms, mean_squared_x, grad_y, gamma, inv_rms, x, grad_x, N, D, eps):
-    """grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
-    grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
-    """
-    real = grad_rms.dtype.type
-    for n in prange(N):
-        grad_rms_inv_sqrt_mean_squared_x = grad_rms[n]/(math.sqrt(mean_squared_x[n] + real(eps))*real(D))
+            grad_rms_sum += grad_y_row[d]*x_row[d]*gamma_row[d]
+        grad_rms = real(-grad_rms_sum/rms[n]**2)
+        grad_rms_inv_sqrt_mean_squared_x = grad_rms/(math.sqrt(mean_squared_x[n] + real(eps))*real(D))
         inv_rms_here = inv_rms[n]
         grad_x_row = grad_x[n]
         grad_y_row = grad_y[n]
@@ -214,25 +202,7 @@ def _compute_grad_gamma(grad_y, x, inv_rms, grad_gamma, N, D):
         grad_gamma_sum_row = np.empty(128, np.float64)
         for d in range(d_high - d_low):
             grad_gamma_sum_row[d] = real(0)
-        for n in range(0, N - N % 4, 4):
-            inv_rms_here = inv_rms[n]
-            inv_rms_here_2 = inv_rms[n + 1]
-            inv_rms_here_3 = inv_rms[n + 2]
-            inv_rms_here_4 = inv_rms[n + 3]
-            grad_y_row = grad_y[n, d_low:]
-            x_row = x[n, d_low:]
-            grad_y_row_2 = grad_y[n + 1, d_low:]
-            x_row_2 = x[n + 1, d_low:]
-            grad_y_row_3 = grad_y[n + 2, d_low:]
-            x_row_3 = x[n + 2, d_low:]
-            grad_y_row_4 = grad_y[n + 3, d_low:]
-            x_row_4 = x[n + 3, d_low:]
-            for d in range(d_high - d_low):
-                grad_gamma_sum_row[d] += (
-                    grad_y_row[d]*x_row[d]*inv_rms_here + grad_y_row_2[d]*x_row_2[d]*inv_rms_here_2
-                    + grad_y_row_3[d]*x_row_3[d]*inv_rms_here_3 + grad_y_row_4[d]*x_row_4[d]*inv_rms_here_4
-                )
-        for n in range(N - N % 4, N):
+        for n in range(N):
             inv_rms_here = inv_rms[n]
             grad_y_row = grad_y[n, d_low:]
             x_row = x[n, d_low:]

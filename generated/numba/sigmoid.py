@@ -30,11 +30,11 @@ Regenerate: symbackprop generate sigmoid --backend numba
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.extending import overload
 
 
 class Saved(NamedTuple):
@@ -139,12 +139,66 @@ def _compute_grad_x(grad_y, y, grad_x, N, D):
             grad_x_row[nd] = grad_y_row[nd]*y_row[nd]*(real(1) - y_row[nd])
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True)
 def _sigmoid(v):
     """1/(1 + exp(-v)), without overflow."""
     one = type(v)(1)
-    e = math.exp(-abs(v))
+    e = _exp(-abs(v))
     return (e if v < type(v)(0) else one)/(one + e)
+
+
+def _exp(v):
+    """exp of a float32 or a float64 to two units in the last place, in vectors where a loop calls it."""
+    with np.errstate(all="ignore"):
+        return _exp_float32(v) if isinstance(v, np.float32) else _exp_float64(np.float64(v))
+
+
+def _exp_float32(v):
+    """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
+    real, whole = np.float32, np.int32
+    v = real(-105.0) if v < real(-105.0) else real(89.0) if v > real(89.0) else v
+    rounded = v*real(1.442695) + real(1.2582912e+07)  # too large for a fraction: its last bits are k
+    k = real(rounded).view(whole) - real(1.2582912e+07).view(whole)
+    n = rounded - real(1.2582912e+07)
+    r = (v - n*real(0.69314575)) - n*real(1.4286068e-06)
+    p = real(0.0013926927)
+    p = p*r + real(0.008363774)
+    p = p*r + real(0.04166655)
+    p = p*r + real(0.16666573)
+    p = p*r + real(0.5)
+    half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
+    first = whole((half + whole(127)) << whole(23)).view(real)
+    second = whole((k - half + whole(127)) << whole(23)).view(real)
+    return (real(1) + (r + r*r*p))*first*second
+
+
+def _exp_float64(v):
+    """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
+    real, whole = np.float64, np.int64
+    v = real(-746.0) if v < real(-746.0) else real(710.0) if v > real(710.0) else v
+    rounded = v*real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
+    k = real(rounded).view(whole) - real(6755399441055744.0).view(whole)
+    n = rounded - real(6755399441055744.0)
+    r = (v - n*real(0.693147180559663)) - n*real(2.8235290563031577e-13)
+    p = real(2.510134692835034e-08)
+    p = p*r + real(2.7621338669142925e-07)
+    p = p*r + real(2.75572664186123e-06)
+    p = p*r + real(2.4801518641395993e-05)
+    p = p*r + real(0.00019841269864380513)
+    p = p*r + real(0.0013888888918939168)
+    p = p*r + real(0.008333333333329793)
+    p = p*r + real(0.04166666666662064)
+    p = p*r + real(0.16666666666666669)
+    p = p*r + real(0.5000000000000001)
+    half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
+    first = whole((half + whole(1023)) << whole(52)).view(real)
+    second = whole((k - half + whole(1023)) << whole(52)).view(real)
+    return (real(1) + (r + r*r*p))*first*second
+
+
+@overload(_exp, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
+def _exp_of(v):
+    return _exp_float32 if v == types.float32 else _exp_float64
 
 
 def _real_arrays(*tensors):

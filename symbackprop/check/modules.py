@@ -30,7 +30,8 @@ def values_agree(subject: Subject, seed: int, draws: int = 8) -> Outcome:
         outputs, _ = subject.forward(sample.arrays, sample.parameters)
         for name, expected in sample.outputs.items():
             seen.shape_and_dtype(name, outputs[name], expected.shape, np.float64, where)
-            seen.compare(name, outputs[name], expected, VALUES, where)
+            # an output may be what rounding leaves of 0: terms of about 1 that cancel
+            seen.compare(name, outputs[name], expected, VALUES, where, 1e-3)
     return seen.outcome()
 
 

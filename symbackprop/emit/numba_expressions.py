@@ -55,16 +55,23 @@ from symbackprop.notation.nodes import (
 
 _MATH = ("exp", "log", "sqrt", "tanh", "sin", "cos", "erf")
 HELPERS = ("sigmoid", "relu", "softplus", "sign", "max", "min")
+_VECTORS = ("exp", "log", "tanh", "erf")  # written as polynomials, for loops that walk rows
 
 
 @dataclass(frozen=True, slots=True)
 class Speller:
-    """The names in one kernel: of indices, of arrays (of which some are integers), and of locals that are wide."""
+    """The names in one kernel: of indices, of arrays (of which some are integers), and of locals that are wide.
+
+    `ranks` are locals that hold the rank of a number; with `rows` functions are those that the compiler turns into
+    vector instructions in a loop.
+    """
 
     index: Callable[[Index], str]
     arrays: frozenset[str]
     integers: frozenset[str]
     wide: frozenset[str]
+    ranks: frozenset[str] = frozenset()
+    rows: bool = False
 
     def integer(self, expr: Expr, place: int = TEST) -> str:
         """The text of an integer expression."""
@@ -81,6 +88,8 @@ class Speller:
         name = identifier(read.tensor)
         if read.indices:
             return f"{name}[{', '.join(self.integer(i) for i in read.indices)}]"
+        if read.tensor in self.ranks:
+            return f"_of_rank({name})"
         return f"{name}[0]" if read.tensor in self.arrays else name
 
     def is_wide(self, expr: Expr) -> bool:
@@ -162,7 +171,7 @@ def _real(expr: Expr, names: Speller, wide: bool) -> tuple[str, int]:
         case Pow(base, exponent):
             return _power(base, exponent, part, wide)
         case Call(function, arguments):
-            return _call(function, [part(a) for a in arguments]), ATOM
+            return _call(function, [part(a) for a in arguments], names.rows), ATOM
         case Where(test, then, other):
             return f"{part(then, 1)} if {names.test(test, 1)} else {part(other, 1)}", TEST
         case Delta(left, right):
@@ -258,7 +267,9 @@ def _power(base: Expr, exponent: Expr, part: Part, wide: bool) -> tuple[str, int
             return f"{part(base, ATOM)}**{part(exponent, ATOM)}", POWER
 
 
-def _call(function: str, arguments: list[str]) -> str:
+def _call(function: str, arguments: list[str], rows: bool) -> str:
+    if rows and function in _VECTORS:
+        return f"_{function}({arguments[0]})"
     if function in _MATH:
         return f"math.{function}({arguments[0]})"
     if function == "abs":

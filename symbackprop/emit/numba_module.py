@@ -9,6 +9,7 @@ from dataclasses import replace
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.emit.module_parts import module_parts, numbers_imports, want, wanted_condition
 from symbackprop.emit.numba_contraction import contraction_function
+from symbackprop.emit.numba_elementary import FUNCTIONS, elementary, with_those_called
 from symbackprop.emit.numba_expressions import HELPERS
 from symbackprop.emit.numba_nests import KernelFunction, function_name, kernel_function
 from symbackprop.emit.spelling import Names, identifier, integer
@@ -37,10 +38,17 @@ def numba_module(kernel: Kernel) -> str:
     )
     functions = [text for f in (*forward, *backward) for text in ((f.faster.text,) if f.faster else ()) + (f.text,)]
     used = tuple(h for h in HELPERS if any(re.search(rf"\b_{h}\(", text) for text in functions))
-    own = {"imports": _imports(functions, used, shared.helpers), "functions": functions, "scalar_helpers": used}
+    called = _row_functions(functions, used)
+    own = {
+        "imports": _imports(functions, used, called, shared.helpers),
+        "functions": functions,
+        "scalar_helpers": used,
+        "row_functions": tuple(elementary(name) for name in called),
+    }
     return render("numba_module.py.jinja", {**shared.as_fields(), **own})
 
 
+_CALLED_BY = {"sigmoid": ("exp",), "softplus": ("exp", "log")}  # what the helpers in the template call
 _SUPPORT = (
     "",
     "try:",
@@ -50,12 +58,20 @@ _SUPPORT = (
 )
 
 
-def _imports(functions: list[str], scalar_helpers: tuple[str, ...], helpers: tuple[str, ...]) -> tuple[str, ...]:
+def _row_functions(functions: list[str], scalar_helpers: tuple[str, ...]) -> tuple[str, ...]:
+    """The elementary functions that the kernels and the helpers call, and what those call."""
+    called = [name for name in FUNCTIONS if any(re.search(rf"\b_{name}\(", text) for text in functions)]
+    return with_those_called((*called, *(name for h in scalar_helpers for name in _CALLED_BY.get(h, ()))))
+
+
+def _imports(
+    functions: list[str], scalar_helpers: tuple[str, ...], called: tuple[str, ...], helpers: tuple[str, ...]
+) -> tuple[str, ...]:
     """What the module uses, and nothing more."""
     code = "\n".join(functions)
-    calls_math = "math." in code or any(h in ("sigmoid", "softplus") for h in scalar_helpers)
+    calls_math = "math." in code or "log" in called or "tanh" in called or "erf" in called
     vectors = "_vectors." in code
-    used = ["njit", *(["prange"] if "prange(" in code else [])]
+    used = ["njit", *(["prange"] if "prange(" in code else []), *(["types"] if called else [])]
     return (
         *(["import math"] if calls_math else []),
         *(["from functools import lru_cache"] if vectors else []),
@@ -64,6 +80,7 @@ def _imports(functions: list[str], scalar_helpers: tuple[str, ...], helpers: tup
         "",
         "import numpy as np",
         *([f"from numba import {', '.join(used)}"] if "@njit" in code or scalar_helpers else []),
+        *(["from numba.extending import overload"] if called else []),
         *(_SUPPORT if vectors else []),
     )
 
@@ -72,7 +89,7 @@ def _taken(kernel: Kernel) -> set[str]:
     """The names in the bodies of `forward` and `backward`, which no kernel may have."""
     layer = kernel.program.layer
     arrays = {a.name for p in (kernel.forward, kernel.backward) for n in p.nests for a in n.arrays}
-    return arrays | set(_scalars(layer)) | {f"_{name}" for name in HELPERS}
+    return arrays | set(_scalars(layer)) | {f"_{name}" for name in (*HELPERS, *FUNCTIONS)}
 
 
 def _scalars(layer: Layer) -> tuple[str, ...]:

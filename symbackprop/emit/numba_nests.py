@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symbackprop.emit.code_lines import broken
 from symbackprop.emit.header import safe, wrapped
@@ -31,6 +31,7 @@ from symbackprop.notation.nodes import ONE, ZERO, Expr, Index, Number, Parameter
 
 _OPTIONS = 'cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}'
 _LONGEST_NAME = 40
+_RANKS = {"max": "_rank", "min": "_low_rank"}  # an extremum of ranks is one of integers: vectors, and NaN stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,11 @@ class _Writer:
         views = {n.name for n in nodes if isinstance(n, View) and n.tensor in rows}
         integers = {a.name for a in nest.arrays if a.kind == "integer"}
         integers |= {n.name for n in nodes if isinstance(n, View) and n.tensor in integers}
+        self.ranks = {n.name: n.operation for n in nodes if isinstance(n, Accumulate) and n.operation in _RANKS}
         self.spell = Speller(
-            self.index, frozenset(a.name for a in nest.arrays), frozenset(integers), frozenset(wide | rows | views)
-        )
+            self.index, frozenset(a.name for a in nest.arrays), frozenset(integers), frozenset(wide | rows | views),
+            frozenset(self.ranks),
+        )  # fmt: skip
         self.integers = frozenset(integers)
 
     def index(self, index: Index) -> str:
@@ -172,13 +175,26 @@ class _Writer:
     def _indented(self, body: Iterable[Node]) -> list[str]:
         return [f"    {line}" for line in self._lines(body)]
 
+    def _loop_body(self, body: tuple[Node, ...]) -> list[str]:
+        """The body of a loop; an innermost loop walks rows."""
+        around = self.spell
+        self.spell = replace(around, rows=not any(isinstance(node, Loop) for node in walk_nodes(body)))
+        lines = self._indented(body)
+        self.spell = around
+        return lines
+
     def _lines(self, body: Iterable[Node]) -> list[str]:
         return [line for node in body for line in self._node(node)]
 
     def _node(self, node: Node) -> list[str]:
         match node:
+            case Assign(name, value, "real") if name in self.ranks:
+                return [f"{identifier(name)} = {_RANKS[self.ranks[name]]}({self.spell.real(value)})"]
             case Assign(name, value, kind):
                 return [f"{identifier(name)} = {self._number(value, kind)}"]
+            case Accumulate(name, operation, value) if name in self.ranks:
+                rank = f"{_RANKS[operation]}({self.spell.real(value)})"
+                return [f"{identifier(name)} = {operation}({identifier(name)}, {rank})"]
             case Accumulate(name, operation, value):
                 return self._take_in(identifier(name), operation, value)
             case Track():
@@ -195,7 +211,7 @@ class _Writer:
             case Loop(index, start, stop, inner, step):
                 span = self._int(stop) if start == ZERO and step == 1 else f"{self._int(start)}, {self._int(stop)}"
                 span += f", {step}" if step != 1 else ""
-                return [f"for {self.index(index)} in range({span}):", *self._indented(inner)]
+                return [f"for {self.index(index)} in range({span}):", *self._loop_body(inner)]
             case Test(condition, inner, other):
                 lines = [f"if {self.spell.test(condition)}:", *self._indented(inner)]
                 return [*lines, "else:", *self._indented(other)] if other else lines

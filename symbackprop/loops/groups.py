@@ -57,13 +57,15 @@ def is_reduction(statement: Statement) -> bool:
 
 
 def is_contraction(statement: Statement) -> bool:
-    """Whether elements are read more than once: some read under the reduction lacks one of the target's indices.
+    """Whether elements are read more than once: no read meets another element at every point, and some lack an index.
 
-    Its work is more than a pass over its data, so that it is worth a nest of its own.
+    Its work is more than a pass over its data, so that it is worth a nest of its own. A matrix by a vector is none.
     """
     if not is_reduction(statement) or statement.kind in ARGUMENTS:
         return False
     inner = [r for r in walk(statement.body) if isinstance(r, Read) and mentions(r, statement.bound)]
+    if any({*statement.indices, *statement.bound} <= set(r.indices) for r in inner):
+        return False
     return any(not mentions(r, (i,)) for r in inner for i in statement.indices)
 
 
