@@ -123,14 +123,13 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n', c', stride*p + r - pad, stride*q + s - pad] += grad_y[n',c',p,q]/kernel^2
-        grad_x = np.zeros((N, C, H, W), dtype)
         after_h = max(0, stride*(P - 1) + kernel - pad - H)
         after_w = max(0, stride*(Q - 1) + kernel - pad - W)
         padded_sum = np.zeros((N, C, H + pad + after_h, W + pad + after_w), dtype)
         for r in range(kernel):
             for s in range(kernel):
                 padded_sum[:, :, _walk(r, stride, P), _walk(s, stride, Q)] += grad_y/kernel**2
-        grad_x[...] += padded_sum[:, :, pad:pad + H, pad:pad + W]
+        grad_x = np.ascontiguousarray(padded_sum[:, :, pad:pad + H, pad:pad + W])
     return Gradients(grad_x)
 
 

@@ -92,9 +92,9 @@ def forward(x, gamma, beta, *, eps=1e-05):
 
     dtype = x.dtype
     # mu[c] = mean[n,h,w](x[n,c,h,w])
-    mu = x.mean((0, 2, 3), dtype=np.float64).astype(dtype)
+    mu = x.mean((2, 3)).mean(0, dtype=np.float64).astype(dtype)
     # var[c] = mean[n,h,w]((x[n,c,h,w] - mu[c])^2)
-    var = ((x - mu[:, None, None])**2).mean((0, 2, 3), dtype=np.float64).astype(dtype)
+    var = ((x - mu[:, None, None])**2).mean((2, 3)).mean(0, dtype=np.float64).astype(dtype)
     # inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
     inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
@@ -124,12 +124,12 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x or want_beta:
         # sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
-        sum_grad_y = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        sum_grad_y = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
         xhat = inv_sqrt_var[:, None, None]*(x - mu[:, None, None])
         # sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
-        sum_grad_y_xhat = (grad_y*xhat).sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_x:
         # gamma_inv_sqrt_var[c] = gamma[c]/(N*H*W*sqrt(var[c] + eps))
         gamma_inv_sqrt_var = gamma*inv_sqrt_var/N/H/W

@@ -133,7 +133,7 @@ def backward(saved, dy, *, wrt=None):
         grad_x = gamma_inv_sqrt_var[:, None, None]*grad_y
     if want_gamma or want_var:
         # sum_grad_y_x[c] = sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
-        sum_grad_y_x = (grad_y*(x - mu[:, None, None])).sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        sum_grad_y_x = (grad_y*(x - mu[:, None, None])).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_gamma or want_mu:
         # inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
         inv_sqrt_var = 1/np.sqrt(var + eps)
@@ -142,7 +142,7 @@ def backward(saved, dy, *, wrt=None):
         grad_gamma = inv_sqrt_var*sum_grad_y_x
     if want_beta or want_mu:
         # sum_grad_y[c] = sum[n,h,w](grad_y[n,c,h,w])
-        sum_grad_y = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        sum_grad_y = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_beta:
         # grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
         grad_beta = sum_grad_y.copy()

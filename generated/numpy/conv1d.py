@@ -169,7 +169,7 @@ def backward(saved, dy, *, wrt=None):
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, S)
     if want_bias:
         # grad_bias[k] = sum[n,q](grad_y[n,k,q])
-        grad_bias = grad_y.sum((0, 2), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum(2).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

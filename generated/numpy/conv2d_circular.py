@@ -166,7 +166,7 @@ def backward(saved, dy, *, wrt=None):
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
-        grad_bias = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

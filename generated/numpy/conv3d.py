@@ -221,7 +221,7 @@ def backward(saved, dy, *, wrt=None):
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, T, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,o,p,q](grad_y[n,k,o,p,q])
-        grad_bias = grad_y.sum((0, 2, 3, 4), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((2, 3, 4)).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

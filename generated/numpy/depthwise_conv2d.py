@@ -146,7 +146,6 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n', c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] += grad_y[n',c',p,q]*weight[c',r,s]
-        grad_x = np.zeros((N, C, H, W), dtype)
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         padded_sum = np.zeros((N, C, H + pad + after_h, W + pad + after_w), dtype)
@@ -155,7 +154,7 @@ def backward(saved, dy, *, wrt=None):
                 padded_sum[
                     :, :, _walk(dilation*r, stride, P), _walk(dilation*s, stride, Q)
                 ] += weight[:, r, s][:, None, None]*grad_y
-        grad_x[...] += padded_sum[:, :, pad:pad + H, pad:pad + W]
+        grad_x = np.ascontiguousarray(padded_sum[:, :, pad:pad + H, pad:pad + W])
     if want_weight:
         # grad_weight[c,r,s] = sum[n,p,q](grad_y[n,c,p,q]*x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad])
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
@@ -172,10 +171,10 @@ def backward(saved, dy, *, wrt=None):
             for s in range(S):
                 grad_weight[:, r, s] = (
                     grad_y*x_windows[:, r, s].transpose(1, 0, 2, 3)
-                ).sum((0, 2, 3), dtype=np.float64).astype(dtype)
+                ).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_bias:
         # grad_bias[c] = sum[n,p,q](grad_y[n,c,p,q])
-        grad_bias = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

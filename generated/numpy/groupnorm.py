@@ -112,11 +112,11 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
     # mu[n,g] = mean[d,h,w](x[n, D*g + d, h, w])
     mu = np.empty((N, groups), dtype)
     for n in _blocks(N, groups*D*H*W*dtype.itemsize):
-        mu[n] = x.reshape(N, groups, D, H, W)[n].mean((2, 3, 4), dtype=np.float64).astype(dtype)
+        mu[n] = x.reshape(N, groups, D, H, W)[n].mean((2, 3, 4))
     # var[n,g] = mean[d,h,w]((x[n, D*g + d, h, w] - mu[n,g])^2)
     var = np.empty((N, groups), dtype)
     for n in _blocks(N, groups*D*H*W*dtype.itemsize):
-        var[n] = ((x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])**2).mean((2, 3, 4), dtype=np.float64).astype(dtype)
+        var[n] = ((x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])**2).mean((2, 3, 4))
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[n, c//D])/sqrt(var[n, c//D] + eps)
     xhat = (
         (x.reshape(N, groups, D, H, W) - mu[:, :, None, None, None])
@@ -155,14 +155,12 @@ def backward(saved, dy, *, wrt=None):
             grad_var[n] = (
                 grad_xhat.reshape(N, groups, D, H, W)[n]
                 *(x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])
-            ).sum((2, 3, 4), dtype=np.float64).astype(dtype)
+            ).sum((2, 3, 4))
         grad_var *= -0.5/(var + eps)**1.5
         # grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[c',h,w](grad_xhat[n, D*g + c', h, w])
         grad_mu = np.empty((N, groups), dtype)
         for n in _blocks(N, groups*D*H*W*dtype.itemsize):
-            grad_mu[n] = grad_xhat.reshape(N, groups, D, H, W)[n].sum(
-                (2, 3, 4), dtype=np.float64
-            ).astype(dtype)
+            grad_mu[n] = grad_xhat.reshape(N, groups, D, H, W)[n].sum((2, 3, 4))
         grad_mu *= -1/np.sqrt(var + eps)
         # grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[n, c//D] + eps) + 2*grad_var[n, c//D]/(D*H*W)*(x[n, D*(c//D) + c %
         #     D, h, w] - mu[n, c//D]) + grad_mu[n, c//D]/(D*H*W)
@@ -174,10 +172,10 @@ def backward(saved, dy, *, wrt=None):
         ).reshape(N, C, H, W)
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-        grad_gamma = (grad_y*xhat).sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        grad_gamma = (grad_y*xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_beta:
         # grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
-        grad_beta = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        grad_beta = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_gamma, grad_beta)
 
 

@@ -89,11 +89,10 @@ def forward(x, gamma, beta, *, eps=1e-05):
     _axis("gamma", gamma, 0, "C", C, "x")
     _axis("beta", beta, 0, "C", C, "x")
 
-    dtype = x.dtype
     # mu[n,c] = mean[h,w](x[n,c,h,w])
-    mu = x.mean((2, 3), dtype=np.float64).astype(dtype)
+    mu = x.mean((2, 3))
     # var[n,c] = mean[h,w]((x[n,c,h,w] - mu[n,c])^2)
-    var = ((x - mu[:, :, None, None])**2).mean((2, 3), dtype=np.float64).astype(dtype)
+    var = ((x - mu[:, :, None, None])**2).mean((2, 3))
     # inv_sqrt_var[n,c] = 1/sqrt(var[n,c] + eps)
     inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[n,c])/sqrt(var[n,c] + eps)
@@ -123,13 +122,13 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # sum_grad_y[n,c] = sum[h',w'](grad_y[n,c,h',w'])
-        sum_grad_y = grad_y.sum((2, 3), dtype=np.float64).astype(dtype)
+        sum_grad_y = grad_y.sum((2, 3))
     if want_x or want_gamma:
         # xhat[n,c,h,w] = (x[n,c,h,w] - mu[n,c])/sqrt(var[n,c] + eps)
         xhat = inv_sqrt_var[:, :, None, None]*(x - mu[:, :, None, None])
     if want_x:
         # sum_grad_y_xhat[n,c] = sum[h',w'](grad_y[n,c,h',w']*xhat[n,c,h',w'])
-        sum_grad_y_xhat = (grad_y*xhat).sum((2, 3), dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum((2, 3))
         # grad_x[n,c,h,w] = gamma[c]/(H*W*sqrt(var[n,c] + eps))*(H*W*grad_y[n,c,h,w] - sum[h',w'](grad_y[n,c,h',w']) -
         #     xhat[n,c,h,w]*sum[h',w'](grad_y[n,c,h',w']*xhat[n,c,h',w']))
         grad_x = (gamma*inv_sqrt_var)[:, :, None, None]*(
@@ -137,10 +136,10 @@ def backward(saved, dy, *, wrt=None):
         )/H/W
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-        grad_gamma = (grad_y*xhat).sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        grad_gamma = (grad_y*xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_beta:
         # grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
-        grad_beta = grad_y.sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        grad_beta = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_gamma, grad_beta)
 
 

@@ -87,11 +87,10 @@ def forward(x, gamma, beta, *, eps=1e-05):
     _axis("gamma", gamma, 0, "D", D, "x")
     _axis("beta", beta, 0, "D", D, "x")
 
-    dtype = x.dtype
     # mu[n] = mean[d](x[n,d])
-    mu = x.mean(1, dtype=np.float64).astype(dtype)
+    mu = x.mean(1)
     # var[n] = mean[d]((x[n,d] - mu[n])^2)
-    var = ((x - mu[:, None])**2).mean(1, dtype=np.float64).astype(dtype)
+    var = ((x - mu[:, None])**2).mean(1)
     # inv_sqrt_var[n] = 1/sqrt(var[n] + eps)
     inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,d] = (x[n,d] - mu[n])/sqrt(var[n] + eps)
@@ -121,13 +120,13 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # sum_grad_y_gamma[n] = sum[d'](grad_y[n,d']*gamma[d'])
-        sum_grad_y_gamma = (gamma*grad_y).sum(1, dtype=np.float64).astype(dtype)
+        sum_grad_y_gamma = (gamma*grad_y).sum(1)
     if want_x or want_gamma:
         # xhat[n,d] = (x[n,d] - mu[n])/sqrt(var[n] + eps)
         xhat = inv_sqrt_var[:, None]*(x - mu[:, None])
     if want_x:
         # sum_grad_y_gamma_xhat[n] = sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d'])
-        sum_grad_y_gamma_xhat = (gamma*grad_y*xhat).sum(1, dtype=np.float64).astype(dtype)
+        sum_grad_y_gamma_xhat = (gamma*grad_y*xhat).sum(1)
         # grad_x[n,d] = 1/(D*sqrt(var[n] + eps))*(D*grad_y[n,d]*gamma[d] - sum[d'](grad_y[n,d']*gamma[d']) -
         #     xhat[n,d]*sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d']))
         grad_x = inv_sqrt_var[:, None]*(

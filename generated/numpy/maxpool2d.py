@@ -102,13 +102,14 @@ def forward(x, *, kernel=2, stride=2, pad=0):
         (step_n, step_c, stride*step_h, stride*step_w, step_h, step_w), writeable=False
     )
     y = np.full((N, C, P, Q), -np.inf, dtype)
-    argmax_y = np.zeros((N, C, P, Q), np.intp)
+    position_type = np.min_scalar_type(-kernel*kernel).type  # as few bytes as the positions need
+    argmax_y = np.zeros((N, C, P, Q), position_type)
     for r in range(kernel):
         for s in range(kernel):
             candidate = x_windows[:, :, :, :, r, s]
             better = ~(candidate <= y) & (y == y)  # the first NaN wins and stays
-            np.copyto(y, candidate, where=better)
-            np.copyto(argmax_y, r*kernel + s, where=better)
+            np.maximum(y, candidate, out=y)
+            np.maximum(argmax_y, better*position_type(r*kernel + s), out=argmax_y)
     return y, Saved(argmax_y, N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
 
 
@@ -131,16 +132,15 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*p + argmax_y[n',c',p,q]//kernel - pad, stride*q + argmax_y[n',c',p,q] % kernel - pad] +=
         #     where(0 <= argmax_y[n',c',p,q]//kernel and argmax_y[n',c',p,q]//kernel < kernel, grad_y[n',c',p,q], 0)
-        grad_x = np.zeros((N, C, H, W), dtype)
-        _scatter_add(
-            grad_x,
-            (
-                np.arange(N)[:, None, None, None], np.arange(C)[:, None, None],
-                (stride*np.arange(P))[:, None] + argmax_y // kernel - pad,
-                stride*np.arange(Q) + argmax_y % kernel - pad
-            ),
-            np.where(((0 <= argmax_y // kernel) & (argmax_y // kernel < kernel)), grad_y, 0), (N, C, P, Q)
-        )
+        after_h = max(0, stride*(P - 1) + kernel - pad - H)
+        after_w = max(0, stride*(Q - 1) + kernel - pad - W)
+        padded_sum = np.zeros((N, C, H + pad + after_h, W + pad + after_w), dtype)
+        for r in range(kernel):
+            for s in range(kernel):
+                padded_sum[
+                    :, :, _walk(r, stride, P), _walk(s, stride, Q)
+                ] += _kept(argmax_y == r*kernel + s, grad_y)
+        grad_x = np.ascontiguousarray(padded_sum[:, :, pad:pad + H, pad:pad + W])
     return Gradients(grad_x)
 
 
@@ -165,6 +165,12 @@ class MaxPool2d:
         return backward(self._saved, dy, wrt=wrt)
 
 
+def _walk(start, step, count):
+    """The slice of the places start, start + step, ... of which there are `count`."""
+    stop = start + step * count
+    return slice(start, stop if stop >= 0 else None, step)
+
+
 def _padded(array, value, *margins):
     """The array with `value` around it, (before, after) along each axis; itself where all margins are 0."""
     if not any(before or after for before, after in margins):
@@ -175,15 +181,10 @@ def _padded(array, value, *margins):
     return padded
 
 
-def _scatter_add(target, places, values, shape):
-    """target[places] += values, summed in float64 where places repeat; places outside of the target are dropped."""
-    places = [np.broadcast_to(place, shape) for place in places]
-    inside = np.ones(shape, bool)
-    for place, size in zip(places, target.shape):
-        inside &= (place >= 0) & (place < size)
-    flat = np.ravel_multi_index(tuple(place[inside] for place in places), target.shape)
-    values = np.broadcast_to(values, shape)[inside]
-    target += np.bincount(flat, values, target.size).reshape(target.shape).astype(target.dtype, copy=False)
+def _kept(mask, values):
+    """np.where(mask, values, 0) without a branch for each element: the bits of 0 where the mask is false."""
+    bits = np.dtype(f"i{values.itemsize}")
+    return (np.negative(mask.view(np.int8)).astype(bits) & values.view(bits)).view(values.dtype)
 
 
 def _integer(name, value, negative=False):

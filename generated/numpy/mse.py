@@ -70,9 +70,8 @@ def forward(x, target):
     _axis("target", target, 0, "N", N, "x")
     _axis("target", target, 1, "D", D, "x")
 
-    dtype = x.dtype
     # loss = mean[n,d]((x[n,d] - target[n,d])^2)
-    loss = ((x - target)**2).mean(dtype=np.float64).astype(dtype)
+    loss = ((x - target)**2).mean()
     return np.asarray(loss), Saved(x, target, N, D, x.dtype)
 
 

@@ -101,7 +101,7 @@ def backward(saved, dy, *, wrt=None):
         grad_x = grad_y*np.where(x > 0, 1, slope[:, None, None])
     if want_slope:
         # grad_slope[c] = sum[n,h,w](where(x[n,c,h,w] > 0, 0, grad_y[n,c,h,w]*x[n,c,h,w]))
-        grad_slope = np.where(x > 0, 0, grad_y*x).sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        grad_slope = np.where(x > 0, 0, grad_y*x).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_slope)
 
 

@@ -81,9 +81,8 @@ def forward(x, gamma, *, eps=1e-06):
     N, D = x.shape
     _axis("gamma", gamma, 0, "D", D, "x")
 
-    dtype = x.dtype
     # mean_squared_x[n] = mean[d](x[n,d]^2)
-    mean_squared_x = (x**2).mean(1, dtype=np.float64).astype(dtype)
+    mean_squared_x = (x**2).mean(1)
     # rms[n] = sqrt(mean[d](x[n,d]^2) + eps)
     rms = np.sqrt(mean_squared_x + eps)
     # inv_rms[n] = 1/rms[n]
@@ -112,7 +111,7 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
-        grad_rms = (gamma*grad_y*x).sum(1, dtype=np.float64).astype(dtype)
+        grad_rms = (gamma*grad_y*x).sum(1)
         grad_rms *= -1/rms**2
         # grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
         grad_rms_inv_sqrt_mean_squared_x = grad_rms/np.sqrt(mean_squared_x + eps)/D

@@ -100,16 +100,16 @@ def forward(query, key, value):
     _axis("value", value, 1, "H", H, "query")
     _axis("value", value, 2, "J", J, "key")
 
-    dtype = query.dtype
     # score[b,h,i,j] = sum[d](query[b,h,i,d]*key[b,h,j,d])/sqrt(D)
     score = query @ key.swapaxes(-1, -2)
     score /= D**0.5
     # top[b,h,i] = max[j](score[b,h,i,j])
     top = score.max(3)
     # weight[b,h,i,j] = exp(score[b,h,i,j] - top[b,h,i])
-    weight = np.exp(score - top[:, :, :, None])
+    weight = score - top[:, :, :, None]
+    np.exp(weight, out=weight)
     # norm[b,h,i] = sum[j](weight[b,h,i,j])
-    norm = weight.sum(3, dtype=np.float64).astype(dtype)
+    norm = weight.sum(3)
     # inv_norm[b,h,i] = 1/norm[b,h,i]
     inv_norm = 1/norm
     # attention[b,h,i,j] = weight[b,h,i,j]/norm[b,h,i]
@@ -141,7 +141,7 @@ def backward(saved, dy, *, wrt=None):
         # grad_attention[b,h,i,j] = sum[e](grad_y[b,h,i,e]*value[b,h,j,e])
         grad_attention = grad_y @ value.swapaxes(-1, -2)
         # sum_grad_attention_attention[b,h,i] = sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j'])
-        sum_grad_attention_attention = (grad_attention*attention).sum(3, dtype=np.float64).astype(dtype)
+        sum_grad_attention_attention = (grad_attention*attention).sum(3)
         # grad_score[b,h,i,j] = attention[b,h,i,j]*(grad_attention[b,h,i,j] -
         #     sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j']))
         grad_score = attention*(grad_attention - sum_grad_attention_attention[:, :, :, None])

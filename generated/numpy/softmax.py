@@ -69,13 +69,13 @@ def forward(x):
     x, = _real_arrays(("x", x, "N K"))
     N, K = x.shape
 
-    dtype = x.dtype
     # top[n] = max[k](x[n,k])
     top = x.max(1)
     # e[n,k] = exp(x[n,k] - top[n])
-    e = np.exp(x - top[:, None])
+    e = x - top[:, None]
+    np.exp(e, out=e)
     # norm[n] = sum[k](e[n,k])
-    norm = e.sum(1, dtype=np.float64).astype(dtype)
+    norm = e.sum(1)
     # inv_norm[n] = 1/norm[n]
     inv_norm = 1/norm
     # y[n,k] = e[n,k]/norm[n]
@@ -101,7 +101,7 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # sum_grad_y_y[n] = sum[k'](grad_y[n,k']*y[n,k'])
-        sum_grad_y_y = (grad_y*y).sum(1, dtype=np.float64).astype(dtype)
+        sum_grad_y_y = (grad_y*y).sum(1)
         # grad_x[n,k] = y[n,k]*(grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))
         grad_x = y*(grad_y - sum_grad_y_y[:, None])
     return Gradients(grad_x)

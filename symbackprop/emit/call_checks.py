@@ -221,6 +221,12 @@ def reads_to_check(layer: Layer) -> tuple[CheckedRead, ...]:
     return tuple(found)
 
 
+def checked_tables(layer: Layer) -> frozenset[tuple[str, Expr]]:
+    """Each tensor of integers that a call checks as a whole, with the size that all of them are below."""
+    checked = [(one.index.tensor, one.extent) for one in reads_to_check(layer) if isinstance(one.index, Read)]
+    return frozenset(checked)
+
+
 def _ranging(layer: Layer, expr: Expr) -> Expr:
     """`expr` with each position of an extremum as an index that runs over all the places where that may stand."""
     if isinstance(expr, Read) and layer.tensor(expr.tensor) is None:

@@ -17,6 +17,7 @@ from symbackprop.notation.nodes import (
     Index,
     Infinity,
     Number,
+    Read,
     Size,
     floor_divide,
     mul,
@@ -40,6 +41,8 @@ class Context:
     facts: Facts
     sizes: dict[Expr, Expr]
     names: Names = field(compare=False)
+    positions: dict[str, tuple[Index, ...]]  # where extrema stand: the indices that each counts in row-major order
+    checked: frozenset[tuple[str, Expr]] = frozenset()  # tables of integers, and the axis that all of them fit
 
     def named(self, expr: Expr) -> Expr:
         """The expression with formulas of sizes replaced by the sizes."""
@@ -82,6 +85,15 @@ class Context:
             expr = changed
         return expr
 
+    def inside(self, place: Expr, extent: Expr) -> bool:
+        """Whether a bare index or an extremum's position that runs over the axis, or of a table that was checked."""
+        if isinstance(place, Index):
+            return self.equal(place.extent, extent)
+        if not isinstance(place, Read):
+            return False
+        ranging = self.positions.get(place.tensor, ())
+        return (place.tensor, extent) in self.checked or (len(ranging) == 1 and self.inside(ranging[0], extent))
+
     def for_statement(self) -> Context:
         """The same context with names of its own for what a statement needs in passing."""
         return with_fields(self, names=self.names.fork())
@@ -112,7 +124,7 @@ def layer_context(layer: Layer) -> Context:
     return context(Program(layer, (), (), (), ()), Names(RESERVED))
 
 
-def context(program: Program, names: Names) -> Context:
+def context(program: Program, names: Names, checked: frozenset[tuple[str, Expr]] = frozenset()) -> Context:
     """The context of a program's statements."""
     layer = program.layer
     sizes: dict[Expr, Expr] = {s.value: Size(s.name) for s in all_sizes(layer)}
@@ -121,9 +133,10 @@ def context(program: Program, names: Names) -> Context:
     statements = (*program.forward, *program.backward)
     axes.update({s.target: tuple(i.extent for i in s.indices) for s in statements})
     integers = set(layer.integers)
-    integers |= {s.target for s in statements if s.kind in ("argmax", "argmin")}
+    positions = {s.target: s.bound for s in statements if s.kind in ("argmax", "argmin")}
+    integers |= set(positions)
     negative = frozenset(p.name for p in layer.parameters if p.integer and p.default < 0)
-    return Context(layer, axes, frozenset(integers), negative, Facts.of(layer), sizes, names)
+    return Context(layer, axes, frozenset(integers), negative, Facts.of(layer), sizes, names, positions, checked)
 
 
 def outside_text(value: Expr) -> str:

@@ -46,7 +46,7 @@ from symbackprop.notation.nodes import (
     walk,
 )
 
-_UFUNCS = {"exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt", "abs": "np.abs", "sign": "np.sign", "tanh": "np.tanh",
+UFUNCS = {"exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt", "abs": "np.abs", "sign": "np.sign", "tanh": "np.tanh",
            "sin": "np.sin", "cos": "np.cos", "max": "np.maximum", "min": "np.minimum",
            "sigmoid": "_sigmoid", "softplus": "_softplus", "erf": "_erf"}  # fmt: skip
 
@@ -172,7 +172,7 @@ def _function(function: str, arguments: tuple[Expr, ...], w: Writer) -> Value:
     if function == "relu":
         found = call("np.maximum", (*values, Value("0", ATOM, weak=True)), w.scope)
     else:
-        found = call(_UFUNCS[function], values, w.scope)
+        found = call(UFUNCS[function], values, w.scope)
     return _number(found)
 
 
@@ -188,6 +188,8 @@ def _where(test: Expr, then: Expr, other: Expr, w: Writer) -> Value:
     w.guarded = guarded
     if (then, other) == (ONE, ZERO) and not mask.weak:
         return Value(f"{mask.at(ATOM)}.astype(dtype)", ATOM, mask.axes)
+    if other == ZERO and not yes.weak and not mask.weak:
+        return call("_kept", (mask, yes), w.scope)
     if yes.weak and no.weak:
         yes, no = _typed(yes), _typed(no)
     found = call("np.where", (mask, yes, no), w.scope)
@@ -204,7 +206,7 @@ def mask_value(test: Expr, w: Writer) -> Value:
     match test:
         case Compare(operation, left, right):
             whole = whole_number(left, w) and whole_number(right, w)
-            a, b = (integer_value(e, w) if whole else value(e, w) for e in (left, right))
+            a, b = (_compared(e, w) if whole else value(e, w) for e in (left, right))
             return binary(operation, a, b, COMPARE, w.scope)
         case Logic("not", (inner,)):
             mask = mask_value(inner, w)
@@ -219,6 +221,11 @@ def mask_value(test: Expr, w: Writer) -> Value:
             return _joined(_one_after_another(arguments, w), "|", w)
         case _:
             raise InternalError(f"{type(test).__name__} is not a condition")
+
+
+def _compared(expr: Expr, w: Writer) -> Value:
+    """An integer to compare: positions as they are kept."""
+    return w.read(expr) if isinstance(expr, Read) else integer_value(expr, w)
 
 
 def _one_after_another(conditions: tuple[Expr, ...], w: Writer) -> list[Value]:
@@ -249,6 +256,11 @@ def whole_number(expr: Expr, w: Writer) -> bool:
             case _:
                 continue
     return True
+
+
+def in_place(function: str) -> bool:
+    """Whether a function of one argument can write over it."""
+    return UFUNCS.get(function, "_").startswith("np.") and function not in ("max", "min")
 
 
 def risky(expr: Expr) -> bool:

@@ -93,22 +93,54 @@ def prepare_body(body: Expr, w: Writer) -> None:
         prepare_body(part, w)
 
 
-def reduced(kind: str, found: Value, free: Indices, bound: Indices, w: Writer) -> Value:
-    """The reduction of an array over `bound`; sums in float64, so that float32 loses no digits to their number."""
+def reduced(kind: str, found: Value, body: Expr, bound: Indices, w: Writer) -> Value:
+    """The reduction of an array, the value of `body`, over `bound`.
+
+    float32 sums lose no digits to the number of terms: NumPy adds pairwise along the axes in which memory runs, and
+    over all others in float64.
+    """
     missing = [i for i in bound if i not in found.axes]
-    if found.weak or (missing and kind in ("sum", "prod")):
+    spread = found.weak or bool(missing and kind in ("sum", "prod"))
+    if spread:
         axes = tuple(i for i in w.scope if i in found.axes or i in missing)
         text = aligned(found, axes).text if found.axes else f"dtype.type({found.text})" if found.weak else found.text
         found = Value(f"np.broadcast_to({text}, {w.shape(axes)})", ATOM, axes)
-    over = [str(at) for at, i in enumerate(found.axes) if i in bound]
+    over = [at for at, i in enumerate(found.axes) if i in bound]
     left = tuple(i for i in found.axes if i not in bound)
     if not over:
         return found
-    axes_text = "" if len(over) == len(found.axes) else over[0] if len(over) == 1 else f"({', '.join(over)})"
-    if kind in ("sum", "mean"):
-        inner = f"{axes_text}, dtype=np.float64" if axes_text else "dtype=np.float64"
-        return Value(f"{found.at(ATOM)}.{kind}({inner}).astype(dtype)", ATOM, left)
-    return Value(f"{found.at(ATOM)}.{kind}({axes_text})", ATOM, left)
+    if kind not in ("sum", "mean"):
+        return Value(f"{found.at(ATOM)}.{kind}({_axes_text(over, found)})", ATOM, left)
+    last = len(found.axes) - 1
+    while last in over:
+        last -= 1
+    inner = [at for at in over if at > last]
+    if spread or not inner or _runs_along(body, w) != found.axes[-1]:
+        inner = []
+    text = found.at(ATOM)
+    if inner:
+        text += f".{kind}({_axes_text(inner, found)})"
+    outer = [at for at in over if at not in inner]
+    if outer:
+        places = _axes_text(outer, found) if not inner or left else ""
+        text += f".{kind}({places + ', ' if places else ''}dtype=np.float64).astype(dtype)"
+    return Value(text, ATOM, left)
+
+
+def _axes_text(over: list[int], found: Value) -> str:
+    if len(over) == len(found.axes):
+        return ""
+    return str(over[0]) if len(over) == 1 else f"({', '.join(map(str, over))})"
+
+
+def _runs_along(body: Expr, w: Writer) -> Index | None:
+    """The index along which the memory of a body's value runs: that of its largest read."""
+    reads = [e for e in walk(body) if isinstance(e, Read) and e.indices]
+    largest = max(reads, key=lambda r: len(free_indices(r)), default=None)
+    if largest is None:
+        return None
+    moving = [i for i in free_indices(w.split(largest).indices[-1]) if i in w.scope and i not in w.fixed]
+    return moving[0] if len(moving) == 1 else None
 
 
 def natural_scope(whole: Statement, free: Indices, bound: Indices) -> Indices:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from symbackprop.calculus.derivation import gradient_name
+from symbackprop.emit.call_checks import checked_tables
 from symbackprop.emit.module_parts import module_parts, numbers_imports, refuse_without_real_input, wanted_condition
 from symbackprop.emit.numpy_context import Context, context, variable
 from symbackprop.emit.numpy_statements import extremum_lines, positions_of, statement_lines
@@ -16,7 +17,8 @@ from symbackprop.program.extents import all_sizes, with_named_extents
 from symbackprop.program.statements import Program, Statement
 
 PANEL_BYTES = 8 * 2**20  # panels that fit in a shared cache are as fast as larger ones, or faster
-ARRAY_HELPERS = ("_blocks", "_walk", "_padded", "_scatter_add", "_sigmoid", "_softplus", "_erf")
+ARRAY_HELPERS = ("_blocks", "_walk", "_padded", "_scatter_add", "_scatter_once", "_kept", "_sigmoid", "_softplus",
+                 "_erf")  # fmt: skip
 
 
 def numpy_module(program: Program) -> str:
@@ -45,7 +47,7 @@ def _imports(code: str, helpers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _forward(program: Program) -> list[str]:
-    found = context(program, _names(program))
+    found = context(program, _names(program), checked_tables(program.layer))
     lines = _blocks(program.forward, found)
     if re.search(r"\bdtype\b", "\n".join(re.sub(r"dtype=", "", line) for line in lines)):
         lines.insert(0, f"dtype = {identifier(program.layer.real_inputs[0].name)}.dtype")
@@ -53,7 +55,7 @@ def _forward(program: Program) -> list[str]:
 
 
 def _backward(program: Program) -> list[str]:
-    found = context(program, _names(program))
+    found = context(program, _names(program), checked_tables(program.layer))
     lines: list[str] = []
     done: set[str] = set()
     last = ""
@@ -76,13 +78,15 @@ def _scalars(program: Program) -> list[str]:
 def _blocks(statements: Iterable[Statement], found: Context) -> list[str]:
     lines: list[str] = []
     waiting = list(statements)
+    done: set[str] = set()
     while waiting:
         statement = waiting.pop(0)
         place = next((s for s in waiting if positions_of(s, statement)), None)
         together = extremum_lines(statement, place, found) if place is not None else None
         if together is not None and place is not None:
             waiting.remove(place)
-        lines += together if together is not None else statement_lines(statement, found)
+        lines += together if together is not None else statement_lines(statement, found, statement.target not in done)
+        done.add(statement.target)
     return lines
 
 

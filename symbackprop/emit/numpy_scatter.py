@@ -19,6 +19,7 @@ from symbackprop.emit.numpy_contract import (
 from symbackprop.emit.numpy_expression import value
 from symbackprop.emit.numpy_loops import block_loops, prepare_body, reduced, tap_loops
 from symbackprop.emit.numpy_split import split
+from symbackprop.emit.numpy_taps import over_taps
 from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern, tuple_text
 from symbackprop.emit.numpy_writer import Writer, integer_value
 from symbackprop.emit.spelling import ATOM, SUM
@@ -59,7 +60,7 @@ class Axis:
 
 def scatter_lines(s: Statement, context: Context, first: bool) -> list[str]:
     """The lines of a scatter; the first into its target makes the target."""
-    whole = split(s, context)
+    whole = over_taps(split(s, context), context)
     target = variable(s.target)
     start = [f"{target} = np.zeros({tuple_text(context.integer(i.extent) for i in s.indices)}, dtype)"] if first else []
     w = Writer(context, whole.bound)
@@ -67,10 +68,10 @@ def scatter_lines(s: Statement, context: Context, first: bool) -> list[str]:
     if axes is None:
         return [*start, *_by_places(whole, w)]
     if len(axes) == len(s.indices):
-        return [*start, *_by_slices(whole, axes, target, w)]
+        return _by_slices(whole, axes, target, w, start)
     shape = ", ".join(context.integer(a.extent) for a in axes)
     split_target = context.names.new(f"{target}_split")
-    return [*start, f"{split_target} = {target}.reshape({shape})", *_by_slices(whole, axes, split_target, w)]
+    return [*start, f"{split_target} = {target}.reshape({shape})", *_by_slices(whole, axes, split_target, w, [])]
 
 
 def _axes(whole: Statement, w: Writer) -> list[Axis] | None:
@@ -102,8 +103,8 @@ def _axis(extent: Expr, place: Expr, walk_: Affine, incoming: set[Index], w: Wri
     return Axis(extent, base[0] if base else None, base[1] if base else ONE, start, shifts, before, after)
 
 
-def _by_slices(whole: Statement, axes: list[Axis], target: str, w: Writer) -> list[str]:
-    """For each tap, add a slice: `target[.., start + step*p, ..] += value`."""
+def _by_slices(whole: Statement, axes: list[Axis], target: str, w: Writer, start: list[str]) -> list[str]:
+    """For each tap, add a slice: `target[.., start + step*p, ..] += value`; `start` makes the target, if it is new."""
     looped = tuple(dict.fromkeys(i for a in axes for i, _ in a.shifts))
     still = tuple(a.base for a in axes if a.base is not None and not a.shifts)
     walking = tuple(a.base for a in axes if a.base is not None and a.shifts)
@@ -112,15 +113,19 @@ def _by_slices(whole: Statement, axes: list[Axis], target: str, w: Writer) -> li
     found = factors(whole.body, w.context, w.scope)
     p = product(found.arrays, order, contracted) if found is not None and looped else None
     if found is not None and p is not None and set(p.contracted) == set(contracted):
-        return _product_slices(axes, order, looped, p, found.scale, found.padded, target, w)
+        return [*start, *_product_slices(axes, order, looped, p, found.scale, found.padded, target, w)]
     prepare_body(whole.body, w)
     heads, names = tap_loops(looped, w)
     kept = tuple(a.base for a in axes if a.base is not None)
     inside = Writer(w.context, (*kept, *contracted), [], names, {}, w.views, w.copies)
     part = value(whole.body, inside)
     if contracted:
-        part = reduced("sum", part, kept, contracted, inside)
-    return [*w.lines, *_added(axes, heads, names, aligned(part, kept).text, inside, target, {})]
+        part = reduced("sum", part, whole.body, contracted, inside)
+    lines = [*w.lines, *_added(axes, heads, names, aligned(part, kept).text, inside, target, {})]
+    cut = lines[-1].removeprefix(f"{target}[...] += ")
+    if start and cut != lines[-1] and any(a.before != ZERO or a.after != ZERO for a in axes):
+        return [*lines[:-1], f"{target} = np.ascontiguousarray({cut})"]  # nothing is in the target yet
+    return [*start, *lines]
 
 
 def _product_slices(
@@ -259,7 +264,8 @@ def _by_places(whole: Statement, w: Writer) -> list[str]:
     """Add at computed places; indices that only shift a place are looped over."""
     incoming = _incoming(whole)
     shifting = [i for p in whole.positions if len(free_indices(p)) > 1 for i in free_indices(p)]
-    looped = tuple(dict.fromkeys(i for i in shifting if i not in incoming))
+    once = set(whole.bound) <= set(whole.positions)  # each point has a place of its own
+    looped = () if once else tuple(dict.fromkeys(i for i in shifting if i not in incoming))
     used = {i for p in whole.positions for i in free_indices(p)}
     kept = tuple(i for i in whole.bound if i in used and i not in looped)
     contracted = tuple(i for i in whole.bound if i not in used)
@@ -270,8 +276,13 @@ def _by_places(whole: Statement, w: Writer) -> list[str]:
     part = aligned(part, kept) if part.axes else part
     places = [aligned(integer_value(p, inside), kept).text for p in whole.positions]
     indent = "    " * len(heads)
-    call = f"_scatter_add({variable(whole.target)}, {tuple_text(places)}, {part.text}, {w.shape(kept)})"
-    return [*w.lines, *heads, *(f"{indent}{line}" for line in (*inside.lines, call))]
+    axes = [i.extent for i in whole.indices]
+    if once and all(map(w.context.inside, whole.positions, axes)):
+        update = f"{variable(whole.target)}[{', '.join(places)}] += {part.text}"
+    else:
+        helper = "_scatter_once" if once else "_scatter_add"
+        update = f"{helper}({variable(whole.target)}, {tuple_text(places)}, {part.text}, {w.shape(kept)})"
+    return [*w.lines, *heads, *(f"{indent}{line}" for line in (*inside.lines, update))]
 
 
 def _contracted(body: Expr, kept: Indices, contracted: Indices, w: Writer) -> Value:
@@ -283,4 +294,4 @@ def _contracted(body: Expr, kept: Indices, contracted: Indices, w: Writer) -> Va
             v = settled(product_text(p, w), kept)
             return Value(v.text, ATOM if v.text.endswith(")") else SUM, kept)
     part = value(body, w)
-    return reduced("sum", part, kept, contracted, w) if contracted else part
+    return reduced("sum", part, body, contracted, w) if contracted else part

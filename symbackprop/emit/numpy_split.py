@@ -56,7 +56,7 @@ def _with_digits(statement: Statement, index: Index, divisor: Expr, count: Expr,
     digits: dict[Expr, Expr] = {index: add(mul(divisor, high), low)}
 
     def changed(expr: Expr) -> Expr:
-        return _simplified(substitute(expr, digits), context, (high, low))
+        return simplified_in(substitute(expr, digits), context, (high, low))
 
     def spread(indices: tuple[Index, ...]) -> tuple[Index, ...]:
         return tuple(j for i in indices for j in ((high, low) if i == index else (i,)))
@@ -70,14 +70,14 @@ def _with_digits(statement: Statement, index: Index, divisor: Expr, count: Expr,
     )
 
 
-def _simplified(expr: Expr, context: Context, digits: tuple[Index, Index]) -> Expr:
+def simplified_in(expr: Expr, context: Context, digits: tuple[Index, ...]) -> Expr:
     """Index expressions in the new digits, taken apart."""
     if any(i in digits for i in walk(expr) if isinstance(i, Index)) and _whole(expr):
         found = context.simplified(expr)
         return found if affine(found) is not None else expr
     if isinstance(expr, Read):
-        return Read(expr.tensor, tuple(_simplified(i, context, digits) for i in expr.indices))
-    return rebuild(expr, tuple(_simplified(part, context, digits) for part in parts(expr)))
+        return Read(expr.tensor, tuple(simplified_in(i, context, digits) for i in expr.indices))
+    return rebuild(expr, tuple(simplified_in(part, context, digits) for part in parts(expr)))
 
 
 def _whole(expr: Expr) -> bool:

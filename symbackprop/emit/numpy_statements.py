@@ -20,7 +20,7 @@ from symbackprop.emit.numpy_contract import (
     tensor_of,
     windowed,
 )
-from symbackprop.emit.numpy_expression import risky, value
+from symbackprop.emit.numpy_expression import UFUNCS, in_place, risky, value
 from symbackprop.emit.numpy_loops import (
     block_loops,
     natural_scope,
@@ -40,6 +40,7 @@ from symbackprop.notation.binding import free_indices
 from symbackprop.notation.nodes import (
     MINUS_ONE,
     Add,
+    Call,
     Expr,
     Index,
     Mul,
@@ -75,8 +76,14 @@ def _within_errstate(statement: Statement, lines: list[str]) -> list[str]:
 def _map(s: Statement, context: Context, first: bool) -> list[str]:
     whole = split(s, context)
     w = Writer(context, whole.indices)
+    target = variable(s.target)
+    if isinstance(whole.body, Call) and whole.indices == s.indices:
+        inner = [value(a, w) for a in whole.body.arguments]
+        if s.indices and in_place(whole.body.function) and not inner[0].view and inner[0].axes == whole.indices:
+            lines = [*w.lines, f"{target} = {inner[0].text}"]
+            return [*lines, f"{UFUNCS[whole.body.function]}({target}, out={target})"]
     found = value(whole.body, w)
-    return [*w.lines, f"{variable(s.target)} = {complete(found, s, whole.indices, w)}"]
+    return [*w.lines, f"{target} = {complete(found, s, whole.indices, w)}"]
 
 
 def complete(found: Value, s: Statement, axes: Indices, w: Writer) -> str:
@@ -229,7 +236,7 @@ def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
     heads, names = tap_loops(looped, w)
     inside = Writer(w.context, natural_scope(whole, kept, rest), [], names, {}, w.views, w.copies)
     found = value(whole.body, inside)
-    found = reduced(kind, found, kept, rest, inside) if rest else found
+    found = reduced(kind, found, whole.body, rest, inside) if rest else found
     target, text = variable(s.target), aligned(found, kept).text
     place = target + pattern([names.get(i, ":") for i in whole.indices])
     adds = any(i in whole.bound for i in looped)
@@ -255,7 +262,7 @@ def _whole_reduction(s: Statement, whole: Statement, w: Writer) -> list[str]:
         prepare_body(whole.body, w)
         w.blocks = {outer: w.context.names.new(outer.name)}
     inside = Writer(w.context, w.scope, [], {}, w.blocks, w.views, w.copies)
-    found = reduced(s.kind, value(whole.body, inside), whole.indices, whole.bound, inside)
+    found = reduced(s.kind, value(whole.body, inside), whole.body, whole.bound, inside)
     text = found.text
     if found.axes != whole.indices:
         text = f"np.broadcast_to({aligned(found, whole.indices).text}, {inside.shape(whole.indices)}).copy()"
@@ -327,25 +334,27 @@ def _argument_by_taps(s: Statement, whole: Statement, w: Writer, best: str) -> l
     inside = Writer(w.context, whole.indices, [], names, {}, w.views, w.copies)
     found = value(whole.body, inside)
     target, better = variable(s.target), w.context.names.new("better")
-    candidate = w.context.names.new("candidate")
+    candidate, number = w.context.names.new("candidate"), w.context.names.new("position_type")
     position = ""
     for index in whole.bound:
         inner = f"({position})" if " + " in position else position
         position = f"{inner}*{w.context.integer(index.extent, PRODUCT)} + {names[index]}" if position else names[index]
-    sign, start = ("<=", "-np.inf") if s.kind == "argmax" else (">=", "np.inf")
+    sign, start, keep = ("<=", "-np.inf", "maximum") if s.kind == "argmax" else (">=", "np.inf", "minimum")
+    count = "*".join(w.context.integer(i.extent, SIGN) for i in whole.bound)
     indent = "    " * len(heads)
     shape = w.shape(whole.indices)
     body = [
         *inside.lines,
         f"{candidate} = {aligned(found, whole.indices).text}",
         f"{better} = ~({candidate} {sign} {best}) & ({best} == {best})  # the first NaN wins and stays",
-        f"np.copyto({best}, {candidate}, where={better})",
-        f"np.copyto({target}, {position}, where={better})",
+        f"np.{keep}({best}, {candidate}, out={best})",
+        f"np.maximum({target}, {better}*{number}({position}), out={target})",
     ]
     return [
         *w.lines,
         f"{best} = np.full({shape}, {start}, dtype)",
-        f"{target} = np.zeros({shape}, np.intp)",
+        f"{number} = np.min_scalar_type(-{count}).type  # as few bytes as the positions need",
+        f"{target} = np.zeros({shape}, {number})",
         *heads,
         *(f"{indent}{line}" for line in body),
     ]

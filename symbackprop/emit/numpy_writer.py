@@ -313,8 +313,11 @@ def integer_value(expr: Expr, writer: Writer) -> Value:
     match expr:
         case Index():
             return _index(expr, writer)
-        case Read():
-            return writer.read(expr)
+        case Read(tensor, _):
+            found = writer.read(expr)
+            if tensor in writer.context.positions:  # they are kept in as few bytes as they need
+                return with_fields(found, text=f"{found.at(ATOM)}.astype(np.intp)", binds=ATOM, view=False)
+            return found
         case Add(terms):
             total = part(terms[0])
             for term in terms[1:]:

@@ -11,6 +11,7 @@ from symbackprop.notation.nodes import (
     TRUE,
     ZERO,
     Arg,
+    Call,
     Expr,
     Index,
     Logic,
@@ -61,9 +62,12 @@ class Builder:
         for body in bodies:
             self._uses.update(key(e)[0] for e in walk(body) if isinstance(e, Reduce | Arg) or expensive(e))
 
-    def expect_later(self, bodies: Iterable[Expr]) -> None:
-        """Count the reductions of this pass that a later pass reads again."""
-        later = {key(e)[0] for body in bodies for e in walk(body) if isinstance(e, Reduce | Arg)}
+    def expect_later(self, bodies: Iterable[Expr], functions: bool) -> None:
+        """Count the reductions of this pass that a later pass reads again, and with `functions` its functions too."""
+        later = {
+            key(e)[0] for body in bodies for e in walk(body)
+            if isinstance(e, Reduce | Arg) or (functions and isinstance(e, Call) and expensive(e))
+        }  # fmt: skip
         self._uses.update(form for form in list(self._uses) if form in later)
 
     def define(self, target: str, indices: Indices, body: Expr) -> None:

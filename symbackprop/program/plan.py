@@ -12,6 +12,7 @@ from symbackprop.notation.nodes import Compare, Expr, Logic, Mod, Read, Where, w
 from symbackprop.program.builder import Builder
 from symbackprop.program.forms import cheap, planned_form
 from symbackprop.program.names import FreshNames
+from symbackprop.program.one_hot import apart
 from symbackprop.program.statements import Program, Statement
 
 
@@ -24,10 +25,13 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
       saved is a definition that is a map of sums, products and integer powers (`cheap`), and whose own reads are of
       inputs, of outputs, of tensors of fewer axes, or of such definitions again: to recompute it costs no more
       memory traffic than to read it. What contains a function or a quotient of whole tensors is saved.
+    - Without `inline`, a function (exp, log, tanh, ...) of whole tensors that both passes evaluate is computed in the
+      forward pass and saved: to compute it again reads as much as to read it, and costs its operations on top.
     - A gradient is gathered where its positions have an inverse. With `scatter_strided`, one whose gather asks for
       divisibility is scattered: better for backends that add whole slices, worse for loops over the target.
     - With `inline` a cheap map is written into the statements that read it, in both passes: for backends that
-      fuse a statement's operations into one loop.
+      fuse a statement's operations into one loop. Without it a one-hot term (`where(k == t[n], a, 0)`) is a scatter of
+      its own (`one_hot.apart`), so that array statements test no condition that holds once in a row.
 
     Needs: a derivation. Keeps: the meaning of its equations. Gives: a program without dead statements.
     """
@@ -49,7 +53,10 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
     saved = [t.name for t in layer.inputs if t.name in read] + _ordered(s.target for s in kept if s.target in read)
     own = {s.target for s in statements}
     conditions = tuple(planned_form(c) for c in derivation.conditions)
-    return Program(layer, tuple(kept), tuple(statements), tuple(name for name in saved if name not in own), conditions)
+    saved = [name for name in saved if name not in own]
+    if not inline:
+        kept, statements = ([one for s in some for one in apart(s)] for some in (kept, statements))
+    return Program(layer, tuple(kept), tuple(statements), tuple(saved), conditions)
 
 
 def _forward(derivation: Derivation, gradients: Iterable[Gradient], names: FreshNames, inline: bool) -> Builder:
@@ -57,7 +64,7 @@ def _forward(derivation: Derivation, gradients: Iterable[Gradient], names: Fresh
     builder = Builder(names, _axes(derivation))
     definitions = _needed(derivation, gradients)
     builder.expect(planned_form(d.body) for d in definitions)
-    builder.expect_later(planned_form(body) for g in gradients for body in _gradient_bodies(g))
+    builder.expect_later((planned_form(body) for g in gradients for body in _gradient_bodies(g)), not inline)
     known: dict[str, Statement] = {}
     if inline:
         builder.expand = lambda read: _inlined(read, known, layer)

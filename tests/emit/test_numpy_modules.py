@@ -335,3 +335,38 @@ def test_the_same_text_comes_out_under_any_hash_seed() -> None:
     }  # fmt: skip
 
     assert len(found) == 1
+
+
+def test_the_gradient_of_a_maximum_over_windows_goes_back_in_slices() -> None:
+    source = text("maxpool")
+
+    assert "_scatter_add" not in source
+    assert "argmax_y == " in source
+
+
+def test_positions_of_extrema_take_few_bytes() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 1, 24, 24))
+    small, large = (module("maxpool").forward(x, kernel=k, stride=1)[1].argmax_y for k in (3, 12))
+
+    assert (small.dtype, large.dtype) == (np.int8, np.int16)
+
+
+def test_what_comes_in_as_a_gradient_is_not_written_over() -> None:
+    source = "layer two\ninput x[N]\nu[n] = 2*x[n]\ny[n] = u[clip(n + 1, 0, N - 1)]^2\noutput u, y"
+    made = types.ModuleType("two")
+    exec(numpy_module(plan(derive(read(source)))), made.__dict__)
+    _, saved = made.forward(np.ones(4))
+    du = np.ones(4)
+    made.backward(saved, du, np.ones(4))
+
+    assert du.tolist() == [1, 1, 1, 1]
+
+
+def test_a_sum_along_memory_is_exact_to_float32_whatever_its_length() -> None:
+    made = types.ModuleType("total")
+    source = "layer total\ninput x[N, D]\ny[n] = mean[d](x[n,d])\noutput y"
+    exec(numpy_module(plan(derive(read(source)))), made.__dict__)
+    x = (1e4 + np.random.default_rng(0).standard_normal((1, 3_000_000))).astype(np.float32)
+    y, _ = made.forward(x)
+
+    assert abs(float(y[0]) - x.mean(dtype=np.float64)) < 2e-3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from symbackprop.calculus.derive import derive
-from symbackprop.notation.nodes import Arg, Read, Reduce, walk
+from symbackprop.notation.nodes import Arg, Read, Reduce, Where, walk
 from symbackprop.notation.reader import read
 from symbackprop.program.affine import affine, bounds, normal, sign
 from symbackprop.program.extents import all_sizes, with_named_extents
@@ -38,6 +38,17 @@ input z[N, K]
 top[n] = max[k](z[n,k])
 y[n,k] = exp(z[n,k] - top[n])/sum[j](exp(z[n,j] - top[n]))
 output y
+"""
+
+
+CROSS_ENTROPY = """
+layer loss
+input z[N, K]
+integer t[N]
+top[n] = max[k](z[n,k])
+lse[n] = top[n] + log(sum[k](exp(z[n,k] - top[n])))
+loss   = mean[n](lse[n] - z[n, t[n]])
+output loss
 """
 
 
@@ -112,6 +123,25 @@ def test_a_function_that_stands_twice_is_computed_once() -> None:
 
     assert [s.target for s in program.forward].count("exp_z") == 1
     assert sum(getattr(e, "function", "") == "exp" for s in program.forward for e in walk(s.body)) == 1
+
+
+def test_a_function_that_both_passes_evaluate_is_saved_for_array_statements_and_not_for_loops() -> None:
+    assert "exp_z" in planned(CROSS_ENTROPY).saved
+    assert "exp_z" not in planned(CROSS_ENTROPY, inline=True).saved
+
+
+def test_a_one_hot_term_is_an_addition_at_its_places() -> None:
+    last = planned(CROSS_ENTROPY).backward[-2:]
+
+    assert [(s.kind, s.target) for s in last] == [("map", "grad_z"), ("scatter", "grad_z")]
+    assert last[1].comment == "grad_z[n, t[n]] += -grad_loss/N"
+    assert not any(isinstance(e, Where) for s in last for e in walk(s.body))
+
+
+def test_a_one_hot_term_that_depends_on_its_own_index_stays_a_condition() -> None:
+    program = planned("layer a\ninput x[N, K]\ninteger t[N]\ny[n,k] = x[n,k] + where(k == t[n], x[n,k]^2, 0)\noutput y")
+
+    assert [s.kind for s in program.forward] == ["map"]
 
 
 def test_a_strided_gradient_is_scattered_or_gathered_as_asked() -> None:
