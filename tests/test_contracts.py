@@ -116,8 +116,10 @@ def test_generated_modules_import_arrays_and_nothing_of_ours() -> None:
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for path in sources("generated")
         for line, name in imports(path)
-        if (name.split(".")[0] not in (VECTORS_MAY_IMPORT if path.parent.name == "_vectors" else GENERATED_MAY_IMPORT)
-        and not (name.startswith(".") and "numba" in path.parts))
+        if (
+            name.split(".")[0] not in (VECTORS_MAY_IMPORT if path.parent.name == "_vectors" else GENERATED_MAY_IMPORT)
+            and not (name.startswith(".") and "numba" in path.parts)
+        )
         or (name.split(".")[0] == "numba" and "numba" not in path.parts)
     }
 

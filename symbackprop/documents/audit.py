@@ -21,9 +21,10 @@ from symbackprop.documents.judge import (
     judge,
 )
 from symbackprop.documents.legend import Legend, LegendError, Part
+from symbackprop.documents.locate import Place
 from symbackprop.documents.names import Unclear
 from symbackprop.documents.reader import Vocabulary, read
-from symbackprop.documents.repairs import Repair, renamings, repairs, strict_bounds
+from symbackprop.documents.repairs import Repair, mended, renamings, strict_bounds
 from symbackprop.documents.source import Formula, Row, rows
 from symbackprop.documents.spoken import written
 from symbackprop.documents.steps import our_step
@@ -39,7 +40,7 @@ class Finding:
     """What is found of one relation of a formula.
 
     `step` says whether it follows from the line before, `ours` which step of our derivation it is; `place` is where in
-    the formula's text it stands.
+    the formula's text it stands, `wrong` the part that is wrong where no repair was found.
     """
 
     formula: Formula
@@ -51,6 +52,7 @@ class Finding:
     repairs: tuple[Repair, ...] = ()
     words: tuple[str, ...] = ()
     place: tuple[int, int] = (0, 0)
+    wrong: Place | None = None
     seconds: float = 0.0
 
     @property
@@ -190,9 +192,9 @@ def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: fl
         judgement = judge(claim.relation, part, deadline)
     except Unclear as unclear:
         if unclear.count:  # a slip whatever it should be, if there is something near that it should be
-            mended = renamings(claim.relation, part, deadline)
-            if mended:
-                return replace(finding, judgement=Judgement(FAILS, reason=str(unclear)), repairs=mended)
+            found = renamings(claim.relation, part, deadline)
+            if found:
+                return replace(finding, judgement=Judgement(FAILS, reason=str(unclear)), repairs=found)
         token = f", at character {unclear.span[0] + 1}" if unclear.span != (0, 0) else ""
         return replace(finding, judgement=Judgement(NOT_DECIDED, reason=f"{unclear}{token}"))
     except UserError as error:
@@ -211,7 +213,8 @@ def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: fl
         )
     finding = replace(finding, judgement=judgement, step=_step(claim, part, judgement, deadline))
     if judgement.verdict == FAILS and mend:
-        finding = replace(finding, repairs=repairs(claim.relation, part, judgement, deadline))
+        mending = mended(claim.relation, part, judgement, deadline)
+        finding = replace(finding, repairs=mending.repairs, wrong=mending.place)
     elif mend:
         ours = our_step(claim.relation, part, judgement)
         finding = replace(finding, ours=str(ours) if ours is not None else "")

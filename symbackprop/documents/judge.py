@@ -17,10 +17,10 @@ from symbackprop.check.point import OutsideBox
 from symbackprop.documents.legend import Part
 from symbackprop.documents.meaning import Letter, Reading, Sides, Translator, free_letters, sides
 from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, resolve, standings
-from symbackprop.documents.scenes import Difference, Setting, cases, float_scene, scene, setting_of
+from symbackprop.documents.scenes import USUAL, Difference, Setting, cases, float_scene, scene, setting_of
 from symbackprop.documents.tree import Big, Chain, Minus, Name, Over, Plus, Slope, Tree, bare, latex, walk
 from symbackprop.errors import InternalError, UserError
-from symbackprop.notation.nodes import TRUE, ZERO, Expr, FloorDiv, Size, both
+from symbackprop.notation.nodes import TRUE, ZERO, Expr, FloorDiv, Size, both, divide
 from symbackprop.notation.nodes import walk as walk_nodes
 
 HOLDS, FAILS, HOLDS_IF, NOT_READ, NOT_DECIDED, NO_CLAIM = (
@@ -241,31 +241,36 @@ def _unused(part: Part) -> tuple[str, ...]:
 
 
 def quotients(relation: Relation, part: Part) -> tuple[Expr, ...]:
-    """Quotients of whole numbers in the formula, where the layer itself rounds down."""
-    divisors = {e.divisor for s in part.layer.sizes for e in walk_nodes(s.value) if isinstance(e, FloorDiv)}
-    if not divisors:
-        return ()
+    """The quotients that the layer rounds down, where the formula divides so or speaks of such a size."""
+    rounded = {s.name: [e for e in walk_nodes(s.value) if isinstance(e, FloorDiv)] for s in part.layer.sizes}
+    divisors = {e.divisor for found in rounded.values() for e in found}
     translator = Translator(part, Reading(), ())
-    found = []
-    for tree in (t for side in (relation.left, relation.right) for t in walk(side) if isinstance(t, Over)):
+    speaks = False
+    for tree in (t for side in (relation.left, relation.right) for t in walk(side)):
         try:
-            expr, divisor = translator.expr(tree), translator.expr(tree.bottom)
+            if isinstance(tree, Over):
+                speaks |= translator.expr(tree.bottom) in divisors
+            elif isinstance(tree, Name):
+                meant = translator.expr(tree)
+                speaks |= isinstance(meant, Size) and bool(rounded.get(meant.name))
         except UserError:
             continue
-        if divisor in divisors:
-            found.append(expr)
-    return tuple(found)
+    if not speaks:
+        return ()
+    return tuple(dict.fromkeys(divide(e.dividend, e.divisor) for found in rounded.values() for e in found))
 
 
 # --------------------------------------------------------------------------------------------------- trials
 
 
-def attempt(relation: Relation, part: Part, convention: Convention, deadline: float | None = None) -> Outcome:
-    """The relation under one convention, at every case until one differs."""
+def attempt(
+    relation: Relation, part: Part, convention: Convention, deadline: float | None = None, most: int = USUAL
+) -> Outcome:
+    """The relation under one convention, at every case (at most so many) until one differs."""
     meant = sides(relation.left, relation.right, part, convention.reading, relation.when)
     agreed: list[Case] = []
     reason = "no sizes fit"
-    for case in cases(part.layer, convention.setting):
+    for case in cases(part.layer, convention.setting, most):
         point = scene(part.layer, convention.setting, case)
         if point is None:
             reason = "no point at which the layer has a value"
@@ -293,9 +298,18 @@ class Trial:
     The values of the left side are found once.
     """
 
-    def __init__(self, left: Tree, when: tuple[Chain, ...], part: Part, convention: Convention, case: Case) -> None:
+    def __init__(
+        self,
+        left: Tree,
+        when: tuple[Chain, ...],
+        part: Part,
+        convention: Convention,
+        case: Case,
+        seed: int = 0,
+        redrawn: str = "",
+    ) -> None:
         self.left, self.when, self.part, self.convention = left, when, part, convention
-        self.scene = scene(part.layer, convention.setting, case)
+        self.scene = scene(part.layer, convention.setting, case, seed, redrawn)
         self._translators: dict[tuple[Letter, ...], Translator] = {}
         self._left: dict[tuple[Letter, ...], list[tuple[Key, Value]]] = {}
 
@@ -305,13 +319,25 @@ class Trial:
             return False
         try:
             letters = free_letters((self.left, right), self.part)
-            if letters not in self._left:
-                meant = self._meant(self.left, letters)
-                self._left[letters] = [(values, left) for values, left, _ in self.scene.differences(meant)]
-            meant = self._meant(right, letters)
-            return self.scene.matches(meant, self._left[letters])
+            return self.scene.matches(self._meant(right, letters), self._wanted(letters))
         except (Redraw, *NO_VALUE):
             return False
+
+    def _wanted(self, letters: tuple[Letter, ...]) -> list[tuple[Key, Value]]:
+        """The left side at each element."""
+        assert self.scene is not None
+        if letters not in self._left:
+            meant = self._meant(self.left, letters)
+            self._left[letters] = [(values, left) for values, left, _ in self.scene.differences(meant)]
+        return self._left[letters]
+
+    def values(self, right: Tree, like: Tree) -> tuple[list[Value], list[Value]]:
+        """The left side and a right one at each element of the relation whose right side is `like`."""
+        if self.scene is None:
+            raise Undecided("no point at which the layer has a value")
+        letters = free_letters((self.left, like), self.part)
+        meant = self._meant(right, letters)
+        return [v for _, v in self._wanted(letters)], [left for _, left, _ in self.scene.differences(meant)]
 
     def _meant(self, tree: Tree, letters: tuple[Letter, ...]) -> Sides:
         """A side alone, as both sides of a relation."""
@@ -321,6 +347,19 @@ class Trial:
         expr = translator.expr(tree)
         condition = both(*(translator.condition(chain) for chain in self.when)) if self.when else TRUE
         return Sides(expr, ZERO, letters, condition, tuple(translator.totals), ())
+
+
+def vanishes(tree: Tree, part: Part) -> bool:
+    """Whether a tree is zero wherever it was tried: as a factor it says nothing."""
+    plain = next(conventions(Relation(tree, tree), part))
+    for case in cases(part.layer, plain.setting)[-2:]:
+        try:
+            trial = Trial(tree, (), part, plain, case)
+            if any(trial.values(tree, tree)[0]):
+                return False
+        except (Redraw, *NO_VALUE):
+            return False
+    return True
 
 
 def compare(

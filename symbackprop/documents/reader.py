@@ -256,11 +256,11 @@ class _Parser:
             elif self.is_("/"):
                 self.next()
                 bottom = self.factor()
-                top = factors[0] if len(factors) == 1 else Times(tuple(factors), sign)
+                top = factors[0] if len(factors) == 1 else self.times(factors, sign)
                 factors = [self.spanned(start, Over(top, bottom, True))]
             elif self.is_(r"\star"):  # read, though only a legend could say what it does
                 self.next()
-                left = factors[0] if len(factors) == 1 else Times(tuple(factors), sign)
+                left = factors[0] if len(factors) == 1 else self.times(factors, sign)
                 factors = [self.spanned(start, Applied("star", (left, self.factor())))]
             elif self.starts_factor() and not self.prose():
                 factors.append(self.factor())
@@ -268,6 +268,10 @@ class _Parser:
                 break
             factors = self.outer_derivative(factors)
         return factors[0] if len(factors) == 1 else self.spanned(start, Times(tuple(factors), sign))
+
+    @staticmethod
+    def times(factors: list[Tree], sign: str) -> Tree:
+        return Times(tuple(factors), sign, span=(factors[0].span[0], factors[-1].span[1]))
 
     @staticmethod
     def outer_derivative(factors: list[Tree]) -> list[Tree]:

@@ -51,6 +51,9 @@ def explanation(finding: Finding) -> list[str]:
         lines.append(f"exactly equal for {_cases(finding)}")
     lines += _difference(finding)
     lines += [_repair(r) for r in finding.repairs]
+    if finding.wrong is not None:
+        lines.append(f"no small change makes it hold; what is wrong is `{_short(finding.wrong.text, 70)}`, ")
+        lines[-1] += f"at character {finding.wrong.span[0] + 1} ({finding.wrong.why})"
     if finding.step:
         lines.append(finding.step)
     if finding.ours:
@@ -186,6 +189,8 @@ def _record(finding: Finding) -> dict[str, Any]:
             }
             for r in finding.repairs
         ]
+    if finding.wrong is not None:
+        record["wrong"] = {"at": list(finding.wrong.span), "what": finding.wrong.text, "why": finding.wrong.why}
     if finding.step:
         record["step"] = finding.step
     if finding.ours:

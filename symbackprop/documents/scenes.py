@@ -23,9 +23,10 @@ from symbackprop.notation.binding import substitute
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import ZERO, Expr, Parameter
 
-DRAWS, MOST_WORK, SCENES, SEEDS = 120, 600, 7, 160
+DRAWS, MOST_WORK, USUAL, SEEDS = 120, 600, 7, 160
 SIZES_OF_ENTANGLED, SIZES_OF_OTHERS, INTEGERS = (1, 2, 3, 4, 5), (1, 2, 3), (1, 2, 3)
 MOST_ELEMENTS = 150
+INCOMING = "grad"  # all gradients that come in
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def _spread(ranges: list[range]) -> Iterator[Key]:
 
 
 @lru_cache(maxsize=256)
-def cases(layer: Layer, setting: Setting) -> tuple[Case, ...]:
+def cases(layer: Layer, setting: Setting, most: int = USUAL) -> tuple[Case, ...]:
     """Small cases in order of size: the least one, and ones whose sizes all differ."""
     layer = layer_at(layer, setting)
     names = free_sizes(layer)
@@ -167,7 +168,7 @@ def cases(layer: Layer, setting: Setting) -> tuple[Case, ...]:
         case = _case(layer, setting, names, sizes, rng)
         if case not in found and _suits(layer, case, setting):
             found[case] = None
-    return _telling(tuple(found))
+    return _telling(tuple(found), most)
 
 
 def _case(
@@ -195,7 +196,7 @@ def _suits(layer: Layer, case: Case, setting: Setting) -> bool:
         return False
 
 
-def _telling(found: tuple[Case, ...]) -> tuple[Case, ...]:
+def _telling(found: tuple[Case, ...], most: int) -> tuple[Case, ...]:
     """A few of the cases: the least, then those with the most different sizes, then the least again."""
 
     def total(case: Case) -> int:
@@ -208,7 +209,7 @@ def _telling(found: tuple[Case, ...]) -> tuple[Case, ...]:
     by_size = sorted(found, key=total)
     by_worth = sorted(found, key=lambda c: (-distinct(c), total(c)))
     mild = [c for c in by_size if sum(n > 1 for _, n in c.sizes) >= min(2, len(c.sizes))]
-    chosen = dict.fromkeys([*by_size[: SCENES - 3], *mild[:1], *by_worth[:2]])
+    chosen = dict.fromkeys([*by_size[: USUAL - 3], *mild[:1], *by_worth[: most - USUAL + 2]])
     return tuple(sorted(chosen, key=total))
 
 
@@ -222,8 +223,11 @@ def layer_at(layer: Layer, setting: Setting) -> Layer:
 
 
 @lru_cache(maxsize=512)
-def scene(layer: Layer, setting: Setting, case: Case, seed: int = 0) -> Scene | None:
-    """A point modulo the prime at which all of the layer has a value; None if there is none."""
+def scene(layer: Layer, setting: Setting, case: Case, seed: int = 0, redrawn: str = "") -> Scene | None:
+    """A point modulo the prime at which all of the layer has a value; None if there is none.
+
+    Points that differ in `redrawn` alone differ in that input, or in the gradients that come in, and in nothing else.
+    """
     layer = layer_at(layer, setting)
     poles = 0
     for attempt in range(SEEDS):
@@ -231,7 +235,10 @@ def scene(layer: Layer, setting: Setting, case: Case, seed: int = 0) -> Scene | 
         arithmetic = Modular(number)
 
         def draw(tensor: str, key: Key, number: int = number, arithmetic: Modular = arithmetic) -> Value:
-            return 0 if tensor in setting.absent else arithmetic.random(number, tensor, key)
+            if tensor in setting.absent:
+                return 0
+            again = redrawn == tensor or (redrawn == INCOMING and tensor.startswith("grad_"))
+            return arithmetic.random(number + again * SEEDS * 1000, tensor, key)
 
         try:
             return Scene(layer, case, arithmetic, draw, number)

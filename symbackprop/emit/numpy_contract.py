@@ -213,8 +213,10 @@ def fastest(factor: Expr, w: Writer) -> Index | None:
         return None
     candidates = [i for i, _ in walk_.terms if isinstance(i, Index)]
     digits = [i for i, c in walk_.terms if c == ONE and isinstance(i, Index)]
-    mixed = len(walk_.terms) == 2 and walk_.constant == ZERO and w.context.equal(
-        next((c for i, c in walk_.terms if c != ONE), ONE), digits[0].extent if digits else ZERO
+    mixed = (
+        len(walk_.terms) == 2
+        and walk_.constant == ZERO
+        and w.context.equal(next((c for i, c in walk_.terms if c != ONE), ONE), digits[0].extent if digits else ZERO)
     )
     return digits[0] if mixed and digits else (candidates[0] if candidates else None)
 
@@ -243,4 +245,3 @@ def merged_shape(indices: Iterable[Index], w: Writer) -> str:
 def settled(v: Value, free: Indices) -> Value:
     """The value with its axes in the order of the target."""
     return transposed(v, v.axes, free)
-

@@ -271,4 +271,3 @@ def risky(expr: Expr) -> bool:
                 if isinstance(inner, Pow) or (isinstance(inner, Call) and inner.function in ("log", "sqrt", "exp")):
                     return True
     return False
-

@@ -119,9 +119,7 @@ def _walked_alike(statement: Statement, pair: Pair, seams: set[Seam]) -> bool:
     return True
 
 
-def _apply(
-    group: Group, axes: dict[str, tuple[Expr, ...]], pair: Pair
-) -> tuple[Group, dict[str, tuple[Expr, ...]]]:
+def _apply(group: Group, axes: dict[str, tuple[Expr, ...]], pair: Pair) -> tuple[Group, dict[str, tuple[Expr, ...]]]:
     wish = Index(pair[0].name + pair[1].name, mul(pair[0].extent, pair[1].extent))
     one = fresh(wish, (i for s in group.statements for i in (*s.indices, *s.bound)))
     new_axes = dict(axes)

@@ -249,4 +249,3 @@ def replace(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     if expr in mapping:
         return mapping[expr]
     return rebuild(expr, tuple(replace(part, mapping) for part in parts(expr)))
-

@@ -1,0 +1,194 @@
+"""What a formula may lack: a symbol, a gradient, a link of a chain rule, as a factor or a term, where one can stand.
+
+A product has one place for a factor, wherever in it the factor is printed; a term can stand where brackets, a
+fraction, a root, a limit or the whole side hold a sum. Only symbols whose index letters are bound there are put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+
+from symbackprop.documents.edits import freed
+from symbackprop.documents.judge import Relation, vanishes
+from symbackprop.documents.legend import Meant, Part
+from symbackprop.documents.names import Element, Unclear, is_loss, letter_of, resolve, standings
+from symbackprop.documents.stock import Edit, Stock, whole_number
+from symbackprop.documents.tree import (
+    Applied,
+    Big,
+    Group,
+    Minus,
+    Name,
+    Num,
+    Over,
+    Plus,
+    Raised,
+    Root,
+    Slope,
+    Times,
+    Tree,
+    bare,
+    parts,
+    rebuild,
+    walk,
+)
+
+MOST_OF_ONE = 32  # index lists that are tried for one symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What can be put in: symbols and gradients, sizes and numbers, each with the index letters that it needs."""
+
+    symbols: tuple[tuple[Tree, frozenset[str]], ...]
+    sizes: tuple[Tree, ...]
+    silent: frozenset[str]
+    free: frozenset[str]
+
+    def at(self, scope: frozenset[str]) -> Iterator[Tree]:
+        """The symbols whose letters are bound in a scope."""
+        return (tree for tree, letters in self.symbols if letters <= scope)
+
+
+def pool_of(relation: Relation, stock: Stock) -> Pool:
+    """What the formula prints first, then the other symbols of the legend and their gradients."""
+    part, left = stock.part, relation.left
+    loss = next((t.top for t in walk(left) if isinstance(t, Slope) and is_loss(bare(t.top), part)), None)
+    free = {s.letter for s in standings(left, part) if s.printed}
+    bound = {letter_of(t.variable) for t in walk(relation.right) if isinstance(t, Big)}
+    printed = [t for side in (relation.right, left) for t in walk(side) if _is_element(t, part)]
+    slopes: list[Tree] = [t for t in walk(relation.right) if isinstance(t, Slope)]
+    scope = sorted(free | bound)
+    counted = [
+        t
+        for t in dict.fromkeys(i for n in printed if isinstance(n, Name) for i in (*n.sub, *n.args))
+        if isinstance(t, Num)
+    ]
+    known = {t.base for t in printed if isinstance(t, Name)}
+    others = [
+        e for m in part.symbols if not m.gradient for e in _elements(m, scope, sorted(bound), counted, m.base in known)
+    ]
+    found: list[Tree] = [t for t in dict.fromkeys([*printed, *slopes, *others]) if bare(left) != t]
+    if loss is not None:
+        found += [Slope("∂", loss, t) for t in found if isinstance(t, Name) and t != _by(left)]
+    groups = [g for t in walk(relation.right) if isinstance(t, Group) for g in _relettered(t, scope, part)]
+    reals: list[Tree] = [Name(r) for r in stock.reals]
+    found = [*reals, *_links(left, found, loss), *found]
+    slopes_and_names = [t for t in found if isinstance(t, Name | Slope)]
+    found += [*groups, *(Big("sum", Name(x), None, None, t) for t, x in _summed(slopes_and_names, scope, part))]
+    silent = frozenset(s.letter for s in standings(left, part) if not s.printed) | frozenset(part.silent)
+    sizes: list[Tree] = [Name(c) for c in stock.constants if c not in stock.reals]
+    found = [t for t in found if not (isinstance(t, Slope | Times | Big) and vanishes(t, part))]
+    needed = ((t, frozenset(_letters(t, part)) - silent) for t in dict.fromkeys(found))
+    return Pool(tuple(needed), (*sizes, Num(Fraction(1), "1")), silent, frozenset(free))
+
+
+def _letters(tree: Tree, part: Part) -> set[str]:
+    """The index letters of a symbol, those inside its positions too."""
+    alone = {s.letter for s in standings(tree, part) if s.printed}
+    names = [t for t in walk(tree) if isinstance(t, Name)]
+    inside = {letter_of(t) for n in names for i in (*n.sub, *n.args) for t in walk(i) if isinstance(t, Name)}
+    return alone | {x for x in inside if x not in part.constants and not any(s.base == x for s in part.symbols)}
+
+
+def _relettered(group: Group, scope: list[str], part: Part) -> Iterator[Tree]:
+    """What stands in brackets, and the same at another index."""
+    yield group
+    for letter in sorted(_letters(group, part)):
+        for other in scope:
+            if other != letter:
+                yield freed(group, letter, Name(other))
+
+
+def _summed(elements: Sequence[Tree], scope: list[str], part: Part) -> Iterator[tuple[Tree, str]]:
+    """Symbols with one index letter that can be summed over."""
+    for tree in elements:
+        letters = [x for x in _letters(tree, part) if x in scope]
+        if len(letters) == 1:
+            yield tree, letters[0]
+
+
+def _is_element(tree: Tree, part: Part) -> bool:
+    if not isinstance(tree, Name):
+        return False
+    try:
+        return isinstance(resolve(tree, part), Element)
+    except Unclear:
+        return False
+
+
+def _by(left: Tree) -> Tree | None:
+    return left.bottom if isinstance(left, Slope) else None
+
+
+def _elements(meant: Meant, scope: list[str], bound: list[str], counted: list[Num], printed: bool) -> Iterator[Name]:
+    """A symbol at the letters of the formula: at those that its own indices are called by, else at any few."""
+    sup = whole_number(Fraction(meant.power), (0, 0)) if meant.power.isdigit() else None
+    formals = {f.rstrip("'") for f in meant.formals}
+    choices: list[list[Tree]] = []
+    for formal in meant.formals:
+        alike: list[Tree] = [Name(x) for x in scope if x.rstrip("'") == formal.rstrip("'")]
+        if not printed:
+            alike += [Plus((a, moved)) for a in alike for x in bound if x not in formals for moved in _moves(x)]
+        choices.append([*alike, *counted])
+    if len(meant.formals) < 3 and not all(choices):
+        choices = [[Name(x) for x in scope] for _ in meant.formals]
+    for _, chosen in zip(range(MOST_OF_ONE), product(*choices), strict=False):
+        yield Name(meant.base, (), sup, chosen) if len(chosen) > 2 else Name(meant.base, chosen, sup)
+
+
+def _moves(letter: str) -> tuple[Tree, Tree]:
+    return Name(letter), Minus(Name(letter))
+
+
+def _links(left: Tree, found: list[Tree], loss: Tree | None) -> list[Tree]:
+    """What a chain rule may lack: a local derivative by what the left side differentiates by, or a whole term."""
+    left = bare(left)
+    if loss is None or not isinstance(left, Slope):
+        return []
+    used = [t.bottom for t in found if isinstance(t, Slope)]
+    between = dict.fromkeys((*used, *(t for t in found if isinstance(t, Name) and (t.sub or t.sup or t.args))))
+    local = [Slope("∂", name, left.bottom) for name in between if name != left.bottom]
+    return [*local, *(Times((Slope("∂", loss, link.top), link)) for link in local if isinstance(link.top, Name))]
+
+
+def inserted(tree: Tree, pool: Pool) -> Iterator[tuple[Tree, Edit]]:
+    """The tree with one symbol put in, as a factor or a term."""
+    yield from _inserted(tree, pool, pool.free, True, True)
+
+
+def _inserted(
+    tree: Tree, pool: Pool, scope: frozenset[str], factor: bool, term: bool, exact: bool = False
+) -> Iterator[tuple[Tree, Edit]]:
+    if factor and not exact and not isinstance(tree, Plus | Minus | Group):
+        for symbol in pool.at(scope):
+            grown: Tree = Times((symbol, tree), span=tree.span)
+            yield grown, Edit("factor", tree, grown, 4)
+    if term:
+        yield from _terms(tree, pool, scope, exact)
+    if isinstance(tree, Name | Slope | Num):
+        return
+    children = parts(tree)
+    for at, child in enumerate(children):
+        if isinstance(tree, Big) and at == 0:
+            continue
+        limit = isinstance(tree, Big) and at < len(children) - 1
+        inner = scope | {letter_of(tree.variable)} if isinstance(tree, Big) and not limit else scope
+        sums = limit or isinstance(tree, Group | Over | Root | Applied) or (isinstance(tree, Raised) and at == 1)
+        whole = not isinstance(tree, Times) and not (isinstance(tree, Over) and at == 0)
+        for new, edit in _inserted(child, pool, inner, whole, sums, exact or limit):
+            yield rebuild(tree, (*children[:at], new, *children[at + 1 :])), edit
+
+
+def _terms(tree: Tree, pool: Pool, scope: frozenset[str], exact: bool) -> Iterator[tuple[Tree, Edit]]:
+    """Terms at a place that holds a sum; sizes and letters where it is one of whole numbers."""
+    symbols = [*(Name(x) for x in sorted(scope)), *pool.sizes] if exact else [*pool.at(scope), *pool.sizes]
+    own = tree.terms if isinstance(tree, Plus) else (tree,)
+    for symbol in symbols:
+        more: Tree = Plus((symbol, *own), span=tree.span)
+        yield more, Edit("bound" if exact else "term", tree, more, 4)
+        less: Tree = Plus((*own, Minus(symbol)), span=tree.span)
+        yield less, Edit("bound" if exact else "term", tree, less, 4)

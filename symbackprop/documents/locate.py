@@ -1,0 +1,157 @@
+"""Where a wrong formula is wrong, when no small change of it holds: the smallest term that is off by a factor.
+
+A term of a sum is the place if the two sides become equal once it is multiplied by something that is
+1. the same number at every element and every point: a number or sizes are wrong in it, or
+2. the same at every element of one point: a factor without indices is, or
+3. the same whatever the most inputs and incoming gradients are, each drawn anew alone: a factor without them is.
+What only one term can make good is in that term; where several could, their sum is as near as it can be told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from symbackprop.check.arithmetic import Redraw
+from symbackprop.check.cases import Case
+from symbackprop.check.modular import PRIME
+from symbackprop.documents.judge import NO_VALUE, Convention, Relation, Trial, conventions
+from symbackprop.documents.legend import Part
+from symbackprop.documents.scenes import INCOMING, cases
+from symbackprop.documents.tree import Big, Name, Num, Plus, Raised, Slope, Span, Times, Tree, latex, parts, rebuild
+
+ENOUGH = 4  # elements that tell
+NOTHING, TWO = Num(Fraction(0), "0"), Num(Fraction(2), "2")
+Build: TypeAlias = Callable[[Tree], Tree]  # the whole side with another tree in one place
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A part of the right side that is wrong, and how it is known."""
+
+    span: Span
+    text: str
+    why: str
+
+
+def located(relation: Relation, part: Part, deadline: float) -> Place:
+    """The smallest term that is off; the whole right side where none is found."""
+    whole = Place(relation.right.span, latex(relation.right), "where in it cannot be told")
+    for convention in conventions(relation, part):
+        if convention.says and not any("zero outside" in s for s in convention.says):
+            continue
+        case = _telling(convention, part)
+        if case is None:
+            continue
+        found = _Location(relation, part, convention, case, deadline).found()
+        if found is not None:
+            return found
+    return whole
+
+
+def _telling(convention: Convention, part: Part) -> Case | None:
+    """The smallest case with enough elements of everything."""
+    known = cases(part.layer, convention.setting)
+    several = [c for c in known if sum(n > 1 for _, n in c.sizes) >= min(2, len(c.sizes))]
+    return (several or list(known))[0] if known else None
+
+
+class _Location:
+    def __init__(self, relation: Relation, part: Part, convention: Convention, case: Case, deadline: float) -> None:
+        self.relation, self.deadline = relation, deadline
+
+        def trial(seed: int = 0, redrawn: str = "") -> Trial:
+            return Trial(relation.left, relation.when, part, convention, case, seed, redrawn)
+
+        self.base, self.other = trial(), trial(1)
+        self.redrawn = [trial(0, name) for name in (INCOMING, *(t.name for t in part.layer.real_inputs))]
+
+    def found(self) -> Place | None:
+        """The only term that one of the tests singles out, at the deepest sum where one does."""
+        place: Place | None = None
+        tree: Tree = self.relation.right
+        build: Build = _same
+        while True:
+            step = self._term_of(tree, build)
+            if step is None:
+                return place
+            tree, build, why = step
+            place = Place(tree.span, latex(tree), why)
+
+    def _term_of(self, tree: Tree, build: Build) -> tuple[Tree, Build, str] | None:
+        """The term of the outermost sums of the tree that is wrong."""
+        terms = [(term, _after(build, inner)) for term, inner in _terms(tree)]
+        for test, why in (
+            (self._by_a_number, "off by a factor of numbers and sizes"),
+            (self._by_a_scalar, "off by a factor without an index"),
+            (self._by_inputs, "off by a factor"),
+        ):
+            scores = [test(t, b) if time.process_time() < self.deadline else 0 for t, b in terms]
+            best = max(scores, default=0)
+            if best and scores.count(best) == 1:
+                return (*terms[scores.index(best)], why)
+        return None
+
+    def _by_a_number(self, term: Tree, build: Build) -> int:
+        here, there = self._ratios(self.base, term, build), self._ratios(self.other, term, build)
+        return bool(here) and bool(there) and len(set(here) | set(there)) == 1
+
+    def _by_a_scalar(self, term: Tree, build: Build) -> int:
+        here = self._ratios(self.base, term, build)
+        return len(here) >= ENOUGH and len(set(here)) == 1
+
+    def _by_inputs(self, term: Tree, build: Build) -> int:
+        """Of how many inputs the factor does not depend."""
+        here = self._ratios(self.base, term, build)
+        return sum(self._ratios(again, term, build) == here for again in self.redrawn) if here else 0
+
+    def _ratios(self, trial: Trial, term: Tree, build: Build) -> list[int]:
+        """What the term has to be multiplied with at each element; empty where there is no such number."""
+        try:
+            tries = (NOTHING, term, Times((TWO, term), span=term.span))
+            pairs = [trial.values(build(new), self.relation.right) for new in tries]
+        except (Redraw, *NO_VALUE):
+            return []
+        found = []
+        wanted, (without, as_is, double) = pairs[0][0], [right for _, right in pairs]
+        for left, none, one, two in zip(wanted, without, as_is, double, strict=True):
+            if not all(isinstance(v, int) for v in (left, none, one, two)):
+                return []
+            if (two - one - one + none) % PRIME:  # not proportional to the term
+                return []
+            if one == none:  # the term is not there at this element
+                if left != none:
+                    return []
+                continue
+            found.append((left - none) * pow(one - none, -1, PRIME) % PRIME)
+        return found
+
+
+def _same(new: Tree) -> Tree:
+    return new
+
+
+def _terms(tree: Tree) -> Iterator[tuple[Tree, Build]]:
+    """The terms of the outermost sums in a tree, each with what puts another one in its place."""
+    if isinstance(tree, Name | Slope | Num):
+        return
+    children = parts(tree)
+    for at, child in enumerate(children):
+        if isinstance(tree, Big | Raised) and at != (len(children) - 1 if isinstance(tree, Big) else 0):
+            continue
+
+        def put(new: Tree, at: int = at) -> Tree:
+            return rebuild(tree, (*children[:at], new, *children[at + 1 :]))
+
+        if isinstance(tree, Plus):
+            yield child, put
+            continue
+        for term, build in _terms(child):
+            yield term, _after(put, build)
+
+
+def _after(outer: Build, inner: Build) -> Build:
+    return lambda new: outer(inner(new))
