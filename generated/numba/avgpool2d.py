@@ -79,19 +79,19 @@ def forward(x, *, kernel=2, stride=2, pad=0):
     kernel = _integer("kernel", kernel)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
-    (x,) = _real_arrays(("x", x, "N C H W"))
+    x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - kernel) // stride + 1
+    P = (H + 2*pad - kernel)//stride + 1
     _at_least_one("P = (H + 2*pad - kernel)//stride + 1", P, H=H, pad=pad, kernel=kernel, stride=stride)
-    Q = (W + 2 * pad - kernel) // stride + 1
+    Q = (W + 2*pad - kernel)//stride + 1
     _at_least_one("Q = (W + 2*pad - kernel)//stride + 1", Q, W=W, pad=pad, kernel=kernel, stride=stride)
     _at_least_one("the range of r", kernel, kernel=kernel)
     _at_least_one("the range of s", kernel, kernel=kernel)
 
     x = np.asarray(x, order="C")
     y = np.empty((N, C, P, Q), x.dtype)
-    _compute_y(x.reshape(N * C, H, W), y.reshape(N * C, P, Q), N, C, H, W, P, Q, kernel, stride, pad)
+    _compute_y(x.reshape(N*C, H, W), y.reshape(N*C, P, Q), N, C, H, W, P, Q, kernel, stride, pad)
     return y, Saved(N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
 
 
@@ -107,14 +107,16 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     N, C, H, W, P, Q, kernel, stride, pad, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, C, P, Q), dtype, None)
     grad_x = None
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y.reshape(N * C, P, Q), grad_x.reshape(N * C, H, W), N, C, H, W, P, Q, kernel, stride, pad)
+        _compute_grad_x(
+            grad_y.reshape(N*C, P, Q), grad_x.reshape(N*C, H, W), N, C, H, W, P, Q, kernel, stride, pad
+        )
     return Gradients(grad_x)
 
 
@@ -143,41 +145,41 @@ class AvgPool2d:
 def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
     """y[n,c,p,q] = mean[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])"""
     real = x.dtype.type
-    for task in prange(N * C * P * Q):
-        nc, p, q = task // (P * Q), task // Q % P, task % Q
-        s_start_2 = max(0, -(stride * q - pad))
-        s_stop_2 = min(kernel, W + pad - stride * q)
+    for task in prange(N*C*P*Q):
+        nc, p, q = task//(P*Q), task//Q % P, task % Q
+        s_start_2 = max(0, -(stride*q - pad))
+        s_stop_2 = min(kernel, W + pad - stride*q)
         y_sum = 0.0
-        for r in range(max(0, -(stride * p - pad)), min(kernel, H + pad - stride * p)):
+        for r in range(max(0, -(stride*p - pad)), min(kernel, H + pad - stride*p)):
             s_start = s_start_2
             s_stop = s_stop_2
-            x_row = x[nc, stride * p + r - pad, s_start + stride * q - pad :]
+            x_row = x[nc, stride*p + r - pad, s_start + stride*q - pad:]
             for s in range(s_stop - s_start):
                 y_sum += x_row[s]
-        y_here = real(y_sum / (kernel * kernel))
+        y_here = real(y_sum/(kernel*kernel))
         y[nc, p, q] = y_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
     """grad_x[n,c,h,w] = 1/kernel^2*sum[r,s](where((h + pad - r) % stride == 0 and 0 <= (h + pad - r)//stride and (h
-    + pad - r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad -
-    s)//stride < Q, grad_y[n, c, (h + pad - r)//stride, (w + pad - s)//stride], 0))
+        + pad - r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad -
+        s)//stride < Q, grad_y[n, c, (h + pad - r)//stride, (w + pad - s)//stride], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H * W):
-        nc, h, w = task // (H * W), task // W % H, task % W
-        s_step_start_2 = max(0, -((kernel - w - pad - 1) // stride))
-        s_step_stop_2 = min(Q, (w + pad) // stride + 1)
+    for task in prange(N*C*H*W):
+        nc, h, w = task//(H*W), task//W % H, task % W
+        s_step_start_2 = max(0, -((kernel - w - pad - 1)//stride))
+        s_step_stop_2 = min(Q, (w + pad)//stride + 1)
         grad_x_sum = 0.0
-        for r in range(max(0, -(stride * P - h - 1 - pad)), min(kernel, h + pad + 1)):
+        for r in range(max(0, -(stride*P - h - 1 - pad)), min(kernel, h + pad + 1)):
             if (h + pad - r) % stride == 0:
                 s_step_start = s_step_start_2
                 s_step_stop = s_step_stop_2
-                grad_y_row = grad_y[nc, (h + pad - r) // stride, s_step_start:]
+                grad_y_row = grad_y[nc, (h + pad - r)//stride, s_step_start:]
                 for s_step in range(s_step_stop - s_step_start):
                     grad_x_sum += grad_y_row[s_step]
-        grad_x_here = real(grad_x_sum / (kernel**2))
+        grad_x_here = real(grad_x_sum/(kernel**2))
         grad_x[nc, h, w] = grad_x_here
 
 

@@ -100,13 +100,15 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("weight", weight, 0, "C", C, "x")
     _axis("bias", bias, 0, "C", C, "x")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     x = np.asarray(x, order="C")
@@ -144,7 +146,7 @@ def backward(saved, dy, *, wrt=None):
         _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((C,), dtype)
-        _compute_grad_bias(grad_y.reshape(N, C, P * Q), grad_bias, N, C, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, C, P*Q), grad_bias, N, C, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -172,32 +174,32 @@ class DepthwiseConv2d:
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """y[n,c,p,q] = bias[c] + sum[r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s -
-    pad]*weight[c,r,s])
+        pad]*weight[c,r,s])
     """
     real = x.dtype.type
-    for task in prange(N * C * P):
-        n, c, p = task // (C * P), task // P % C, task % P
+    for task in prange(N*C*P):
+        n, c, p = task//(C*P), task//P % C, task % P
         y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
             y_sum_row[q] = real(0)
         for r in range(R):
-            h = stride * p + dilation * r - pad
+            h = stride*p + dilation*r - pad
             if 0 <= h < H:
                 for s in range(S):
-                    q_start = max(0, -((dilation * s - pad) // stride))
-                    q_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                    q_start = max(0, -((dilation*s - pad)//stride))
+                    q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         weight_here = weight[c, r, s]
                         y_sum_row_row = y_sum_row[q_start:]
-                        x_row = x[n, c, h, q_start + dilation * s - pad :]
+                        x_row = x[n, c, h, q_start + dilation*s - pad:]
                         for q in range(q_stop - q_start):
-                            y_sum_row_row[q] += x_row[q] * weight_here
+                            y_sum_row_row[q] += x_row[q]*weight_here
                     else:
                         weight_here = weight[c, r, s]
                         y_sum_row_row = y_sum_row[q_start:]
-                        x_steps = x[n, c, h, stride * q_start + dilation * s - pad :: stride]
+                        x_steps = x[n, c, h, stride*q_start + dilation*s - pad::stride]
                         for q in range(q_stop - q_start):
-                            y_sum_row_row[q] += x_steps[q] * weight_here
+                            y_sum_row_row[q] += x_steps[q]*weight_here
         bias_here = bias[c]
         y_row = y[n, c, p]
         for q in range(Q):
@@ -207,34 +209,36 @@ def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad - dilation*r)//stride
-    and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0 <= (w + pad -
-    dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, c, (h + pad - dilation*r)//stride,
-    (w + pad - dilation*s)//stride]*weight[c,r,s], 0))
+        and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0 <= (w + pad -
+        dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, c, (h + pad - dilation*r)//stride,
+        (w + pad - dilation*s)//stride]*weight[c,r,s], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H):
-        n, c, h = task // (C * H), task // H % C, task % H
+    for task in prange(N*C*H):
+        n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
             grad_x_sum_row[w] = real(0)
         for r in range(R):
-            p = (h + pad - dilation * r) // stride
-            if (h + pad - dilation * r) % stride == 0 and 0 <= p < P:
+            p = (h + pad - dilation*r)//stride
+            if (h + pad - dilation*r) % stride == 0 and 0 <= p < P:
                 for s in range(S):
-                    w_step_start = max(0, -((dilation * s - pad) // stride))
-                    w_step_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                    w_step_start = max(0, -((dilation*s - pad)//stride))
+                    w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         weight_here = weight[c, r, s]
-                        grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
+                        grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
                         grad_y_row = grad_y[n, c, p, w_step_start:]
                         for w_step in range(w_step_stop - w_step_start):
-                            grad_x_sum_row_row[w_step] += grad_y_row[w_step] * weight_here
+                            grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                     else:
                         weight_here = weight[c, r, s]
-                        grad_x_sum_row_steps = grad_x_sum_row[stride * w_step_start + dilation * s - pad :: stride]
+                        grad_x_sum_row_steps = grad_x_sum_row[
+                            stride*w_step_start + dilation*s - pad::stride
+                        ]
                         grad_y_row = grad_y[n, c, p, w_step_start:]
                         for w_step in range(w_step_stop - w_step_start):
-                            grad_x_sum_row_steps[w_step] += grad_y_row[w_step] * weight_here
+                            grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
@@ -243,15 +247,15 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad,
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """grad_weight[c,r,s] = sum[n,p,q](grad_y[n,c,p,q]*x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s -
-    pad])
+        pad])
     """
     real = grad_y.dtype.type
-    for task in prange(C * R * S):
-        c, r, s = task // (R * S), task // S % R, task % S
-        p_start = max(0, -((dilation * r - pad) // stride))
-        p_stop = min(P, (H + pad - dilation * r - 1) // stride + 1)
-        q_start_2 = max(0, -((dilation * s - pad) // stride))
-        q_stop_2 = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+    for task in prange(C*R*S):
+        c, r, s = task//(R*S), task//S % R, task % S
+        p_start = max(0, -((dilation*r - pad)//stride))
+        p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
+        q_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(p_start, p_stop):
@@ -260,14 +264,16 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride,
                 q_stop = q_stop_2
                 if stride == 1:
                     grad_y_row = grad_y[n, c, p, q_start:]
-                    x_row = x[n, c, stride * p + dilation * r - pad, q_start + dilation * s - pad :]
+                    x_row = x[n, c, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
                     for q in range(q_stop - q_start):
-                        grad_weight_sum_part += grad_y_row[q] * x_row[q]
+                        grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
                     grad_y_row = grad_y[n, c, p, q_start:]
-                    x_steps = x[n, c, stride * p + dilation * r - pad, stride * q_start + dilation * s - pad :: stride]
+                    x_steps = x[
+                        n, c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride
+                    ]
                     for q in range(q_stop - q_start):
-                        grad_weight_sum_part += grad_y_row[q] * x_steps[q]
+                        grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[c, r, s] = grad_weight_here
@@ -281,7 +287,7 @@ def _compute_grad_bias(grad_y, grad_bias, N, C, P, Q):
         grad_bias_sum = 0.0
         for n in range(N):
             grad_y_row = grad_y[n, c]
-            for pq in range(P * Q):
+            for pq in range(P*Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[c] = grad_bias_here

@@ -71,11 +71,7 @@ def plan(size, extents, target, rows, columns, factor=None, term=None, strict=Fa
 
 def _cheapest(problem):
     """The way with the least cost, or None where no family has one."""
-    ways = [
-        way
-        for name, family in FAMILIES.items()
-        if _FORCED in (None, name) and (way := family.offer(problem)) is not None
-    ]
+    ways = [way for name, family in FAMILIES.items() if _FORCED in (None, name) and (way := family.offer(problem)) is not None]
     return min(ways, key=lambda way: way.cost, default=None)
 
 

@@ -78,9 +78,7 @@ def copy(typing, to, to_at, source, source_at, count):
         source = pointer_to(context, builder, signature.args[2], arguments[2], arguments[3])
         whole = builder.and_(count, index(-lanes))
         with cgutils.for_range_slice(builder, index(0), whole, index(lanes), index) as (i, _):
-            store_vector(
-                builder, load_vector(builder, builder.gep(source, [i]), vector, size), builder.gep(to, [i]), size
-            )
+            store_vector(builder, load_vector(builder, builder.gep(source, [i]), vector, size), builder.gep(to, [i]), size)
         rest = builder.sub(count, whole)
         with builder.if_then(builder.icmp_signed(">", rest, index(0))):
             name = f"v{lanes}{'f32' if size == 4 else 'f64'}.p0"

@@ -267,22 +267,8 @@ def _pack_columns(t, b, panels, room, turn, batch, block, low, high):
     for begin in range(0, t[_K], t[_BLOCK_TERMS]):
         terms, to = min(t[_BLOCK_TERMS], t[_K] - begin), room + begin * width
         _pack(
-            b,
-            t,
-            t[_COLUMN_BOUNDS],
-            t[record + 1],
-            record + 5 + t[_ROW_AXES],
-            t[_COLUMN_ITEMS],
-            first,
-            count,
-            t[_COLUMN_TERMS],
-            begin,
-            terms,
-            panels,
-            to,
-            width,
-            apart,
-            turn,
+            b, t, t[_COLUMN_BOUNDS], t[record + 1], record + 5 + t[_ROW_AXES], t[_COLUMN_ITEMS], first, count,
+            t[_COLUMN_TERMS], begin, terms, panels, to, width, apart, turn,
         )
         if apart and width == _COLUMNS:
             _turned(panels, to, width, turn, apart, terms, side, True)
@@ -327,9 +313,7 @@ def _finish(t, target, factor, term, scale, tile, tile_at, record, first_row, ro
 
 
 @njit(**OPTIONS)
-def _rows(
-    t, target, a, factor, term, scale, panels, room, panel, turn, tile, sums, sums_at, batch, part, at, group, low, high
-):
+def _rows(t, target, a, factor, term, scale, panels, room, panel, turn, tile, sums, sums_at, batch, part, at, group, low, high):
     """One task: a panel of rows against the blocks of columns of a group, for one part of the terms.
 
     `sums` keeps the float64 sums [block][column][row] of more than one block of terms.
@@ -348,22 +332,8 @@ def _rows(
         terms = min(block_terms, t[_K] - block * block_terms)
         if terms > 0:
             _pack(
-                a,
-                t,
-                t[_ROW_BOUNDS],
-                t[record],
-                record + 5,
-                t[_ROW_ITEMS],
-                first_row,
-                rows,
-                t[_ROW_TERMS],
-                block * block_terms,
-                terms,
-                panel,
-                0,
-                width,
-                t[_ROW_APART],
-                turn,
+                a, t, t[_ROW_BOUNDS], t[record], record + 5, t[_ROW_ITEMS], first_row, rows, t[_ROW_TERMS],
+                block * block_terms, terms, panel, 0, width, t[_ROW_APART], turn,
             )
             if t[_ROW_APART]:
                 _turned(panel, 0, width, turn, t[_ROW_APART], terms, lanes, False)
@@ -408,9 +378,7 @@ def _join(t, target, factor, term, scale, tile, sums, apart, batch, at, low, hig
 
 
 @njit(parallel=True, **OPTIONS)
-def _compute(
-    t, target, a, b, factor, term, scale, panels, room, scratch, sums, threads, batch_low, batch_high, low, high
-):
+def _compute(t, target, a, b, factor, term, scale, panels, room, scratch, sums, threads, batch_low, batch_high, low, high):
     """The columns low ... high of the batches batch_low ... batch_high; `scratch` and `sums` have a row for each thread."""
     batches, blocks = batch_high - batch_low, (high - low + _COLUMNS - 1) // _COLUMNS
     row_panels, parts = (t[_M] + t[_WIDE] - 1) // t[_WIDE], t[_PARTS]
@@ -423,15 +391,7 @@ def _compute(
         mine = scratch[thread]
         for task in range(batches * blocks * thread // threads, batches * blocks * (thread + 1) // threads):
             _pack_columns(
-                t,
-                b,
-                panels,
-                task * room,
-                mine[tile_size + panel_size :],
-                batch_low + task // blocks,
-                task % blocks,
-                low,
-                high,
+                t, b, panels, task * room, mine[tile_size + panel_size :], batch_low + task // blocks, task % blocks, low, high
             )
     tasks = batches * row_panels * groups * parts
     for index in prange(threads):
@@ -442,25 +402,9 @@ def _compute(
             group, rest = rest % groups, rest // groups
             at, batch = rest % row_panels, rest // row_panels
             _rows(
-                t,
-                target,
-                a,
-                factor,
-                term,
-                scale,
-                panels[batch * blocks * room :],
-                room,
-                mine[tile_size:],
-                mine[tile_size + panel_size :],
-                mine,
-                sums[task] if parts > 1 else sums[thread],
-                0,
-                batch_low + batch,
-                part,
-                at,
-                group,
-                low,
-                high,
+                t, target, a, factor, term, scale, panels[batch * blocks * room :], room, mine[tile_size:],
+                mine[tile_size + panel_size :], mine, sums[task] if parts > 1 else sums[thread], 0, batch_low + batch, part, at,
+                group, low, high,
             )
     if parts > 1:
         for index in prange(threads):
@@ -468,18 +412,8 @@ def _compute(
             for task in range(batches * row_panels * thread // threads, batches * row_panels * (thread + 1) // threads):
                 at, batch = task % row_panels, task // row_panels
                 _join(
-                    t,
-                    target,
-                    factor,
-                    term,
-                    scale,
-                    scratch[thread],
-                    sums[task * parts : (task + 1) * parts].reshape(-1),
-                    sums.shape[1],
-                    batch_low + batch,
-                    at,
-                    low,
-                    high,
+                    t, target, factor, term, scale, scratch[thread], sums[task * parts : (task + 1) * parts].reshape(-1),
+                    sums.shape[1], batch_low + batch, at, low, high,
                 )
 
 
@@ -508,18 +442,7 @@ class Packed(NamedTuple):
             for low in range(0, n, some * _COLUMNS):
                 high = min(n, low + some * _COLUMNS)
                 _compute(
-                    table,
-                    *arrays,
-                    scale,
-                    panels,
-                    room,
-                    scratch,
-                    sums,
-                    threads,
-                    batch,
-                    min(batches, batch + many),
-                    low,
-                    high,
+                    table, *arrays, scale, panels, room, scratch, sums, threads, batch, min(batches, batch + many), low, high
                 )
 
 
