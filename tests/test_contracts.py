@@ -32,10 +32,10 @@ RANKS = {
     "modules": 7,
     "build": 8,
     "analysis": 9,
-    "bench": 9,
-    "commands": 10,
-    "__main__": 11,
-    "demo": 12,
+    "bench": 10,
+    "commands": 11,
+    "__main__": 12,
+    "demo": 13,
 }
 GENERATED_MAY_IMPORT = {"__future__", "functools", "math", "numba", "numbers", "numpy", "typing"}
 VECTORS_MAY_IMPORT = GENERATED_MAY_IMPORT | {"itertools", "llvmlite", "os"}

@@ -8,7 +8,7 @@ from math import prod
 
 from symbackprop.check.point import Point
 from symbackprop.notation.layer import Layer
-from symbackprop.notation.nodes import Add, Call, Expr, Index, Mul, Number, Pow, Read, Reduce, Where, parts
+from symbackprop.notation.nodes import Add, Call, Expr, Index, Mul, Number, Pow, Read, Reduce, Where, parts, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,30 @@ def costs(layer: Layer, point: Point) -> Costs:
         operations += box * _operations(definition.body, point)
     arrays = (*(tensor.name for tensor in layer.inputs), *layer.outputs)
     return Costs(adds, operations, sum(prod(point.shape(name)) for name in arrays))
+
+
+def gradient_multiply_adds(layer: Layer, point: Point, wrt: tuple[str, ...]) -> int:
+    """The multiply-adds of the gradients of `wrt`: a product in a sum gives one for each factor that depends on them.
+
+    So a convolution's input gradient has as many as its forward pass, whatever its stride: a tap that meets no output
+    costs nothing. Products with what is held fixed outside of sums are not counted, as they are not forward.
+    """
+    varying, total = set(wrt), 0
+    for definition in layer.definitions:
+        box = prod(_extents(definition.indices, point))
+        total += box * sum(_gradient_multiply_adds(definition.body, point, varying))
+        if any(isinstance(e, Read) and e.tensor in varying for e in walk(definition.body)):
+            varying.add(definition.name)
+    return total
+
+
+def _gradient_multiply_adds(expr: Expr, point: Point, varying: set[str]) -> Iterator[int]:
+    for part in parts(expr):
+        inner = sum(_gradient_multiply_adds(part, point, varying))
+        yield inner * (prod(_extents(expr.indices, point)) if isinstance(expr, Reduce) else 1)
+    if isinstance(expr, Reduce) and expr.operation == "sum" and isinstance(expr.body, Mul) and _reads(expr.body) > 1:
+        factors = [f for f in expr.body.factors if isinstance(f, Read) and f.tensor in varying]
+        yield len(factors) * prod(_extents(expr.indices, point))
 
 
 def _extents(indices: tuple[Index, ...], point: Point) -> list[int]:

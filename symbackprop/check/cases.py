@@ -191,11 +191,11 @@ def _volume(extents: Iterator[Expr], point: Point) -> int:
 
 def draw_integers(point: Point, rng: np.random.Generator) -> dict[str, Elements]:
     """Elements for the integer tensors that keep every read in its box."""
-    bounds = _integer_bounds(point)
+    bounds = integer_bounds(point)
     return {name: {key: int(rng.integers(0, bound)) for key in point.box(name)} for name, bound in bounds.items()}
 
 
-def _integer_bounds(point: Point) -> dict[str, int]:
+def integer_bounds(point: Point) -> dict[str, int]:
     """One above the largest value of each integer tensor: the smallest axis along which it is used as a position."""
     bounds = {t.name: 0 for t in point.layer.inputs if t.kind == "integer"}
     for read in _reads(point.layer):

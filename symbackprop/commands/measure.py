@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from symbackprop.commands.options import terminal
+from symbackprop.commands.options import names_in, terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,17 +15,104 @@ if TYPE_CHECKING:
     from symbackprop.bench.timing import Figure
 
 
+class PairType(click.ParamType[tuple[str, float]]):
+    """`N=32`: a name and a number."""
+
+    name = "pair"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """The name and the number."""
+        if isinstance(value, tuple):
+            return value
+        name, sign, number = str(value).partition("=")
+        try:
+            return name.strip(), float(number)
+        except ValueError:
+            reason = f"{number!r} is no number" if sign else f"{value} has no = in it"
+            self.fail(f"{reason}; write NAME=NUMBER", param, ctx)
+
+
 @click.command()
-@click.argument("network", metavar="[NETWORK]", required=False)
+@click.argument("what", metavar="[table|NETWORK|LAYER|FILE]", required=False)
 @click.option("--quick", is_flag=True, help="Fewer repetitions and smaller arrays.")
 @click.option(
     "--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures to FILE too."
 )
-def bench(network: str | None, quick: bool, json_file: Path | None) -> int:
+@click.option("--plot", "picture", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw the ratios there.")
+@click.option("--check", is_flag=True, help="Compare every result with float64 first; status 1 if one is wrong.")
+@click.option("--rows", metavar="TEXTS", help="table: only rows with one of these in their name, commas between them.")
+@click.option("--shapes", type=click.Choice(["table", "odd", "all"]), help="table: which.  [default: table]")
+@click.option("--runs", type=click.IntRange(1, 99), help="Medians of so many runs.  [default: 1]")
+@click.option("--peers", metavar="NAMES", help="torch, jax, onnxruntime, hand, numpy.  [default: all of them]")
+@click.option("--threads", type=click.IntRange(1, 1024), help="For everybody.  [default: the processors]")
+@click.option("--size", "sizes", metavar="N=32", type=PairType(), multiple=True, help="LAYER: the size of an axis.")
+@click.option("--param", "params", metavar="pad=1", type=PairType(), multiple=True, help="LAYER: a parameter.")
+def bench(what: str | None, quick: bool, json_file: Path | None, **options: Any) -> int:
     """Measure times and memory; exit status 1 if a bound is not kept.
 
-    With NETWORK: an epoch of its training, with each backend and with PyTorch where it is installed.
+    \b
+    table     convolutions, products, norms and others beside PyTorch, JAX, onnxruntime and NumPy by hand
+    NETWORK   an epoch of its training, with each backend and with PyTorch where it is installed
+    LAYER     forward and backward of a layer, or of a FILE of equations, at the sizes of --size
+    nothing   derivations, start times, memory, NumPy modules beside versions by hand
     """
+    from symbackprop.nn.networks import NETWORKS
+
+    if what is not None and what not in NETWORKS:
+        return _table(what, quick, json_file, options)
+    meant = [f"--{'json' if k == 'json_file' else k}" for k, v in options.items() if v]
+    if meant:
+        raise click.UsageError(f"{', '.join(meant)}: only for `bench table` and `bench LAYER`")
+    return _figures(what, quick, json_file)
+
+
+def _table(what: str, quick: bool, json_file: Path | None, options: dict[str, Any]) -> int:
+    from symbackprop.bench.child import Order, run_in_child
+    from symbackprop.bench.limits import processors
+    from symbackprop.bench.participants import EVERYBODY
+    from symbackprop.bench.table import Settings, combined
+    from symbackprop.bench.table_report import as_json, conclusions, plot, shown, wrong_lines
+
+    peers = names_in(options["peers"]) if options["peers"] else EVERYBODY[1:]
+    unknown = next((name for name in peers if name not in EVERYBODY), None)
+    if unknown is not None:
+        raise click.UsageError(f"there is no peer {unknown}; choose from {', '.join(EVERYBODY[1:])}")
+    threads = options["threads"] or processors()
+    asked = tuple(name for name in EVERYBODY if name == "numba" or name in peers)
+    settings = Settings(asked, threads, *((3, 0.005) if quick else (7, 0.02)), options["check"])
+    order = Order(settings, **_rows_or_layer(what, options))
+    runs, console, tables = options["runs"] or 1, terminal(width=190), []
+    with console.status("starting") as status:
+        for number in range(1, runs + 1):
+            say = lambda row, at=number: status.update(f"run {at} of {runs}: {row}")  # noqa: E731
+            tables.append(run_in_child(order, say))
+    results = combined(tables)
+    title = f"{what}, float32, {threads} threads" + (f", medians of {runs} runs" if runs > 1 else "")
+    console.print(shown(results, title))
+    for line in conclusions(results, tables, asked):
+        click.echo(line)
+    if json_file is not None:
+        _write_json(as_json(results, tables, _about()), json_file)
+    if options["picture"] is not None:
+        plot(options["picture"], results, title)
+    return 1 if wrong_lines(results) else 0
+
+
+def _rows_or_layer(what: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The rest of an order. Raises: click.UsageError for options that do not belong together."""
+    if what == "table":
+        if options["sizes"] or options["params"]:
+            raise click.UsageError("--size, --param: only for `bench LAYER`; the rows of the table have theirs")
+        return {"shapes": options["shapes"] or "table", "filters": names_in(options["rows"] or "")}
+    if options["shapes"] or options["rows"]:
+        raise click.UsageError("--shapes, --rows: only for `bench table`")
+    fraction = next((name for name, size in options["sizes"] if size != int(size) or size < 1), None)
+    if fraction is not None:
+        raise click.UsageError(f"--size {fraction}: expected a whole number from 1 on")
+    return {"layer": what, "sizes": {n: int(v) for n, v in options["sizes"]}, "params": dict(options["params"])}
+
+
+def _figures(network: str | None, quick: bool, json_file: Path | None) -> int:
     from itertools import chain
 
     from symbackprop.bench.against_hand import hand_figures
@@ -43,7 +130,7 @@ def bench(network: str | None, quick: bool, json_file: Path | None) -> int:
             status.update(f"measured {figure.subject}, {figure.what}")
     _print(console, figures)
     if json_file is not None:
-        _write(figures, json_file)
+        _write_json({"about": _about(), "figures": [f.as_dict() for f in figures]}, json_file)
     return 0 if all(figure.within for figure in figures) else 1
 
 
@@ -60,21 +147,26 @@ def _print(console: Console, figures: list[Figure]) -> None:
     console.print(table)
 
 
-def _write(figures: list[Figure], path: Path) -> None:
+def _write_json(content: dict[str, Any], path: Path) -> None:
     import json
-    import platform
-    from importlib.metadata import version
     from pathlib import PurePosixPath
 
     from symbackprop.writing import write
 
-    about = {"python": platform.python_version(), "machine": platform.machine(), "processors": _processors()}
-    packages = {name: version(name) for name in ("numba", "numpy", "sympy")}
-    text = json.dumps({"about": about | packages, "figures": [f.as_dict() for f in figures]}, indent=2) + "\n"
-    write(path.parent, {PurePosixPath(path.name): text})
+    write(path.parent, {PurePosixPath(path.name): json.dumps(content, indent=2) + "\n"})
 
 
-def _processors() -> int:
-    import os
+def _about() -> dict[str, Any]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
 
-    return os.cpu_count() or 1
+    from symbackprop.bench.limits import processors
+
+    about: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine()}
+    about["processors"] = processors()
+    for name in ("numba", "numpy", "sympy", "torch", "jax", "onnxruntime"):
+        try:
+            about[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return about

@@ -43,9 +43,9 @@ def chosen_layers(names: tuple[str, ...]) -> tuple[Layer, ...]:
     return tuple(load(name) for name in dict.fromkeys(names)) if names else built_in()
 
 
-def terminal(stderr: bool = False) -> Console:
-    """Where tables and bars go; a file or a pipe takes lines of 120 characters."""
+def terminal(stderr: bool = False, width: int = 120) -> Console:
+    """Where tables and bars go; a file or a pipe takes lines of `width` characters."""
     from rich.console import Console
 
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=120)
+    return console if console.is_terminal else Console(stderr=stderr, width=width)
