@@ -127,6 +127,13 @@ FOUND = {
         range q = H
         u[q] = where(cos(C) < q, weight[0,0], 1)
         output u""",
+    "a quick wave is as uncertain as its argument, and asks for short steps": """
+        layer a
+        input x[N] outside 0
+        range c = 3, p = N//2 + 1
+        v = cos(prod[p,c](10*x[p + p]*(c + 1)))
+        y[n] = v*n + cos(max[c](prod[p](20*x[p]*(c + 1))*x[n]))
+        output y""",
     "an index that cancels is no axis of what is read": """
         layer a
         input bias[C] outside 0, spare[H, N]

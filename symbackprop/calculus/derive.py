@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 
 from symbackprop.calculus.closed import closed_forms
@@ -25,7 +26,7 @@ def derive(layer: Layer, wrt: str | Sequence[str] | None = None) -> Derivation:
     Raises UserError for a name in `wrt` that is no real input, CannotDerive where a rule is missing.
     """
     if not isinstance(layer, Layer):
-        came = f"{layer!r} of type {type(layer).__name__}"  # type: ignore[unreachable]  # in Python anything may come
+        came = f"{reprlib.repr(layer)} of type {type(layer).__name__}"  # type: ignore[unreachable]  # in Python anything may come
         raise UserError(f"derive: expected a Layer, came {came}; load(name), read(text) and read_file(path) give one")
     names = tuple(t.name for t in layer.real_inputs)
     chosen = names if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(dict.fromkeys(wrt))

@@ -43,6 +43,10 @@ def gradient_layer(layer: Layer, wrt: str) -> Layer:
     read = {e.tensor for d in definitions for e in walk(d.body) if isinstance(e, Read)}
     sized = _sizes_of(layer)
     kept = [t for t in inputs if t.name in read or any(a.name in sized for a in t.axes)]
+    # an axis of the gradient may be one that nothing else has: the rows of an embedding
+    known = {a.name for t in kept for a in t.axes}
+    lost = {e.name for i in names.indices() for e in walk(i.extent) if isinstance(e, Size)} - known
+    kept = [t for t in inputs if t in kept or any(a.name in lost for a in t.axes)]
     return replace(
         layer,
         name=f"{layer.name}_gradient_{wrt}",

@@ -210,7 +210,10 @@ def integral(condition: Expr, facts: Facts) -> bool:
 
 
 def constants_out(expr: Reduce) -> Expr:
-    """`sum_i c f_i = c sum_i f_i` and `sum_{i=0}^{n-1} c = n c`, for a factor or a guard without i."""
+    """`sum_i c f_i = c sum_i f_i` and `sum_{i=0}^{n-1} c = n c`, for a factor or a guard without i.
+
+    A factor that need not be finite stays behind a guard that has an i: where no i passes it, the sum is 0.
+    """
     bound, body = expr.indices, expr.body
     if body == ZERO:
         return ZERO
@@ -222,14 +225,28 @@ def constants_out(expr: Reduce) -> Expr:
     else:
         value, guard = body, TRUE
     factors = value.factors if isinstance(value, Mul) else (value,)
-    out = [f for f in factors if not depends(f, bound)]
-    rest = where(guard, mul(*(f for f in factors if depends(f, bound))), ZERO)
+    out = [f for f in factors if not depends(f, bound) and (guard == TRUE or always_finite(f))]
+    rest = where(guard, mul(*(f for f in factors if f not in out)), ZERO)
     if not out and not outer and all(depends(rest, (i,)) for i in bound):
         return expr
     counts = [i.extent for i in bound if not depends(rest, (i,))]
     summed = reduce("sum", (i for i in bound if depends(rest, (i,))), rest)
     result = like_powers(mul(*out, *counts, summed))
     return _guarded(both(*outer), result) if outer else result
+
+
+def always_finite(expr: Expr) -> bool:
+    """Whether an expression is finite wherever what it reads is: sums, products and bounded functions; sizes divide."""
+    for part in walk(expr):
+        match part:
+            case Pow(base, Number(e)) if e < 0 or e.denominator != 1:
+                if any(isinstance(b, Read | Index) or (isinstance(b, Parameter) and not b.integer) for b in walk(base)):
+                    return False
+            case Pow(_, Number()):
+                continue
+            case Pow() | Call("log" | "exp" | "sqrt", _):
+                return False
+    return True
 
 
 def depends(expr: Expr, bound: Iterable[Index]) -> bool:

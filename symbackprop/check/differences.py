@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LEVELS = 8
+LEVELS = 8  # steps of one table, each half the one before
+SCALES = 5  # tables, each from where the one before ended: a function that turns quickly asks for small steps
+
+SETTLED = 1e-3  # the relative error of a table whose steps are short enough for the function
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,31 @@ class Difference:
 
     value: float
     error: float
+
+
+def settled_difference(function: Callable[[float], float], step: float, rounding: float, enough: float) -> Difference:
+    """The derivative of `function` at 0, from the first table that is sure of it to the relative error `enough`.
+
+    Where none is, the surest of those that have settled: to three digits, or until only `rounding`, a bound of the
+    function's rounding error, is left to disagree about. Steps longer than a wave of the function give slopes of no
+    meaning: from the shortest steps up, the first table that has not settled, or that contradicts the one before,
+    ends the list. The error is infinite where the list is empty.
+    """
+    tables: list[tuple[Difference, float]] = []
+    for scale in range(SCALES):
+        start = step / 2.0 ** (scale * LEVELS)
+        found, noise = central_difference(function, start), rounding / start
+        if found.error + noise <= enough * abs(found.value):
+            return Difference(found.value, found.error + noise)
+        tables.append((found, noise))
+    best = previous = Difference(0.0, math.inf)
+    for found, noise in reversed(tables):
+        one = Difference(found.value, found.error + noise)
+        alike = abs(one.value - previous.value) <= 2 * (one.error + previous.error)
+        if not alike or found.error > max(SETTLED * abs(found.value), 100 * noise):
+            break
+        best, previous = min(best, one, key=lambda d: d.error), one
+    return best
 
 
 def central_difference(function: Callable[[float], float], step: float) -> Difference:

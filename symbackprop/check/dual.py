@@ -125,20 +125,3 @@ class DualNumbers(Arithmetic):
                 term = self.base.multiply(slope, factor)
                 result[key] = self.base.add(result[key], term) if key in result else term
         return result
-
-
-class Magnitudes(DualNumbers):
-    """Dual numbers whose slopes add up without cancelling: bounds on the terms of which a derivative is the sum.
-
-    A derivative computed in a precision eps is off by about eps times its magnitude, however small it comes out.
-    """
-
-    def total(self, terms: Iterable[Dual]) -> Dual:
-        value, slopes = super().total([(value, self._absolute(slopes)) for value, slopes in terms])
-        return value, slopes
-
-    def _combined(self, *pairs: tuple[Slopes, Value]) -> Slopes:
-        return super()._combined(*((self._absolute(slopes), self.base.call("abs", factor)) for slopes, factor in pairs))
-
-    def _absolute(self, slopes: Slopes) -> Slopes:
-        return {key: self.base.call("abs", slope) for key, slope in slopes.items()}

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from symbackprop.check.arithmetic import Arithmetic, Float64
-from symbackprop.check.dual import Magnitudes
 from symbackprop.check.exact import Exact, lean
 from symbackprop.check.point import Elements, Point, SeededPoint
 from symbackprop.errors import UserError
@@ -42,25 +41,6 @@ def gradients(
         for key in point.box(output):
             for (name, at), slope in point.read(output, key)[1].items():
                 found[name][at] += cotangent[key] * slope
-    return found
-
-
-def magnitudes(
-    layer: Layer, arrays: Arrays, params: Mapping[str, float | int] | None, cotangents: Arrays
-) -> dict[str, Array]:
-    """How large the terms are of which outputs and gradients are the sums: rounding is relative to these.
-
-    By the name of the output, and by `grad_x` for the input x.
-    """
-    names = tuple(t.name for t in layer.real_inputs)
-    point = SeededPoint(point_of(layer, arrays, params), names, Magnitudes)
-    found = {f"grad_{name}": np.zeros(point.shape(name)) for name in names}
-    for output, cotangent in cotangents.items():
-        found[output] = np.zeros(point.shape(output))
-        for key in point.box(output):
-            for (name, at), slope in point.read(output, key)[1].items():
-                found[f"grad_{name}"][at] += abs(float(cotangent[key])) * slope
-                found[output][key] += abs(float(arrays[name][at])) * slope
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,19 @@ from symbackprop.check.forward import Array
 from symbackprop.check.report import Outcome
 from symbackprop.errors import CheckFailed
 
+Allowed = Callable[[str], Array]  # how far an array of this name may be off, element by element
+
 
 class Seen:
     """What one check of a subject has compared so far."""
 
     def __init__(self, subject: object) -> None:
-        self.subject, self.points, self.worst = subject, 0, 0.0
+        self.subject, self.points, self.worst, self.allowed = subject, 0, 0.0, 0
 
     def outcome(self, note: str = "") -> Outcome:
         """The sum of it."""
-        return Outcome(self.points, self.worst, note)
+        rounded = f"{self.allowed} as far off as rounding may be" if self.allowed else ""
+        return Outcome(self.points, self.worst, "; ".join(part for part in (note, rounded) if part))
 
     def refuse(self, what: str, got: object, expected: object, truth: str, where: str) -> None:
         """Raise."""
@@ -43,14 +46,18 @@ class Seen:
         tolerance: float,
         where: str,
         floor: float = 0.0,
-        allowed: float | Array = 0.0,
+        allowed: Allowed | None = None,
     ) -> None:
-        """Each element differs by less than `tolerance` times the largest number (or `floor`), plus `allowed`."""
+        """Each element differs by less than `tolerance` times the largest number (or `floor`), or than is `allowed`."""
         if got is None or np.shape(got) != np.shape(expected):
             self.refuse(f"the shape of {name}", np.shape(got), np.shape(expected), "the other opinion", where)
         scale = max(float(np.abs(expected).max(initial=0.0)), floor)
         errors = np.abs(np.asarray(got, dtype=float) - expected)
-        bad = ~(errors <= tolerance * scale + allowed)
+        bad = ~(errors <= tolerance * scale)
+        if bad.any() and allowed is not None:
+            rounded = bad & (errors <= allowed(name))
+            self.allowed += int(rounded.sum())
+            bad, errors = bad & ~rounded, np.where(rounded, 0.0, errors)
         if bad.any():
             worst = np.unravel_index(int(np.argmax(np.where(np.isnan(errors), np.inf, errors))), errors.shape)
             place = ", ".join(str(int(i)) for i in worst)

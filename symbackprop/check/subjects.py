@@ -79,11 +79,10 @@ class Subject:
         grads = self._called("backward", lambda: self.module.backward(saved))
         return {t.name: getattr(grads, identifier(t.name)) for t in self.layer.real_inputs}
 
-    def weighted(self, arrays: Arrays, sample: Sample) -> tuple[float, float]:
-        """The loss `sum(cotangent * output)`, and the sum of the sizes of its terms."""
+    def weighted(self, arrays: Arrays, sample: Sample) -> float:
+        """The loss `sum(cotangent * output)`."""
         outputs, _ = self.forward(arrays, sample.parameters)
-        terms = [np.asarray(outputs[y] * sample.cotangents[y], dtype=float) for y in self.layer.outputs]
-        return float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
+        return float(sum((outputs[y] * sample.cotangents[y]).sum() for y in self.layer.outputs))
 
     def _called(self, what: str, call: Callable[[], Any]) -> Any:
         """The result of the call; an exception is a failure of the module."""

@@ -68,7 +68,7 @@ def statement_lines(statement: Statement, context: Context, first: bool = True) 
 
 def _within_errstate(statement: Statement, lines: list[str]) -> list[str]:
     """A branch that is not taken is computed all the same; its warnings would mislead."""
-    if not any(risky(e) for e in (statement.body, statement.result)):
+    if not statement.unsure and not any(risky(e) for e in (statement.body, statement.result)):
         return lines
     return ['with np.errstate(all="ignore"):', *(f"    {line}" for line in lines)]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace as with_fields
 
 from symbackprop.notation import printer
 from symbackprop.notation.binding import free_indices, fresh, substitute
@@ -56,6 +58,8 @@ class Builder:
         self._names = names
         self._known: dict[Expr, tuple[str, tuple[int, ...]]] = dict(earlier._known) if earlier else {}
         self._uses: Counter[Expr] = Counter()
+        self._behind_condition = False
+        self._unsure: set[str] = set(earlier._unsure) if earlier else set()
 
     def expect(self, bodies: Iterable[Expr]) -> None:
         """Count what the coming equations contain, so that what stands twice is computed once."""
@@ -113,9 +117,10 @@ class Builder:
             return full if isinstance(full, Read) else self._without_reductions(full, scope, guards)
         if isinstance(expr, Where):
             condition = self._without_reductions(expr.condition, scope, guards)
-            then = self._without_reductions(expr.then, scope, both(guards, expr.condition))
-            unlike = both(guards, Logic("not", (expr.condition,)))
-            return rebuild(expr, (condition, then, self._without_reductions(expr.other, scope, unlike)))
+            with self._condition():
+                then = self._without_reductions(expr.then, scope, both(guards, expr.condition))
+                unlike = both(guards, Logic("not", (expr.condition,)))
+                return rebuild(expr, (condition, then, self._without_reductions(expr.other, scope, unlike)))
         return rebuild(expr, tuple(self._without_reductions(part, scope, guards) for part in parts(expr)))
 
     def _with_invariants(self, expr: Expr, scope: Indices, guards: Expr) -> Expr:
@@ -125,11 +130,19 @@ class Builder:
             return self._lift(expr, scope)
         if isinstance(expr, Where):
             condition = self._with_invariants(expr.condition, scope, guards)
-            then = self._with_invariants(expr.then, scope, expr.condition)
-            return rebuild(expr, (condition, then, self._with_invariants(expr.other, scope, guards)))
+            with self._condition():
+                then = self._with_invariants(expr.then, scope, expr.condition)
+                return rebuild(expr, (condition, then, self._with_invariants(expr.other, scope, guards)))
         if isinstance(expr, Mul):
             expr = self._with_small_products(expr, scope)
         return rebuild(expr, tuple(self._with_invariants(part, scope, guards) for part in parts(expr)))
+
+    @contextmanager
+    def _condition(self) -> Iterator[None]:
+        """While the branches of a choice are planned: what is computed for them may not count."""
+        before, self._behind_condition = self._behind_condition, True
+        yield
+        self._behind_condition = before
 
     def _reduction(self, target: str, indices: Indices, outer: Reduce | Arg, body: Expr) -> None:
         moved, inner = _rebound(outer, indices)
@@ -156,10 +169,21 @@ class Builder:
     def _add(self, statement: Statement, body: Expr) -> None:
         self._axes[statement.target] = tuple(i.extent for i in statement.indices)
         text = f"{printer.expression(statement.element)} = {printer.expression(body)}"
-        self.statements.append(
-            Statement(statement.kind, statement.target, statement.indices, statement.bound, statement.body,
-                      statement.result, comment=text)
-        )  # fmt: skip
+        unsure = self._behind_condition and any(self._may_be_infinite(e) for e in walk(statement.body))
+        if unsure:
+            self._unsure.add(statement.target)
+        self.statements.append(with_fields(statement, comment=text, unsure=unsure))
+
+    def _may_be_infinite(self, expr: Expr) -> bool:
+        match expr:
+            case Pow(_, Number(exponent)):
+                return exponent < 0 or exponent.denominator != 1
+            case Pow() | Call("log" | "exp", _):
+                return True
+            case Read(tensor, _):
+                return tensor in self._unsure
+            case _:
+                return False
 
     def _remember(self, target: str, indices: Indices, body: Expr) -> None:
         if isinstance(body, Reduce | Arg) or expensive(body):

@@ -16,6 +16,7 @@ from symbackprop.check.report import FAILED, OK, Check, Outcome, failures, run_a
 from symbackprop.check.subjects import Subject, within_time_limit
 from symbackprop.check.suite import BLOCK_CHECK, MODULE_CHECKS, OUTPUT_CHECK, checks
 from symbackprop.errors import CheckFailed
+from symbackprop.notation.printer import to_text
 from symbackprop.notation.reader import read
 
 FILTER = read("""
@@ -252,10 +253,30 @@ def test_a_gradient_far_below_the_rounding_of_the_outputs_is_refused_not_failed(
         def backward(self, saved: Any, dy: Array, wrt: tuple[str, ...] = ("x", "w")) -> Grads:
             return Filter().backward(saved, 1e-14 * dy, wrt)
 
-    outcome = checks_of.differences_agree(Subject(FILTER, "faint", Faint()), 1, draws=3)
+    faint = read(to_text(FILTER).replace("sum[r]", "1 + 1e-14*sum[r]"))
+    outcome = checks_of.differences_agree(Subject(faint, "faint", Faint()), 1, draws=3)
 
     assert outcome.points == 0
     assert "vanish" in outcome.note
+
+
+def test_a_small_slope_is_compared_where_nothing_large_stands_beside_it() -> None:
+    class Small:
+        def __init__(self, factor: float) -> None:
+            self.factor = factor
+
+        def forward(self, x: Array, w: Array, **params: int) -> tuple[Array, Any]:
+            y, saved = Filter().forward(x, w, **params)
+            return 1e-14 * y, saved
+
+        def backward(self, saved: Any, dy: Array, wrt: tuple[str, ...] = ("x", "w")) -> Grads:
+            return Filter().backward(saved, self.factor * dy, wrt)
+
+    small = read(to_text(FILTER).replace("sum[r]", "1e-14*sum[r]"))
+
+    assert checks_of.differences_agree(Subject(small, "right", Small(1e-14)), 1).points > 10
+    with pytest.raises(CheckFailed, match="along a random direction"):
+        checks_of.differences_agree(Subject(small, "wrong", Small(2e-14)), 1)
 
 
 # -- the list of checks and their table ------------------------------------------------------------------------------

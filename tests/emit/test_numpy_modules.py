@@ -25,6 +25,11 @@ from symbackprop.notation.reader import read
 from symbackprop.program.plan import plan
 
 LAYERS = {
+    "choices": """
+        layer choices
+        input x[N, K], s[N], t[K]
+        y[n] = sum[k](where(s[n]^2 > t[k]^2, x[n,k]*log(s[n]^2), 0))
+        output y""",
     "batchnorm": """
         layer batchnorm2d
         input x[N, C, H, W], gamma[C], beta[C]
@@ -253,6 +258,16 @@ def test_a_branch_not_taken_neither_warns_nor_comes_through() -> None:
 
     assert np.isfinite(outputs.u).all()
     assert np.isfinite(grads.x).all()
+
+
+def test_what_is_computed_once_for_a_branch_neither_warns_nor_comes_through() -> None:
+    with np.errstate(all="raise"):
+        y, saved = module("choices").forward(np.ones((2, 2)), np.array([0.0, 2.0]), np.array([0.5, 0.0]))
+        grads = module("choices").backward(saved, np.ones(2))
+
+    assert y.tolist() == [0.0, 2 * math.log(4)]
+    assert grads.s.tolist() == [0.0, 2.0]
+    assert grads.x.tolist() == [[0.0, 0.0], [math.log(4), math.log(4)]]
 
 
 def test_sigmoid_and_softplus_do_not_overflow() -> None:
