@@ -8,7 +8,7 @@ from symbackprop.emit.header import version
 from symbackprop.emit.templating import render, template_text
 
 NAME = "_vectors"
-MODULES = ("__init__", "lanes", "matrix", "problem")
+MODULES = ("__init__", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix", "problem")
 
 
 def vectors_package() -> dict[str, str]:
