@@ -116,8 +116,8 @@ def _figures(network: str | None, quick: bool, json_file: Path | None) -> int:
     from itertools import chain
 
     from symbackprop.bench.against_hand import hand_figures
+    from symbackprop.bench.child import epoch_in_child
     from symbackprop.bench.kernels import kernel_figures
-    from symbackprop.bench.network import epoch_figures
     from symbackprop.bench.pipeline import pipeline_figures
 
     repeats = 3 if quick else 9
@@ -125,7 +125,10 @@ def _figures(network: str | None, quick: bool, json_file: Path | None) -> int:
     console = terminal()
     figures: list[Figure] = []
     with console.status("measuring") as status:
-        for figure in epoch_figures(network, quick) if network is not None else all_of_it:
+        if network is not None:
+            figures += epoch_in_child(network, quick, status.update)
+            all_of_it = chain()
+        for figure in all_of_it:
             figures.append(figure)
             status.update(f"measured {figure.subject}, {figure.what}")
     _print(console, figures)

@@ -16,7 +16,8 @@ from symbackprop.__main__ import run
 from symbackprop.analysis.bound import bind
 from symbackprop.bench import cases, child, participants, table
 from symbackprop.bench.cases import Case, chosen, conv2d, row_name
-from symbackprop.bench.child import Order, child_environment, own_case, perform
+from symbackprop.bench.child import Order, child_environment, perform
+from symbackprop.bench.own import finite, own_case
 from symbackprop.bench.participants import errors, gathered, truth
 from symbackprop.bench.peers import hand
 from symbackprop.bench.race import Seconds, race
@@ -234,8 +235,8 @@ def test_inputs_of_a_logarithm_are_drawn_positive() -> None:
     logs = read("layer logs\ninput x[N, D]\n\ny[n,d] = log(x[n,d])\noutput y")
     module = type("Module", (), {"forward": staticmethod(lambda x: (np.log(x), None))})
 
-    assert child._finite(case, load("relu"), {"numpy": numpy_module("relu")("numpy")}).positive == ()
-    assert child._finite(own_case(logs, {"N": 2, "D": 9}, {}), logs, {"numpy": module}).positive == ("x",)
+    assert finite(case, load("relu"), {"numpy": numpy_module("relu")("numpy")}).positive == ()
+    assert finite(own_case(logs, {"N": 2, "D": 9}, {}), logs, {"numpy": module}).positive == ("x",)
 
 
 def test_the_command_measures_checks_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
