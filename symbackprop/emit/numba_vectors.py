@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 
 from symbackprop.emit.header import version
-from symbackprop.emit.templating import render, template_text
+from symbackprop.emit.numba_filtering import filtering_fields
+from symbackprop.emit.templating import render
 
 NAME = "_vectors"
-MODULES = ("__init__", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix", "problem")
+MODULES = ("__init__", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix", "problem", "winograd")
+_FIELDS: dict[str, Callable[[], dict[str, object]]] = {"winograd": filtering_fields}  # of modules that are derived
 
 
+@cache
 def vectors_package() -> dict[str, str]:
     """The text of each of its modules by file name; it is generated beside the layers and imports nothing of ours."""
     # Numba's caches look at one file each: a change of any of them has to change all
-    digest = sha256("".join(template_text(_template(module)) for module in MODULES).encode()).hexdigest()[:12]
-    return {f"{m}.py": render(_template(m), {"version": version(), "digest": digest}) for m in MODULES}
+    digest = sha256("".join(_text(module, "") for module in MODULES).encode()).hexdigest()[:12]
+    return {f"{module}.py": _text(module, digest) for module in MODULES}
 
 
-def _template(module: str) -> str:
-    return f"vectors/{module}.py.jinja"
+def _text(module: str, digest: str) -> str:
+    own = _FIELDS[module]() if module in _FIELDS else {}
+    return render(f"vectors/{module}.py.jinja", {"version": version(), "digest": digest, **own})
