@@ -97,16 +97,18 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1, accuracy="default"):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         weight [K D R S]
         bias [K]
 
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: y [N K P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
+    accuracy = _accuracy(accuracy)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
     dilation = _integer("dilation", dilation)
@@ -139,23 +141,27 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, P, Q), x.dtype)
-    if not _contract_y(y, x, weight, bias, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+    if not _contract_y(
+        y, x, weight, bias, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups
+    ):
         _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation)
     return y, Saved(x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, x.dtype)
 
 
-def backward(saved, dy, *, wrt=None):
+def backward(saved, dy, *, wrt=None, accuracy="default"):
     """The gradients of the inputs, from those of the outputs.
 
         dy [N K P Q]
 
     `wrt` names the inputs whose gradients are asked for, all by default.
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: the NamedTuple Gradients, None for what was not asked for.
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, dtype = saved
+    accuracy = _accuracy(accuracy)
     want_x, want_weight, want_bias = _wanted(wrt, ("x", "weight", "bias"))
     grad_y = _gradient("dy", dy, (N, K, P, Q), dtype, None)
     grad_x = None
@@ -166,13 +172,13 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
         if not _contract_grad_x(
-            grad_x, grad_y, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups
+            grad_x, grad_y, weight, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups,
         ):
             _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, D, R, S), dtype)
         if not _contract_grad_weight(
-            grad_weight, x, grad_y, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups
+            grad_weight, x, grad_y, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups,
         ):
             _compute_grad_weight(
                 grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation
@@ -186,27 +192,28 @@ def backward(saved, dy, *, wrt=None):
 class Conv2d:
     """The layer `conv2d` with fixed hyperparameters; it keeps what `backward` needs of the last `forward`."""
 
-    def __init__(self, *, stride=1, pad=0, dilation=1, groups=1):
+    def __init__(self, *, stride=1, pad=0, dilation=1, groups=1, accuracy="default"):
         self.stride = _integer("stride", stride)
         self.pad = _integer("pad", pad)
         self.dilation = _integer("dilation", dilation)
         self.groups = _integer("groups", groups)
+        self.accuracy = _accuracy(accuracy)
         self._saved = None
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups)
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
         """The gradients of the function `backward`, for the last call of `forward`."""
         if self._saved is None:
             raise RuntimeError("Conv2d: forward must be called before backward")
-        return backward(self._saved, dy, wrt=wrt)
+        return backward(self._saved, dy, wrt=wrt, accuracy=self.accuracy)
 
 
 @lru_cache(maxsize=256)
-def _plan_y(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+def _plan_y(itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """y as a product of matrices: rows n p q of x, in vectors, by columns k of weight, summed over c r s; one for
         each k_group.
     """
@@ -218,12 +225,13 @@ def _plan_y(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, gr
         rows=((N, C, H, W), (at(n=1), at(k_group=D, c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
         columns=((K, D, R, S), (at(k_group=M, k=1), at(c=1), at(r=1), at(s=1))),
         term=((K,), (at(k_group=M, k=1),)),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_y(y, x, weight, bias, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_y(y.itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
+    plan = _plan_y(y.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
@@ -284,7 +292,7 @@ def _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, di
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_x(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+def _plan_grad_x(itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """grad_x as a product of matrices: rows n h w of grad_y, in vectors, by columns c of weight, summed over k r s;
         one for each c_group.
     """
@@ -295,12 +303,13 @@ def _plan_grad_x(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilatio
         target=((N, C, H, W), (at(n=1), at(c_group=D, c=1), at(h=1), at(w=1))),
         rows=((N, K, P, Q), (at(n=1), at(c_group=M, k=1), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation))),
         columns=((K, D, R, S), (at(c_group=M, k=1), at(c=1), at(r=1), at(s=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_x(grad_x.itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
@@ -366,7 +375,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_weight(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+def _plan_grad_weight(itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """grad_weight as a product of matrices: rows c r s of x, in vectors, by columns k of grad_y, summed over n p q;
         one for each k_group.
     """
@@ -377,12 +386,13 @@ def _plan_grad_weight(itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, di
         target=((K, D, R, S), (at(k_group=M, k=1), at(c=1), at(r=1), at(s=1))),
         rows=((N, C, H, W), (at(n=1), at(k_group=D, c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
         columns=((N, K, P, Q), (at(n=1), at(k_group=M, k=1), at(p=1), at(q=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_weight(grad_weight, x, grad_y, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_weight(grad_weight.itemsize, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -523,3 +533,10 @@ def _wanted(wrt, names):
         if name not in names:
             raise ValueError(f"wrt: expected names out of {', '.join(names)}, came {name!r}")
     return tuple(name in wrt for name in names)
+
+
+def _accuracy(value):
+    """The word that says how sums of products may be computed."""
+    if not isinstance(value, str) or value not in ("default", "strict"):
+        raise ValueError(f'accuracy: expected "default" or "strict", came {value!r}')
+    return value

@@ -66,16 +66,18 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias):
+def forward(x, weight, bias, *, accuracy="default"):
     """y of the layer, and what `backward` needs.
 
         x [N D]
         weight [K D]
         bias [K]
 
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
+    accuracy = _accuracy(accuracy)
     x, weight, bias = _real_arrays(("x", x, "N D"), ("weight", weight, "K D"), ("bias", bias, "K"))
     N, D = x.shape
     K = weight.shape[0]
@@ -86,23 +88,25 @@ def forward(x, weight, bias):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K), x.dtype)
-    if not _contract_y(y, weight, x, bias, N, D, K):
+    if not _contract_y(y, weight, x, bias, accuracy, N, D, K):
         _compute_y(x, weight, bias, y, N, D, K)
     return y, Saved(x, weight, N, D, K, x.dtype)
 
 
-def backward(saved, dy, *, wrt=None):
+def backward(saved, dy, *, wrt=None, accuracy="default"):
     """The gradients of the inputs, from those of the outputs.
 
         dy [N K]
 
     `wrt` names the inputs whose gradients are asked for, all by default.
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: the NamedTuple Gradients, None for what was not asked for.
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, weight, N, D, K, dtype = saved
+    accuracy = _accuracy(accuracy)
     want_x, want_weight, want_bias = _wanted(wrt, ("x", "weight", "bias"))
     grad_y = _gradient("dy", dy, (N, K), dtype, None)
     grad_x = None
@@ -112,11 +116,11 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, D), dtype)
-        if not _contract_grad_x(grad_x, weight, grad_y, N, D, K):
+        if not _contract_grad_x(grad_x, weight, grad_y, accuracy, N, D, K):
             _compute_grad_x(grad_y, weight, grad_x, N, D, K)
     if want_weight:
         grad_weight = np.empty((K, D), dtype)
-        if not _contract_grad_weight(grad_weight, x, grad_y, N, D, K):
+        if not _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, D, K):
             _compute_grad_weight(grad_y, x, grad_weight, N, D, K)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
@@ -127,23 +131,24 @@ def backward(saved, dy, *, wrt=None):
 class Linear:
     """The layer `linear` with fixed hyperparameters; it keeps what `backward` needs of the last `forward`."""
 
-    def __init__(self):
+    def __init__(self, *, accuracy="default"):
+        self.accuracy = _accuracy(accuracy)
         self._saved = None
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(x, weight, bias)
+        result, self._saved = forward(x, weight, bias, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
         """The gradients of the function `backward`, for the last call of `forward`."""
         if self._saved is None:
             raise RuntimeError("Linear: forward must be called before backward")
-        return backward(self._saved, dy, wrt=wrt)
+        return backward(self._saved, dy, wrt=wrt, accuracy=self.accuracy)
 
 
 @lru_cache(maxsize=256)
-def _plan_y(itemsize, N, D, K):
+def _plan_y(itemsize, accuracy, N, D, K):
     """y as a product of matrices: rows k of weight, in vectors, by columns n of x, summed over d."""
     at = _vectors.at
     return _vectors.plan(
@@ -153,12 +158,13 @@ def _plan_y(itemsize, N, D, K):
         rows=((K, D), (at(k=1), at(d=1))),
         columns=((N, D), (at(n=1), at(d=1))),
         term=((K,), (at(k=1),)),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_y(y, weight, x, bias, N, D, K):
+def _contract_y(y, weight, x, bias, accuracy, N, D, K):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_y(y.itemsize, N, D, K) if _vectors else None
+    plan = _plan_y(y.itemsize, accuracy, N, D, K) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, y, rows=weight, columns=x, term=bias)
@@ -183,7 +189,7 @@ def _compute_y(x, weight, bias, y, N, D, K):
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_x(itemsize, N, D, K):
+def _plan_grad_x(itemsize, accuracy, N, D, K):
     """grad_x as a product of matrices: rows d of weight, in vectors, by columns n of grad_y, summed over k."""
     at = _vectors.at
     return _vectors.plan(
@@ -192,12 +198,13 @@ def _plan_grad_x(itemsize, N, D, K):
         target=((N, D), (at(n=1), at(d=1))),
         rows=((K, D), (at(k=1), at(d=1))),
         columns=((N, K), (at(n=1), at(k=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_x(grad_x, weight, grad_y, N, D, K):
+def _contract_grad_x(grad_x, weight, grad_y, accuracy, N, D, K):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_x(grad_x.itemsize, N, D, K) if _vectors else None
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, D, K) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_x, rows=weight, columns=grad_y)
@@ -237,7 +244,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_weight(itemsize, N, D, K):
+def _plan_grad_weight(itemsize, accuracy, N, D, K):
     """grad_weight as a product of matrices: rows d of x, in vectors, by columns k of grad_y, summed over n."""
     at = _vectors.at
     return _vectors.plan(
@@ -246,12 +253,13 @@ def _plan_grad_weight(itemsize, N, D, K):
         target=((K, D), (at(k=1), at(d=1))),
         rows=((N, D), (at(n=1), at(d=1))),
         columns=((N, K), (at(n=1), at(k=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_weight(grad_weight, x, grad_y, N, D, K):
+def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, D, K):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_weight(grad_weight.itemsize, N, D, K) if _vectors else None
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, D, K) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -367,3 +375,10 @@ def _wanted(wrt, names):
         if name not in names:
             raise ValueError(f"wrt: expected names out of {', '.join(names)}, came {name!r}")
     return tuple(name in wrt for name in names)
+
+
+def _accuracy(value):
+    """The word that says how sums of products may be computed."""
+    if not isinstance(value, str) or value not in ("default", "strict"):
+        raise ValueError(f'accuracy: expected "default" or "strict", came {value!r}')
+    return value

@@ -85,16 +85,18 @@ class Gradients(NamedTuple):
     value: np.ndarray | None
 
 
-def forward(query, key, value):
+def forward(query, key, value, *, accuracy="default"):
     """y of the layer, and what `backward` needs.
 
         query [B H I D]
         key [B H J D]
         value [B H J E]
 
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: y [B H I E], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
+    accuracy = _accuracy(accuracy)
     query, key, value = _real_arrays(
         ("query", query, "B H I D"),
         ("key", key, "B H J D"),
@@ -114,7 +116,7 @@ def forward(query, key, value):
     key = np.asarray(key, order="C")
     value = np.asarray(value, order="C")
     score = np.empty((B, H, I, J), query.dtype)
-    if not _contract_score(score, key, query, D, B, H, I, J):
+    if not _contract_score(score, key, query, accuracy, D, B, H, I, J):
         _compute_score(
             query.reshape(B*H, I, D), key.reshape(B*H, J, D), score.reshape(B*H, I, J), B, H, I, D, J
         )
@@ -126,7 +128,7 @@ def forward(query, key, value):
         B, H, I, J,
     )
     y = np.empty((B, H, I, E), query.dtype)
-    if not _contract_y(y, value, weight, inv_norm, B, H, I, J, E):
+    if not _contract_y(y, value, weight, inv_norm, accuracy, B, H, I, J, E):
         _compute_y(
             value.reshape(B*H, J, E), weight.reshape(B*H, I, J), inv_norm.reshape(B*H, I), y.reshape(B*H, I, E), B, H,
             I, J, E,
@@ -134,18 +136,20 @@ def forward(query, key, value):
     return y, Saved(query, key, value, attention, B, H, I, D, J, E, query.dtype)
 
 
-def backward(saved, dy, *, wrt=None):
+def backward(saved, dy, *, wrt=None, accuracy="default"):
     """The gradients of the inputs, from those of the outputs.
 
         dy [B H I E]
 
     `wrt` names the inputs whose gradients are asked for, all by default.
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: the NamedTuple Gradients, None for what was not asked for.
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     query, key, value, attention, B, H, I, D, J, E, dtype = saved
+    accuracy = _accuracy(accuracy)
     want_query, want_key, want_value = _wanted(wrt, ("query", "key", "value"))
     grad_y = _gradient("dy", dy, (B, H, I, E), dtype, None)
     grad_query = None
@@ -155,7 +159,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_query or want_key:
         grad_attention = np.empty((B, H, I, J), dtype)
-        if not _contract_grad_attention(grad_attention, value, grad_y, B, H, I, J, E):
+        if not _contract_grad_attention(grad_attention, value, grad_y, accuracy, B, H, I, J, E):
             _compute_grad_attention(
                 grad_y.reshape(B*H, I, E), value.reshape(B*H, J, E), grad_attention.reshape(B*H, I, J), B, H, I, J, E,
             )
@@ -166,19 +170,19 @@ def backward(saved, dy, *, wrt=None):
         )
     if want_query:
         grad_query = np.empty((B, H, I, D), dtype)
-        if not _contract_grad_query(grad_query, key, grad_score, D, B, H, I, J):
+        if not _contract_grad_query(grad_query, key, grad_score, accuracy, D, B, H, I, J):
             _compute_grad_query(
                 grad_score.reshape(B*H, I, J), key.reshape(B*H, J, D), grad_query.reshape(B*H, I, D), B, H, I, D, J,
             )
     if want_key:
         grad_key = np.empty((B, H, J, D), dtype)
-        if not _contract_grad_key(grad_key, query, grad_score, D, B, H, I, J):
+        if not _contract_grad_key(grad_key, query, grad_score, accuracy, D, B, H, I, J):
             _compute_grad_key(
                 grad_score.reshape(B*H, I, J), query.reshape(B*H, I, D), grad_key.reshape(B*H, J, D), B, H, I, D, J,
             )
     if want_value:
         grad_value = np.empty((B, H, J, E), dtype)
-        if not _contract_grad_value(grad_value, grad_y, attention, B, H, I, J, E):
+        if not _contract_grad_value(grad_value, grad_y, attention, accuracy, B, H, I, J, E):
             _compute_grad_value(
                 grad_y.reshape(B*H, I, E), attention.reshape(B*H, I, J), grad_value.reshape(B*H, J, E), B, H, I, J, E,
             )
@@ -188,23 +192,24 @@ def backward(saved, dy, *, wrt=None):
 class ScaledDotProductAttention:
     """The layer `scaled_dot_product_attention` with fixed hyperparameters; it keeps what `backward` needs of the last `forward`."""
 
-    def __init__(self):
+    def __init__(self, *, accuracy="default"):
+        self.accuracy = _accuracy(accuracy)
         self._saved = None
 
     def forward(self, query, key, value):
         """The output of the function `forward`."""
-        result, self._saved = forward(query, key, value)
+        result, self._saved = forward(query, key, value, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
         """The gradients of the function `backward`, for the last call of `forward`."""
         if self._saved is None:
             raise RuntimeError("ScaledDotProductAttention: forward must be called before backward")
-        return backward(self._saved, dy, wrt=wrt)
+        return backward(self._saved, dy, wrt=wrt, accuracy=self.accuracy)
 
 
 @lru_cache(maxsize=256)
-def _plan_score(itemsize, B, H, I, D, J):
+def _plan_score(itemsize, accuracy, B, H, I, D, J):
     """score as a product of matrices: rows j of key, in vectors, by columns i of query, summed over d; one for each
         b h.
     """
@@ -215,12 +220,13 @@ def _plan_score(itemsize, B, H, I, D, J):
         target=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
         rows=((B, H, J, D), (at(b=1), at(h=1), at(j=1), at(d=1))),
         columns=((B, H, I, D), (at(b=1), at(h=1), at(i=1), at(d=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_score(score, key, query, D, B, H, I, J):
+def _contract_score(score, key, query, accuracy, D, B, H, I, J):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_score(score.itemsize, B, H, I, D, J) if _vectors else None
+    plan = _plan_score(score.itemsize, accuracy, B, H, I, D, J) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, score, rows=key, columns=query, scale=1.0/math.sqrt(D))
@@ -276,7 +282,7 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
 
 
 @lru_cache(maxsize=256)
-def _plan_y(itemsize, B, H, I, J, E):
+def _plan_y(itemsize, accuracy, B, H, I, J, E):
     """y as a product of matrices: rows e of value, in vectors, by columns i of weight, summed over j; one for each b
         h.
     """
@@ -288,12 +294,13 @@ def _plan_y(itemsize, B, H, I, J, E):
         rows=((B, H, J, E), (at(b=1), at(h=1), at(j=1), at(e=1))),
         columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
         factor=((B, H, I), (at(b=1), at(h=1), at(i=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_y(y, value, weight, inv_norm, B, H, I, J, E):
+def _contract_y(y, value, weight, inv_norm, accuracy, B, H, I, J, E):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_y(y.itemsize, B, H, I, J, E) if _vectors else None
+    plan = _plan_y(y.itemsize, accuracy, B, H, I, J, E) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, y, rows=value, columns=weight, factor=inv_norm)
@@ -337,7 +344,7 @@ def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_attention(itemsize, B, H, I, J, E):
+def _plan_grad_attention(itemsize, accuracy, B, H, I, J, E):
     """grad_attention as a product of matrices: rows j of value, in vectors, by columns i of grad_y, summed over e;
         one for each b h.
     """
@@ -348,12 +355,13 @@ def _plan_grad_attention(itemsize, B, H, I, J, E):
         target=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
         rows=((B, H, J, E), (at(b=1), at(h=1), at(j=1), at(e=1))),
         columns=((B, H, I, E), (at(b=1), at(h=1), at(i=1), at(e=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_attention(grad_attention, value, grad_y, B, H, I, J, E):
+def _contract_grad_attention(grad_attention, value, grad_y, accuracy, B, H, I, J, E):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_attention(grad_attention.itemsize, B, H, I, J, E) if _vectors else None
+    plan = _plan_grad_attention(grad_attention.itemsize, accuracy, B, H, I, J, E) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_attention, rows=value, columns=grad_y)
@@ -399,7 +407,7 @@ def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J):
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_query(itemsize, B, H, I, D, J):
+def _plan_grad_query(itemsize, accuracy, B, H, I, D, J):
     """grad_query as a product of matrices: rows d of key, in vectors, by columns i of grad_score, summed over j; one
         for each b h.
     """
@@ -410,12 +418,13 @@ def _plan_grad_query(itemsize, B, H, I, D, J):
         target=((B, H, I, D), (at(b=1), at(h=1), at(i=1), at(d=1))),
         rows=((B, H, J, D), (at(b=1), at(h=1), at(j=1), at(d=1))),
         columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_query(grad_query, key, grad_score, D, B, H, I, J):
+def _contract_grad_query(grad_query, key, grad_score, accuracy, D, B, H, I, J):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_query(grad_query.itemsize, B, H, I, D, J) if _vectors else None
+    plan = _plan_grad_query(grad_query.itemsize, accuracy, B, H, I, D, J) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_query, rows=key, columns=grad_score, scale=1.0/math.sqrt(D))
@@ -456,7 +465,7 @@ def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_key(itemsize, B, H, I, D, J):
+def _plan_grad_key(itemsize, accuracy, B, H, I, D, J):
     """grad_key as a product of matrices: rows d of query, in vectors, by columns j of grad_score, summed over i; one
         for each b h.
     """
@@ -467,12 +476,13 @@ def _plan_grad_key(itemsize, B, H, I, D, J):
         target=((B, H, J, D), (at(b=1), at(h=1), at(j=1), at(d=1))),
         rows=((B, H, I, D), (at(b=1), at(h=1), at(i=1), at(d=1))),
         columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_key(grad_key, query, grad_score, D, B, H, I, J):
+def _contract_grad_key(grad_key, query, grad_score, accuracy, D, B, H, I, J):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_key(grad_key.itemsize, B, H, I, D, J) if _vectors else None
+    plan = _plan_grad_key(grad_key.itemsize, accuracy, B, H, I, D, J) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_key, rows=query, columns=grad_score, scale=1.0/math.sqrt(D))
@@ -513,7 +523,7 @@ def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_value(itemsize, B, H, I, J, E):
+def _plan_grad_value(itemsize, accuracy, B, H, I, J, E):
     """grad_value as a product of matrices: rows e of grad_y, in vectors, by columns j of attention, summed over i;
         one for each b h.
     """
@@ -524,12 +534,13 @@ def _plan_grad_value(itemsize, B, H, I, J, E):
         target=((B, H, J, E), (at(b=1), at(h=1), at(j=1), at(e=1))),
         rows=((B, H, I, E), (at(b=1), at(h=1), at(i=1), at(e=1))),
         columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_value(grad_value, grad_y, attention, B, H, I, J, E):
+def _contract_grad_value(grad_value, grad_y, attention, accuracy, B, H, I, J, E):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_value(grad_value.itemsize, B, H, I, J, E) if _vectors else None
+    plan = _plan_grad_value(grad_value.itemsize, accuracy, B, H, I, J, E) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_value, rows=grad_y, columns=attention)
@@ -731,3 +742,10 @@ def _wanted(wrt, names):
         if name not in names:
             raise ValueError(f"wrt: expected names out of {', '.join(names)}, came {name!r}")
     return tuple(name in wrt for name in names)
+
+
+def _accuracy(value):
+    """The word that says how sums of products may be computed."""
+    if not isinstance(value, str) or value not in ("default", "strict"):
+        raise ValueError(f'accuracy: expected "default" or "strict", came {value!r}')
+    return value

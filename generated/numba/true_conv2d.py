@@ -89,16 +89,18 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default"):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         weight [K C R S]
         bias [K]
 
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: y [N K P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
+    accuracy = _accuracy(accuracy)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
     dilation = _integer("dilation", dilation)
@@ -123,23 +125,25 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, P, Q), x.dtype)
-    if not _contract_y(y, x, weight, bias, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+    if not _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
         _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
 
 
-def backward(saved, dy, *, wrt=None):
+def backward(saved, dy, *, wrt=None, accuracy="default"):
     """The gradients of the inputs, from those of the outputs.
 
         dy [N K P Q]
 
     `wrt` names the inputs whose gradients are asked for, all by default.
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: the NamedTuple Gradients, None for what was not asked for.
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, dtype = saved
+    accuracy = _accuracy(accuracy)
     want_x, want_weight, want_bias = _wanted(wrt, ("x", "weight", "bias"))
     grad_y = _gradient("dy", dy, (N, K, P, Q), dtype, None)
     grad_x = None
@@ -149,12 +153,14 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        if not _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+        if not _contract_grad_x(
+            grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation
+        ):
             _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, C, R, S), dtype)
         if not _contract_grad_weight(
-            grad_weight, x, grad_y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation
+            grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation
         ):
             _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_bias:
@@ -166,26 +172,27 @@ def backward(saved, dy, *, wrt=None):
 class TrueConv2d:
     """The layer `true_conv2d` with fixed hyperparameters; it keeps what `backward` needs of the last `forward`."""
 
-    def __init__(self, *, stride=1, pad=0, dilation=1):
+    def __init__(self, *, stride=1, pad=0, dilation=1, accuracy="default"):
         self.stride = _integer("stride", stride)
         self.pad = _integer("pad", pad)
         self.dilation = _integer("dilation", dilation)
+        self.accuracy = _accuracy(accuracy)
         self._saved = None
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation)
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
         """The gradients of the function `backward`, for the last call of `forward`."""
         if self._saved is None:
             raise RuntimeError("TrueConv2d: forward must be called before backward")
-        return backward(self._saved, dy, wrt=wrt)
+        return backward(self._saved, dy, wrt=wrt, accuracy=self.accuracy)
 
 
 @lru_cache(maxsize=256)
-def _plan_y(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+def _plan_y(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """y as a product of matrices: rows n p q of x, in vectors, by columns k of weight, summed over c r s."""
     at = _vectors.at
     return _vectors.plan(
@@ -195,12 +202,13 @@ def _plan_y(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
         rows=((N, C, H, W), (at(n=1), at(c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
         columns=((K, C, R, S), (at(k=1), at(c=1), at(R - 1, r=-1), at(S - 1, s=-1))),
         term=((K,), (at(k=1),)),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_y(y, x, weight, bias, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_y(y.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    plan = _plan_y(y.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
@@ -260,7 +268,7 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilat
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_x(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+def _plan_grad_x(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_x as a product of matrices: rows n h w of grad_y, in vectors, by columns c of weight, summed over k r s."""
     at = _vectors.at
     return _vectors.plan(
@@ -269,12 +277,13 @@ def _plan_grad_x(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
         target=((N, C, H, W), (at(n=1), at(c=1), at(h=1), at(w=1))),
         rows=((N, K, P, Q), (at(n=1), at(k=1), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation))),
         columns=((K, C, R, S), (at(k=1), at(c=1), at(R - 1, r=-1), at(S - 1, s=-1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_x(grad_x, grad_y, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_x(grad_x.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
@@ -338,7 +347,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
 
 
 @lru_cache(maxsize=256)
-def _plan_grad_weight(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+def _plan_grad_weight(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_weight as a product of matrices: rows c r s of x, in vectors, by columns k of grad_y, summed over n p q."""
     at = _vectors.at
     return _vectors.plan(
@@ -347,12 +356,13 @@ def _plan_grad_weight(itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation
         target=((K, C, R, S), (at(k=1), at(c=1), at(r=1), at(s=1))),
         rows=((N, C, H, W), (at(n=1), at(c=1), at(dilation*R - dilation - pad, p=stride, r=-dilation), at(dilation*S - dilation - pad, q=stride, s=-dilation))),
         columns=((N, K, P, Q), (at(n=1), at(k=1), at(p=1), at(q=1))),
+        strict=accuracy == "strict",
     )
 
 
-def _contract_grad_weight(grad_weight, x, grad_y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = _plan_grad_weight(grad_weight.itemsize, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -495,3 +505,10 @@ def _wanted(wrt, names):
         if name not in names:
             raise ValueError(f"wrt: expected names out of {', '.join(names)}, came {name!r}")
     return tuple(name in wrt for name in names)
+
+
+def _accuracy(value):
+    """The word that says how sums of products may be computed."""
+    if not isinstance(value, str) or value not in ("default", "strict"):
+        raise ValueError(f'accuracy: expected "default" or "strict", came {value!r}')
+    return value

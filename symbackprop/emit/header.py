@@ -94,25 +94,29 @@ def comment(text: str) -> list[str]:
             for at, line in enumerate(wrapped(text, "").splitlines())]  # fmt: skip
 
 
-def forward_docstring(layer: Layer) -> str:
+_ACCURACY = '`accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.'
+
+
+def forward_docstring(layer: Layer, accuracy: bool = False) -> str:
     """The docstring of `forward`, without its quotes."""
     outputs = [shape(layer, name) for name in layer.outputs]
     given = [_input(layer, t) for t in layer.inputs]
     result = outputs[0] if len(outputs) == 1 else f"the NamedTuple Outputs({', '.join(layer.outputs)})"
     lines = [f"{', '.join(layer.outputs)} of the layer, and what `backward` needs.", ""]
     lines += [f"    {line}" for line in given]
-    lines += ["", f"Gives: {result}, and the NamedTuple Saved."]
+    lines += ["", *([_ACCURACY] if accuracy else []), f"Gives: {result}, and the NamedTuple Saved."]
     if len(outputs) > 1:
         lines += [f"    {line}" for line in outputs]
     lines += ["Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit."]
     return safe("\n".join(lines))
 
 
-def backward_docstring(layer: Layer) -> str:
+def backward_docstring(layer: Layer, accuracy: bool = False) -> str:
     """The docstring of `backward`, without its quotes."""
     lines = ["The gradients of the inputs, from those of the outputs.", ""]
     lines += [f"    {_gradient(layer, name)}" for name in layer.outputs]
     lines += ["", "`wrt` names the inputs whose gradients are asked for, all by default.",
+              *([_ACCURACY] if accuracy else []),
               "Gives: the NamedTuple Gradients, None for what was not asked for."]  # fmt: skip
     lines += ["Raises: TypeError or ValueError where a gradient or `wrt` does not fit."]
     return safe("\n".join(lines))

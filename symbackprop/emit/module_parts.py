@@ -29,7 +29,7 @@ _WORDS = ("norm", "pool")
 
 HELPERS = (
     "_real", "_integer", "_real_arrays", "_integer_arrays", "_axis", "_at_least_one", "_require", "_inside",
-    "_values_inside", "_places_inside", "_gradient", "_wanted",
+    "_values_inside", "_places_inside", "_gradient", "_wanted", "_accuracy",
 )  # fmt: skip
 
 
@@ -74,7 +74,9 @@ class ModuleParts:
     passed_parameters: str
     constructor_fields: tuple[ConstructorField, ...]
     gradient_arguments: str
+    backward_options: str
     passed_gradients: str
+    passed_options: str
     forward_docstring: str
     forward_checks: str
     forward_body: str
@@ -96,22 +98,30 @@ def numbers_imports(helpers: tuple[str, ...]) -> list[str]:
 
 
 def module_parts(
-    program: Program, backend: str, forward_body: Iterable[str], backward_body: Iterable[str], results: dict[str, str]
+    program: Program,
+    backend: str,
+    forward_body: Iterable[str],
+    backward_body: Iterable[str],
+    results: dict[str, str],
+    accuracy: bool = False,
 ) -> ModuleParts:
     """The shared parts of a module for a program.
 
     `forward_body` and `backward_body` are lines of code; `results` gives the Python text of each output and of each
-    saved tensor at the end of the forward body, where it is not its own name.
+    saved tensor at the end of the forward body, where it is not its own name. With `accuracy` callers may say
+    `accuracy="strict"`, and both bodies find `accuracy`.
     """
     layer = program.layer
     refuse_without_real_input(layer)
     forward_text, backward_text = "\n".join(broken(forward_body)), "\n".join(broken(backward_body))
-    checks = _backward_checks(layer, backward_text)
+    option = ('accuracy="default"',) if accuracy else ()
+    checks = "\n".join((*_accuracy_check(accuracy), _backward_checks(layer, backward_text)))
     saved = _saved_names(program, checks + "\n" + backward_text)
     outputs = tuple(identifier(name) for name in layer.outputs)
     values = [results.get(name, identifier(name)) for name in layer.outputs]
-    forward_checks = "\n".join(broken(call_checks(layer, program.conditions)))
+    forward_checks = "\n".join((*_accuracy_check(accuracy), *broken(call_checks(layer, program.conditions))))
     code = "\n".join((forward_checks, checks, *(parameter_check(p) for p in layer.parameters)))
+    parameters = [identifier(p.name) for p in layer.parameters]
     return ModuleParts(
         docstring=module_docstring(program, backend),
         helpers=tuple(h for h in HELPERS if h in _identifiers(code)),
@@ -122,17 +132,26 @@ def module_parts(
         layer_name=layer.name,
         class_name=class_name(layer.name),
         tensor_arguments=", ".join(identifier(t.name) for t in layer.inputs),
-        parameter_arguments=_keyword_only(f"{identifier(p.name)}={default_text(p)}" for p in layer.parameters),
-        passed_parameters="".join(f", {identifier(p.name)}=self.{identifier(p.name)}" for p in layer.parameters),
-        constructor_fields=tuple(ConstructorField(identifier(p.name), parameter_check(p)) for p in layer.parameters),
+        parameter_arguments=_keyword_only(
+            (*(f"{identifier(p.name)}={default_text(p)}" for p in layer.parameters), *option)
+        ),
+        passed_parameters="".join(
+            f", {name}=self.{name}" for name in (*parameters, *(["accuracy"] if accuracy else []))
+        ),
+        constructor_fields=(
+            *(ConstructorField(identifier(p.name), parameter_check(p)) for p in layer.parameters),
+            *((ConstructorField("accuracy", "_accuracy(accuracy)"),) if accuracy else ()),
+        ),
         gradient_arguments=_gradient_arguments(layer),
+        backward_options="".join(f", {one}" for one in option),
         passed_gradients=", ".join(gradient_argument(name) for name in layer.outputs),
-        forward_docstring=forward_docstring(layer),
+        passed_options=", accuracy=self.accuracy" if accuracy else "",
+        forward_docstring=forward_docstring(layer, accuracy),
         forward_checks=forward_checks,
         forward_body=forward_text,
         forward_result=values[0] if len(values) == 1 else f"Outputs({', '.join(values)})",
         saved_values=", ".join(_saved_value(layer, results, name) for name in saved),
-        backward_docstring=backward_docstring(layer),
+        backward_docstring=backward_docstring(layer, accuracy),
         backward_checks=f"{_unpack_saved(saved)}{checks}",
         backward_body=backward_text,
     )
@@ -208,6 +227,10 @@ def _backward_checks(layer: Layer, body: str) -> str:
         lines.append(target + call)
     lines += [f"{gradient_variable(t.name)} = None" for t in layer.real_inputs]
     return "\n".join(lines)
+
+
+def _accuracy_check(accuracy: bool) -> tuple[str, ...]:
+    return ("accuracy = _accuracy(accuracy)",) if accuracy else ()
 
 
 def _missing(layer: Layer, output: str) -> str:

@@ -16,17 +16,21 @@ from symbackprop.notation.nodes import ONE, ZERO, Expr, Index, Parameter, Size, 
 _LONGEST = 118
 
 
-def contraction_function(found: Contraction, plan_name: str, name: str, scalars: tuple[str, ...]) -> KernelFunction:
+def contraction_function(
+    found: Contraction, plan_name: str, name: str, scalars: tuple[str, ...], accuracy: str | None
+) -> KernelFunction:
     """The text of the functions of a contraction, and the arguments of the second, which says whether it computed it.
 
-    `scalars` are the names of the layer's sizes and parameters. Keeps: the value of the nest's loops, to rounding.
+    `scalars` are the names of the layer's sizes and parameters, `accuracy` that of the caller's word, if any.
+    Keeps: the value of the nest's loops, to rounding.
     """
     names = _index_names(found)
     operands = [o for o in (found.target, found.rows, found.columns, found.factor, found.term) if o is not None]
     sizes = _used(scalars, [e for o in operands for e in _expressions(o)] + [i.extent for i in found.indices])
+    word = (accuracy,) if accuracy else ()
     plan = [
         "@lru_cache(maxsize=256)",
-        f"def {plan_name}({', '.join(('itemsize', *sizes))}):",
+        f"def {plan_name}({', '.join(('itemsize', *word, *sizes))}):",
         *_plan_docstring(found, names),
         "    at = _vectors.at",
         "    return _vectors.plan(",
@@ -37,9 +41,11 @@ def contraction_function(found: Contraction, plan_name: str, name: str, scalars:
         operand = getattr(found, role)
         if operand is not None:
             plan.append(f"        {role}={_operand(operand, names)},")
+    if accuracy:
+        plan.append(f'        strict={accuracy} == "strict",')
     plan.append("    )")
     arrays = tuple(dict.fromkeys(identifier(o.tensor) for o in operands))
-    arguments = (*arrays, *_used(scalars, [found.scale]), *sizes)
+    arguments = (*arrays, *word, *_used(scalars, [found.scale]), *sizes)
     arguments = tuple(dict.fromkeys(arguments))
     target = identifier(found.target.tensor)
     given = [target, f"rows={identifier(found.rows.tensor)}", f"columns={identifier(found.columns.tensor)}"]
@@ -49,7 +55,7 @@ def contraction_function(found: Contraction, plan_name: str, name: str, scalars:
     run = [
         f"def {name}({', '.join(arguments)}):",
         '    """Compute it by vectors if that pays at these sizes; whether it did."""',
-        f"    plan = {plan_name}({', '.join((f'{target}.itemsize', *sizes))}) if _vectors else None",
+        f"    plan = {plan_name}({', '.join((f'{target}.itemsize', *word, *sizes))}) if _vectors else None",
         "    if plan is None:",
         "        return False",
         f"    _vectors.compute(plan, {', '.join(given)})",

@@ -162,7 +162,7 @@ def _scaled_erfc(t: mpmath.mpf) -> mpmath.mpf:
 
 
 def _rank(number: _Format, nan_above: bool) -> dict[str, object]:
-    last = 2 ** number.bits - 1
+    last = 2**number.bits - 1
     return {
         "name": "rank" if nan_above else "low_rank",
         "whole": number.whole,
@@ -173,7 +173,7 @@ def _rank(number: _Format, nan_above: bool) -> dict[str, object]:
 
 
 def _of_rank(number: _Format) -> dict[str, object]:
-    return {"whole": number.whole, "sign": number.bits, "largest": 2 ** number.bits - 1}
+    return {"whole": number.whole, "sign": number.bits, "largest": 2**number.bits - 1}
 
 
 _FIELDS: dict[str, Callable[[_Format], dict[str, object]]] = {

@@ -26,8 +26,9 @@ def numba_module(kernel: Kernel) -> str:
     """
     layer = kernel.program.layer
     names = Names(_taken(kernel))
-    forward = _functions(kernel.forward, names, layer)
-    backward = _functions(kernel.backward, names, layer)
+    word = _accuracy(kernel)
+    forward = _functions(kernel.forward, names, layer, word)
+    backward = _functions(kernel.backward, names, layer, word)
     dtype = f"{identifier(layer.real_inputs[0].name)}.dtype"
     shared = module_parts(
         kernel.program,
@@ -35,6 +36,7 @@ def numba_module(kernel: Kernel) -> str:
         [*_contiguous(_forward_inputs(kernel)), *_pass_lines(kernel.forward, forward, layer, dtype)],
         [*_contiguous(_gradients_read(kernel)), *_pass_lines(kernel.backward, backward, layer, "dtype")],
         {},
+        accuracy=word is not None,
     )
     functions = [text for f in (*forward, *backward) for text in ((f.faster.text,) if f.faster else ()) + (f.text,)]
     used = tuple(h for h in HELPERS if any(re.search(rf"\b_{h}\(", text) for text in functions))
@@ -98,17 +100,27 @@ def _scalars(layer: Layer) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*axes, *(s.name for s in all_sizes(layer)), *(p.name for p in layer.parameters))))
 
 
-def _functions(one: Pass, names: Names, layer: Layer) -> tuple[KernelFunction, ...]:
-    return tuple(_function(nest, names, _scalars(layer)) for nest in one.nests)
+def _accuracy(kernel: Kernel) -> str | None:
+    """The keyword by which a caller asks for products as they stand; None without such sums, or where it is taken."""
+    layer = kernel.program.layer
+    nests = (*kernel.forward.nests, *kernel.backward.nests)
+    taken = {*_taken(kernel), *map(identifier, (*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)))}
+    if "accuracy" in taken or all(nest.contraction is None for nest in nests):
+        return None
+    return "accuracy"
 
 
-def _function(nest: Nest, names: Names, scalars: tuple[str, ...]) -> KernelFunction:
+def _functions(one: Pass, names: Names, layer: Layer, accuracy: str | None) -> tuple[KernelFunction, ...]:
+    return tuple(_function(nest, names, _scalars(layer), accuracy) for nest in one.nests)
+
+
+def _function(nest: Nest, names: Names, scalars: tuple[str, ...], accuracy: str | None) -> KernelFunction:
     """The loops of a nest, and the vectors of a contraction."""
     loops = kernel_function(nest, function_name(nest, names), scalars)
     if nest.contraction is None:
         return loops
     name, plan = names.new(f"_contract_{nest.name}"), names.new(f"_plan_{nest.name}")
-    return replace(loops, faster=contraction_function(nest.contraction, plan, name, scalars))
+    return replace(loops, faster=contraction_function(nest.contraction, plan, name, scalars, accuracy))
 
 
 def _forward_inputs(kernel: Kernel) -> tuple[str, ...]:
