@@ -207,3 +207,22 @@ def test_what_is_no_form_of_this_family_is_left_to_the_others(vectors: ModuleTyp
 
 def test_the_error_stays_small_over_many_channels(vectors: ModuleType) -> None:
     assert max(errors(vectors, (1, 512, 8, 8, 16, 3, 3, 1, 1, 1))) < MOST
+
+
+def test_a_nan_reaches_the_outputs_of_its_tiles_and_no_more(vectors: ModuleType) -> None:
+    at, x = vectors.at, np.zeros((1, 16, 60), "float32")
+    x[0, 3, 31] = np.nan
+    y = np.zeros((1, 16, 58), "float32")
+    sizes = {"n": 1, "k": 16, "q": 58, "c": 16, "s": 3}
+    plan = vectors.plan(
+        4,
+        sizes,
+        (y.shape, (at(n=1), at(k=1), at(q=1))),
+        (x.shape, (at(n=1), at(c=1), at(q=1, s=1))),
+        ((16, 16, 3), (at(k=1), at(c=1), at(s=1))),
+    )
+    vectors.compute(plan, y, x, np.ones((16, 16, 3), "float32"))
+    spoilt = np.flatnonzero(np.isnan(y[0, 0]))
+
+    assert {29, 30, 31} <= set(spoilt)
+    assert len(spoilt) < 16
