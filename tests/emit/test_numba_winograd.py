@@ -36,7 +36,7 @@ def load(folder: Path) -> ModuleType:
     for name in [n for n in sys.modules if n.split(".")[0] == package.name]:
         del sys.modules[name]
     for name, text in vectors_package().items():
-        text = text.replace("_FEW = 1 << 14", "_FEW = 0").replace("4 if whole else 2", "1")
+        text = text.replace("_FEW = 1 << 14", "_FEW = 0").replace("_PLAIN = 0.7", "_PLAIN = 1e9")
         (package / name).write_text(text)
     spec = importlib.util.spec_from_file_location(package.name, package / "__init__.py")
     assert spec is not None
