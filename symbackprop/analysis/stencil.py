@@ -99,7 +99,7 @@ def stencil(layer: Layer, point: Point, tensor: str, at: Place) -> str:
         marks = {place[-2:] for place in marked[name]}
         top, pad = 56.0, _margin(marks, rows, columns)
         parts.append(words(left, 24, _title(name, tensor, output), 13, anchor="start"))
-        parts += _grid(left + pad * _CELL, top + pad * _CELL, rows, columns, marks, at[-2:] if name == tensor else None)
+        parts += _grid(left, top, pad, (rows, columns), marks, at[-2:] if name == tensor else None)
         left += max((columns + 2 * pad) * _CELL, 7.6 * len(_title(name, tensor, output))) + 40
         height = max(height, top + (rows + 2 * pad) * _CELL + 24)
     place = ", ".join(map(str, at))
@@ -117,13 +117,20 @@ def _margin(marks: set[Place], rows: int, columns: int) -> int:
     return max(0, *over) if over else 0
 
 
-def _grid(left: float, top: float, rows: int, columns: int, marks: set[Place], own: Place | None) -> Iterator[str]:
+def _grid(
+    left: float, top: float, pad: int, shape: tuple[int, int], marks: set[Place], own: Place | None
+) -> Iterator[str]:
+    """The cells of a tensor, those in the padding that are met, and numbers outside of both."""
+    rows, columns = shape
+    left, top = left + pad * _CELL, top + pad * _CELL
     cells = sorted({*product(range(rows), range(columns)), *marks})
     for r, c in cells:
         inside = 0 <= r < rows and 0 <= c < columns
-        fill = "#b3402a" if (r, c) == own else "#9cc3ea" if (r, c) in marks else "white"
+        fill = "#b3402a" if (r, c) == own else "white"
+        if (r, c) in marks and (r, c) != own:
+            fill = "#9cc3ea" if inside else "#dceafa"
         yield box(left + c * _CELL, top + r * _CELL, _CELL, _CELL, fill, "#333" if inside else "#bbb")
     for r in range(rows):
-        yield words(left - 10, top + (r + 0.5) * _CELL, str(r), 10, "#777")
+        yield words(left - pad * _CELL - 10, top + (r + 0.5) * _CELL, str(r), 10, "#777")
     for c in range(columns):
-        yield words(left + (c + 0.5) * _CELL, top - 10, str(c), 10, "#777")
+        yield words(left + (c + 0.5) * _CELL, top - pad * _CELL - 10, str(c), 10, "#777")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from math import hypot
 
+_TIP = 9.0
 FONT = "font-family='DejaVu Sans Mono, Menlo, monospace'"
 
 
@@ -14,12 +16,8 @@ def page(width: float, height: float, parts: Sequence[str], title: str) -> str:
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width:g}' height='{height:g}' "
         f"viewBox='0 0 {width:g} {height:g}' role='img'>"
     )
-    marker = (
-        "<defs><marker id='tip' viewBox='0 0 8 8' refX='7' refY='4' markerWidth='7' markerHeight='7' orient='auto'>"
-        "<path d='M0,0 L8,4 L0,8 z' fill='context-stroke'/></marker></defs>"
-    )
     ground = f"<rect width='{width:g}' height='{height:g}' fill='white'/>"
-    return "\n".join([head, f"<title>{escape(title)}</title>", marker, ground, *parts, "</svg>"]) + "\n"
+    return "\n".join([head, f"<title>{escape(title)}</title>", ground, *parts, "</svg>"]) + "\n"
 
 
 def box(
@@ -38,7 +36,14 @@ def words(x: float, y: float, text: str, size: float = 13, fill: str = "#111", a
 
 def arrow(points: Sequence[tuple[float, float]], colour: str = "#333", dashed: bool = False) -> str:
     """A smooth line through two or four points (the inner ones pull it), with a tip at its end."""
-    start, *rest = [f"{x:g},{y:g}" for x, y in points]
+    (u, v), (x, y) = points[-2:]
+    length = hypot(x - u, y - v) or 1.0
+    ahead, aside = ((x - u) / length, (y - v) / length), ((v - y) / length, (x - u) / length)
+    corners = [(x - _TIP * ahead[0] + side * aside[0], y - _TIP * ahead[1] + side * aside[1]) for side in (3.5, -3.5)]
+    # the line ends inside of its tip; a marker would take its colour from the line in some programs only
+    start, *rest = [f"{a:g},{b:g}" for a, b in (*points[:-1], (x - 4 * ahead[0], y - 4 * ahead[1]))]
     path = f"M{start} C{' '.join(rest)}" if len(rest) == 3 else f"M{start} L{' '.join(rest)}"
+    tip = " L".join(f"{a:.1f},{b:.1f}" for a, b in ((x, y), *corners))
     dash = " stroke-dasharray='5 4'" if dashed else ""
-    return f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='1.4'{dash} marker-end='url(#tip)'/>"
+    line = f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='1.4'{dash}/>"
+    return f"{line}<path d='M{tip} z' fill='{colour}'/>"

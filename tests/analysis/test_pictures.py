@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from symbackprop.__main__ import run
+from symbackprop.analysis import influence
 from symbackprop.analysis.bound import bind
 from symbackprop.analysis.influence import backward_influences, influence_diagram, influences, levels
 from symbackprop.analysis.stencil import meetings, met, stencil, touched
@@ -59,6 +60,20 @@ def test_a_layer_has_a_well_formed_diagram(name: str) -> None:
 
     assert set(levels(load(name))) <= set(texts)
     assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) >= len(influences(load(name)))
+
+
+@pytest.mark.parametrize("name", ["batchnorm2d", "batchnorm2d_training", "scaled_dot_product_attention"])
+def test_no_link_runs_through_a_box_and_no_two_end_at_one_point(name: str) -> None:
+    layer = load(name)
+    places = influence._places(layer)
+    curves = influence._curves(layer, places)
+    for (a, b), curve in curves.items():
+        for box, place in places.items():
+            inside = [abs(x - place.x) < place.wide / 2 and abs(y - place.y) < 22 for x, y in influence._along(curve)]
+            assert box in (a, b) or not any(inside)
+    ends = [end for curve in curves.values() for end in (curve[0], curve[-1])]
+
+    assert len(ends) == len(set(ends))
 
 
 def test_the_middle_pixel_touches_every_output() -> None:
