@@ -145,19 +145,38 @@ class AvgPool2d:
 def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
     """y[n,c,p,q] = mean[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])"""
     real = x.dtype.type
-    for task in prange(N*C*P*Q):
-        nc, p, q = task//(P*Q), task//Q % P, task % Q
-        s_start_2 = max(0, -(stride*q - pad))
-        s_stop_2 = min(kernel, W + pad - stride*q)
-        y_sum = 0.0
-        for r in range(max(0, -(stride*p - pad)), min(kernel, H + pad - stride*p)):
-            s_start = s_start_2
-            s_stop = s_stop_2
-            x_row = x[nc, stride*p + r - pad, s_start + stride*q - pad:]
-            for s in range(s_stop - s_start):
-                y_sum += x_row[s]
-        y_here = real(y_sum/(kernel*kernel))
-        y[nc, p, q] = y_here
+    q_pitch = (kernel - 1)//stride + Q
+    band = min(P, max(1, 4096//(q_pitch*stride*stride)))
+    bands = (P - 1)//band + 1
+    residue_size = q_pitch*((kernel - 1)//stride) + band*q_pitch
+    width = max(1, 16384//(residue_size*stride*stride))
+    for piece in prange((N*C*bands + width - 1)//width):
+        x_staged = np.empty(stride*stride*residue_size, x.dtype)
+        y_sum = np.empty(band*q_pitch, np.float64)
+        for task_2 in range(piece*width, min(N*C*bands, piece*width + width)):
+            nc = task_2//bands
+            p_low = (task_2 % bands)*band
+            rows = min(band, P - p_low)
+            run = q_pitch*rows + Q - q_pitch
+            _stage(
+                x_staged, residue_size, x[nc].reshape(H*W), (1, H, W), (0, stride*p_low - pad, -pad),
+                (1, stride, stride), (1, rows + (-1 + kernel)//stride, Q + (-1 + kernel)//stride), real(0)
+            )
+            for at in range(run):
+                y_sum[at] = real(0)
+            for r in range(kernel):
+                for s in range(kernel):
+                    x_staged_row = x_staged[
+                        residue_size*stride*(r % stride) + residue_size*(s % stride) + q_pitch*(r//stride)
+                        + s//stride:
+                    ]
+                    for at in range(run):
+                        y_sum[at] += x_staged_row[at]
+            for p in range(rows):
+                y_row = y[nc, p_low + p]
+                y_sum_row = y_sum[q_pitch*p:]
+                for q in range(Q):
+                    y_row[q] = y_sum_row[q]/(kernel*kernel)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -181,6 +200,59 @@ def _compute_grad_x(grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
                     grad_x_sum += grad_y_row[s_step]
         grad_x_here = real(grad_x_sum/(kernel**2))
         grad_x[nc, h, w] = grad_x_here
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stage(staged, size, image, shape, first, step, count, outside):
+    """staged[j*size + u] = image[first + j + step*u] for the places j below step and u below count, in row-major order.
+
+    The image has three axes of this shape and lies in a row; `outside` stands where it has no such place.
+    """
+    depth, height, width = shape
+    stride, length = step[2], count[2]
+    for zs in range(step[0]*count[0]):  # rows in the order in which they lie in memory
+        uz, jz = zs//step[0], zs % step[0]
+        for ys in range(step[1]*count[1]):
+            uy, jy = ys//step[1], ys % step[1]
+            row = (jz*step[1] + jy)*stride*size + (uz*count[1] + uy)*length
+            source = ((first[0] + zs)*height + first[1] + ys)*width + first[2]
+            if 0 <= first[0] + zs < depth and 0 <= first[1] + ys < height:
+                _stage_row(staged, row, size, image, source, -first[2], width - first[2], stride, length, outside)
+            else:
+                for j in range(stride):
+                    _fill(staged, row + j*size, row + j*size + length, outside)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stage_row(staged, row, size, image, source, left, right, stride, length, outside):
+    """staged[row + j*size + u] = image[source + j + stride*u] where left <= j + stride*u < right, `outside` elsewhere."""
+    low = min(length, max(0, -(-left//stride)))  # between these the places of all residues are in the image
+    high = max(low, min(length, right//stride))
+    for j in range(stride):
+        for u in range(low):
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
+        for u in range(high, length):
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
+    if stride == 1:
+        for u in range(low, high):
+            staged[np.uintp(row + u)] = image[np.uintp(source + u)]
+    elif stride == 2:
+        for u in range(low, high):
+            staged[np.uintp(row + u)] = image[np.uintp(source + 2*u)]
+            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2*u + 1)]
+    else:
+        for j in range(stride):
+            for u in range(low, high):
+                staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(row, start, stop, value):
+    """row[start:stop] = value."""
+    for at in range(start, stop):
+        row[np.uintp(at)] = value
 
 
 def _integer(name, value, negative=False):

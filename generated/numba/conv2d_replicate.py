@@ -128,7 +128,7 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        grad_x = np.zeros((N, C, H, W), dtype)
+        grad_x = np.empty((N, C, H, W), dtype)
         _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad)
     if want_weight:
         grad_weight = np.empty((K, C, R, S), dtype)
@@ -218,8 +218,13 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
     """grad_x[n', c', clip(stride*p + r - pad, 0, H - 1), clip(stride*q + s - pad, 0, W - 1)] +=
         grad_y[n',k,p,q]*weight[k,c',r,s]
     """
+    real = grad_y.dtype.type
     for task in prange(N*C):
         n, c = task//C, task % C
+        for i2 in range(H):
+            grad_x_row = grad_x[n, c, i2]
+            for i3 in range(W):
+                grad_x_row[i3] = real(0)
         for k in range(K):
             for p in range(P):
                 for r in range(R):

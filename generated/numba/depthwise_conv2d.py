@@ -177,33 +177,42 @@ def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation
         pad]*weight[c,r,s])
     """
     real = x.dtype.type
-    for task in prange(N*C*P):
-        n, c, p = task//(C*P), task//P % C, task % P
-        y_sum_row = np.empty(Q, np.float64)
-        for q in range(Q):
-            y_sum_row[q] = real(0)
-        for r in range(R):
-            h = stride*p + dilation*r - pad
-            if 0 <= h < H:
+    q_pitch = (dilation*S - dilation)//stride + Q
+    band = min(P, max(1, 4096//(q_pitch*stride*stride)))
+    bands = (P - 1)//band + 1
+    residue_size = q_pitch*((dilation*R - dilation)//stride) + band*q_pitch
+    width = max(1, 16384//(residue_size*stride*stride))
+    for piece in prange((N*C*bands + width - 1)//width):
+        x_staged = np.empty(stride*stride*residue_size, x.dtype)
+        y_sum = np.empty(band*q_pitch, np.float64)
+        for task_2 in range(piece*width, min(N*C*bands, piece*width + width)):
+            n = task_2//bands//C
+            c = task_2//bands % C
+            p_low = (task_2 % bands)*band
+            rows = min(band, P - p_low)
+            run = q_pitch*rows + Q - q_pitch
+            _stage(
+                x_staged, residue_size, x[n, c].reshape(H*W), (1, H, W), (0, stride*p_low - pad, -pad),
+                (1, stride, stride),
+                (1, rows + (dilation*R - dilation)//stride, Q + (dilation*S - dilation)//stride), real(0)
+            )
+            for at in range(run):
+                y_sum[at] = real(0)
+            for r in range(R):
                 for s in range(S):
-                    q_start = max(0, -((dilation*s - pad)//stride))
-                    q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
-                    if stride == 1:
-                        weight_here = weight[c, r, s]
-                        y_sum_row_row = y_sum_row[q_start:]
-                        x_row = x[n, c, h, q_start + dilation*s - pad:]
-                        for q in range(q_stop - q_start):
-                            y_sum_row_row[q] += x_row[q]*weight_here
-                    else:
-                        weight_here = weight[c, r, s]
-                        y_sum_row_row = y_sum_row[q_start:]
-                        x_steps = x[n, c, h, stride*q_start + dilation*s - pad::stride]
-                        for q in range(q_stop - q_start):
-                            y_sum_row_row[q] += x_steps[q]*weight_here
-        bias_here = bias[c]
-        y_row = y[n, c, p]
-        for q in range(Q):
-            y_row[q] = bias_here + y_sum_row[q]
+                    weight_here = weight[c, r, s]
+                    x_staged_row = x_staged[
+                        residue_size*stride*(dilation*r % stride) + residue_size*(dilation*s % stride)
+                        + q_pitch*(dilation*r//stride) + dilation*s//stride:
+                    ]
+                    for at in range(run):
+                        y_sum[at] += x_staged_row[at]*weight_here
+            for p in range(rows):
+                bias_here = bias[c]
+                y_row = y[n, c, p_low + p]
+                y_sum_row = y_sum[q_pitch*p:]
+                for q in range(Q):
+                    y_row[q] = bias_here + y_sum_row[q]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -291,6 +300,59 @@ def _compute_grad_bias(grad_y, grad_bias, N, C, P, Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[c] = grad_bias_here
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stage(staged, size, image, shape, first, step, count, outside):
+    """staged[j*size + u] = image[first + j + step*u] for the places j below step and u below count, in row-major order.
+
+    The image has three axes of this shape and lies in a row; `outside` stands where it has no such place.
+    """
+    depth, height, width = shape
+    stride, length = step[2], count[2]
+    for zs in range(step[0]*count[0]):  # rows in the order in which they lie in memory
+        uz, jz = zs//step[0], zs % step[0]
+        for ys in range(step[1]*count[1]):
+            uy, jy = ys//step[1], ys % step[1]
+            row = (jz*step[1] + jy)*stride*size + (uz*count[1] + uy)*length
+            source = ((first[0] + zs)*height + first[1] + ys)*width + first[2]
+            if 0 <= first[0] + zs < depth and 0 <= first[1] + ys < height:
+                _stage_row(staged, row, size, image, source, -first[2], width - first[2], stride, length, outside)
+            else:
+                for j in range(stride):
+                    _fill(staged, row + j*size, row + j*size + length, outside)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stage_row(staged, row, size, image, source, left, right, stride, length, outside):
+    """staged[row + j*size + u] = image[source + j + stride*u] where left <= j + stride*u < right, `outside` elsewhere."""
+    low = min(length, max(0, -(-left//stride)))  # between these the places of all residues are in the image
+    high = max(low, min(length, right//stride))
+    for j in range(stride):
+        for u in range(low):
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
+        for u in range(high, length):
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
+    if stride == 1:
+        for u in range(low, high):
+            staged[np.uintp(row + u)] = image[np.uintp(source + u)]
+    elif stride == 2:
+        for u in range(low, high):
+            staged[np.uintp(row + u)] = image[np.uintp(source + 2*u)]
+            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2*u + 1)]
+    else:
+        for j in range(stride):
+            for u in range(low, high):
+                staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(row, start, stop, value):
+    """row[start:stop] = value."""
+    for at in range(start, stop):
+        row[np.uintp(at)] = value
 
 
 def _integer(name, value, negative=False):

@@ -15,10 +15,8 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_x[n,c,h,w] = sum[r,s](where((h + pad - r) % stride == 0 and 0 <= (h + pad - r)//stride and (h + pad -
-        r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad - s)//stride <
-        Q, where(r*kernel + s == argmax_y[n, c, (h + pad - r)//stride, (w + pad - s)//stride], grad_y[n, c, (h +
-        pad - r)//stride, (w + pad - s)//stride], 0), 0))
+    grad_x[n', c', stride*p + argmax_y[n',c',p,q]//kernel - pad, stride*q + argmax_y[n',c',p,q] % kernel - pad] +=
+        where(0 <= argmax_y[n',c',p,q]//kernel and argmax_y[n',c',p,q]//kernel < kernel, grad_y[n',c',p,q], 0)
 
 Conventions:
 
@@ -29,7 +27,7 @@ Conventions:
 Costs:
 
     operations        forward 2*kernel*kernel*C*N*P*Q
-                      backward 3*kernel*kernel*C*H*N*W
+                      backward 2*C*N*P*Q
     elements moved    forward at least C*H*N*W + C*N*P*Q
                       backward at least C*N*P*Q + C*H*N*W
 
@@ -44,8 +42,7 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange, types
-from numba.extending import overload
+from numba import njit, prange
 
 
 class Saved(NamedTuple):
@@ -123,10 +120,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(
-            argmax_y.reshape(N*C, P, Q), grad_y.reshape(N*C, P, Q), grad_x.reshape(N*C, H, W), N, C, H, W, P, Q,
-            kernel, stride, pad,
-        )
+        _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad)
     return Gradients(grad_x)
 
 
@@ -157,104 +151,130 @@ def _compute_y_argmax_y(x, y, argmax_y, N, C, H, W, P, Q, kernel, stride, pad):
     argmax_y[n,c,p,q] = argmax[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
     """
     real = x.dtype.type
-    for task in prange(N*C*P*Q):
-        nc, p, q = task//(P*Q), task//Q % P, task % Q
-        s_start_3 = max(0, -(stride*q - pad))
-        s_stop_3 = min(kernel, W + pad - stride*q)
-        y_max = _rank(real(-math.inf))
-        for r in range(max(0, -(stride*p - pad)), min(kernel, H + pad - stride*p)):
-            s_start = s_start_3
-            s_stop = s_stop_3
-            x_row = x[nc, stride*p + r - pad, s_start + stride*q - pad:]
-            for s in range(s_stop - s_start):
-                y_max = max(y_max, _rank(x_row[s]))
-        y_here = _of_rank(y_max)
-        y[nc, p, q] = y_here
-        argmax_y_best = real(-math.inf)
-        argmax_y_at = 0
-        for r in range(max(0, -(stride*p - pad)), min(kernel, H + pad - stride*p)):
-            s_start_2 = s_start_3
-            s_stop_2 = s_stop_3
-            x_row = x[nc, stride*p + r - pad, s_start_2 + stride*q - pad:]
-            for s in range(s_stop_2 - s_start_2):
-                argmax_y_best_next = x_row[s]
-                if argmax_y_best_next > argmax_y_best or (argmax_y_best_next != argmax_y_best_next and argmax_y_best == argmax_y_best):
-                    argmax_y_best = argmax_y_best_next
-                    argmax_y_at = r*kernel + s_start_2 + s
-        argmax_y[nc, p, q] = argmax_y_at
+    q_pitch = (kernel - 1)//stride + Q
+    band = min(P, max(1, 4096//(q_pitch*stride*stride)))
+    bands = (P - 1)//band + 1
+    residue_size = q_pitch*((kernel - 1)//stride) + band*q_pitch
+    width = max(1, 16384//(residue_size*stride*stride))
+    for piece in prange((N*C*bands + width - 1)//width):
+        x_staged = np.empty(stride*stride*residue_size, x.dtype)
+        y_max = np.empty(band*q_pitch, x.dtype)
+        argmax_y_at = np.empty(band*q_pitch, np.int32)
+        for task_2 in range(piece*width, min(N*C*bands, piece*width + width)):
+            nc = task_2//bands
+            p_low = (task_2 % bands)*band
+            rows = min(band, P - p_low)
+            run = q_pitch*rows + Q - q_pitch
+            _stage(
+                x_staged, residue_size, x[nc].reshape(H*W), (1, H, W), (0, stride*p_low - pad, -pad),
+                (1, stride, stride), (1, rows + (-1 + kernel)//stride, Q + (-1 + kernel)//stride),
+                real(-math.inf)
+            )
+            for at in range(run):
+                y_max[at] = real(-math.inf)
+                argmax_y_at[at] = 0
+            for r in range(kernel):
+                for s in range(kernel):
+                    x_staged_row = x_staged[
+                        residue_size*stride*(r % stride) + residue_size*(s % stride) + q_pitch*(r//stride)
+                        + s//stride:
+                    ]
+                    for at in range(run):
+                        y_max_next = x_staged_row[at]
+                        wins = (
+                            (y_max_next > y_max[at])
+                            | ((y_max_next != y_max_next) & (y_max[at] == y_max[at]))
+                        )
+                        y_max[at] = y_max_next if wins else y_max[at]
+                        argmax_y_at[at] = r*kernel + s if wins else argmax_y_at[at]
+            for p in range(rows):
+                y_row = y[nc, p_low + p]
+                y_max_row = y_max[q_pitch*p:]
+                argmax_y_row = argmax_y[nc, p_low + p]
+                argmax_y_at_row = argmax_y_at[q_pitch*p:]
+                for q in range(Q):
+                    y_row[q] = y_max_row[q]
+                    argmax_y_row[q] = argmax_y_at_row[q]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
-    """grad_x[n,c,h,w] = sum[r,s](where((h + pad - r) % stride == 0 and 0 <= (h + pad - r)//stride and (h + pad -
-        r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad - s)//stride <
-        Q, where(r*kernel + s == argmax_y[n, c, (h + pad - r)//stride, (w + pad - s)//stride], grad_y[n, c, (h +
-        pad - r)//stride, (w + pad - s)//stride], 0), 0))
+    """grad_x[n', c', stride*p + argmax_y[n',c',p,q]//kernel - pad, stride*q + argmax_y[n',c',p,q] % kernel - pad] +=
+        where(0 <= argmax_y[n',c',p,q]//kernel and argmax_y[n',c',p,q]//kernel < kernel, grad_y[n',c',p,q], 0)
     """
     real = grad_y.dtype.type
-    for task in prange(N*C*H*W):
-        nc, h, w = task//(H*W), task//W % H, task % W
-        s_step_start = max(0, -((kernel - w - pad - 1)//stride))
-        s_step_stop = min(Q, (w + pad)//stride + 1)
-        grad_x_sum = 0.0
-        for r in range(max(0, -(stride*P - h - 1 - pad)), min(kernel, h + pad + 1)):
-            quotient_3 = (h + pad - r)//stride
-            if (h + pad - r) % stride == 0:
-                for s_step in range(s_step_start, s_step_stop):
-                    if r*kernel + w + pad - stride*s_step == argmax_y[nc, quotient_3, s_step]:
-                        grad_x_sum += grad_y[nc, quotient_3, s_step]
-        grad_x_here = real(grad_x_sum)
-        grad_x[nc, h, w] = grad_x_here
+    quotients = np.empty(kernel*kernel, np.int32)
+    for at in range(kernel*kernel):
+        quotients[at] = at//kernel
+    remainders = np.empty(kernel*kernel, np.int32)
+    for at in range(kernel*kernel):
+        remainders[at] = at % kernel
+    for task in prange(N*C):
+        n, c = task//C, task % C
+        for i2 in range(H):
+            grad_x_row = grad_x[n, c, i2]
+            for i3 in range(W):
+                grad_x_row[i3] = real(0)
+        for p in range(P):
+            argmax_y_row = argmax_y[n, c, p]
+            for q in range(Q):
+                h_at = stride*p + quotients[argmax_y_row[q]] - pad
+                w_at = stride*q + remainders[argmax_y_row[q]] - pad
+                if 0 <= h_at < H and 0 <= w_at < W:
+                    grad_x[n, c, h_at, w_at] += grad_y[n, c, p, q]
 
 
-def _rank(v):
-    """An integer in the order of the numbers, NaN above all."""
-    with np.errstate(all="ignore"):
-        return _rank_float32(v) if isinstance(v, np.float32) else _rank_float64(np.float64(v))
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stage(staged, size, image, shape, first, step, count, outside):
+    """staged[j*size + u] = image[first + j + step*u] for the places j below step and u below count, in row-major order.
+
+    The image has three axes of this shape and lies in a row; `outside` stands where it has no such place.
+    """
+    depth, height, width = shape
+    stride, length = step[2], count[2]
+    for zs in range(step[0]*count[0]):  # rows in the order in which they lie in memory
+        uz, jz = zs//step[0], zs % step[0]
+        for ys in range(step[1]*count[1]):
+            uy, jy = ys//step[1], ys % step[1]
+            row = (jz*step[1] + jy)*stride*size + (uz*count[1] + uy)*length
+            source = ((first[0] + zs)*height + first[1] + ys)*width + first[2]
+            if 0 <= first[0] + zs < depth and 0 <= first[1] + ys < height:
+                _stage_row(staged, row, size, image, source, -first[2], width - first[2], stride, length, outside)
+            else:
+                for j in range(stride):
+                    _fill(staged, row + j*size, row + j*size + length, outside)
 
 
-def _rank_float32(v):
-    """Its bits, all but the sign turned over behind a minus sign."""
-    real, whole = np.float32, np.int32
-    bits = real(v).view(whole)
-    bits = bits ^ ((bits >> whole(31)) & whole(2147483647))
-    return whole(2147483647) if v != v else whole(bits)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stage_row(staged, row, size, image, source, left, right, stride, length, outside):
+    """staged[row + j*size + u] = image[source + j + stride*u] where left <= j + stride*u < right, `outside` elsewhere."""
+    low = min(length, max(0, -(-left//stride)))  # between these the places of all residues are in the image
+    high = max(low, min(length, right//stride))
+    for j in range(stride):
+        for u in range(low):
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
+        for u in range(high, length):
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
+    if stride == 1:
+        for u in range(low, high):
+            staged[np.uintp(row + u)] = image[np.uintp(source + u)]
+    elif stride == 2:
+        for u in range(low, high):
+            staged[np.uintp(row + u)] = image[np.uintp(source + 2*u)]
+            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2*u + 1)]
+    else:
+        for j in range(stride):
+            for u in range(low, high):
+                staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)]
 
 
-def _rank_float64(v):
-    """Its bits, all but the sign turned over behind a minus sign."""
-    real, whole = np.float64, np.int64
-    bits = real(v).view(whole)
-    bits = bits ^ ((bits >> whole(63)) & whole(9223372036854775807))
-    return whole(9223372036854775807) if v != v else whole(bits)
-
-
-@overload(_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
-def _rank_of(v):
-    return _rank_float32 if v == types.float32 else _rank_float64
-
-
-def _of_rank(v):
-    """The number of a rank."""
-    with np.errstate(all="ignore"):
-        return _of_rank_float32(v) if isinstance(v, np.int32) else _of_rank_float64(np.int64(v))
-
-
-def _of_rank_float32(v):
-    """The number of these bits, all but the sign turned over behind a minus sign."""
-    whole = np.int32
-    return whole(v ^ ((v >> whole(31)) & whole(2147483647))).view(np.float32)
-
-
-def _of_rank_float64(v):
-    """The number of these bits, all but the sign turned over behind a minus sign."""
-    whole = np.int64
-    return whole(v ^ ((v >> whole(63)) & whole(9223372036854775807))).view(np.float64)
-
-
-@overload(_of_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
-def _of_rank_of(v):
-    return _of_rank_float32 if v == types.int32 else _of_rank_float64
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(row, start, stop, value):
+    """row[start:stop] = value."""
+    for at in range(start, stop):
+        row[np.uintp(at)] = value
 
 
 def _integer(name, value, negative=False):

@@ -18,6 +18,7 @@ from symbackprop.loops.kernel import (
     Nest,
     Node,
     Scratch,
+    Stage,
     Store,
     Test,
     Track,
@@ -118,6 +119,7 @@ class _Writer:
         rows = {n.name for n in nodes if isinstance(n, Scratch) and n.wide}
         views = {n.name for n in nodes if isinstance(n, View) and n.tensor in rows}
         integers = {a.name for a in nest.arrays if a.kind == "integer"}
+        integers |= {n.name for n in nodes if isinstance(n, Scratch) and n.integer}
         integers |= {n.name for n in nodes if isinstance(n, View) and n.tensor in integers}
         self.ranks = {n.name: n.operation for n in nodes if isinstance(n, Accumulate) and n.operation in _RANKS}
         self.spell = Speller(
@@ -152,11 +154,12 @@ class _Writer:
                 head += [f"    {low} = {strip.piece}*{width}", f"    {strip.high} = min({extent}, {low} + {width})"]
             return [*head, *self._indented(nest.body), *self._lines(nest.after)]
         if not nest.parallel:
-            return self._lines(nest.body)
+            return self._lines((*nest.shared, *nest.body))
         if len(nest.parallel) == 1:
             (index,) = nest.parallel
-            return [f"for {self.index(index)} in prange({self._int(index.extent)}):", *self._indented(nest.body)]
-        return [*self._tasks(nest.parallel), *self._indented(nest.body)]
+            start = f"for {self.index(index)} in prange({self._int(index.extent)}):"
+            return [*self._lines(nest.shared), start, *self._indented(nest.body)]
+        return [*self._lines(nest.shared), *self._tasks(nest.parallel), *self._indented(nest.body)]
 
     def _tasks(self, indices: tuple[Index, ...]) -> list[str]:
         """One loop over the points of several indices, so that there are enough of them for all threads."""
@@ -205,8 +208,10 @@ class _Writer:
                 return self._take_in(self.spell.element(Read(tensor, indices)), operation, value)
             case View():
                 return [self._view(node)]
-            case Scratch(name, extent, wide):
-                kind = "np.float64" if wide else f"{self.any_real()}.dtype"
+            case Stage():
+                return self._stage(node)
+            case Scratch(name, extent, wide, whole):
+                kind = "np.int32" if whole else "np.float64" if wide else f"{self.any_real()}.dtype"
                 return [f"{identifier(name)} = np.empty({self._int(extent)}, {kind})"]
             case Loop(index, start, stop, inner, step):
                 span = self._int(stop) if start == ZERO and step == 1 else f"{self._int(start)}, {self._int(stop)}"
@@ -242,12 +247,38 @@ class _Writer:
     def _track(self, node: Track) -> list[str]:
         value, best = self._names.new(f"{node.best}_next"), identifier(node.best)
         sign = ">" if node.operation == "max" else "<"
+        if node.row is not None:
+            return self._track_along(node, value, sign)
         return [
             f"{value} = {self.spell.real(node.value)}",
             f"if {value} {sign} {best} or ({value} != {value} and {best} == {best}):",
             f"    {best} = {value}",
             f"    {identifier(node.name)} = {self._int(node.place)}",
         ]
+
+    def _track_along(self, node: Track, value: str, sign: str) -> list[str]:
+        """Choices in place of a branch, so that the loop becomes vector instructions."""
+        row = self.index(node.row) if node.row is not None else ""
+        best, at, wins = f"{identifier(node.best)}[{row}]", f"{identifier(node.name)}[{row}]", self._names.new("wins")
+        return [
+            f"{value} = {self.spell.real(node.value)}",
+            f"{wins} = ({value} {sign} {best}) | (({value} != {value}) & ({best} == {best}))",
+            f"{best} = {value} if {wins} else {best}",
+            f"{at} = {self._int(node.place)} if {wins} else {at}",
+        ]
+
+    def _stage(self, node: Stage) -> list[str]:
+        """A call of the helper, which takes images of three axes."""
+        missing = 3 - len(node.shape)
+
+        def three(values: tuple[Expr, ...], filled: Expr) -> str:
+            return f"({', '.join(self._int(v) for v in (*[filled] * missing, *values))})"
+
+        leading = f"[{', '.join(self._int(i) for i in node.leading)}]" if node.leading else ""
+        image = f"{identifier(node.tensor)}{leading}.reshape({self._int(mul(*node.shape))})"
+        places = [three(v, f) for v, f in ((node.shape, ONE), (node.first, ZERO), (node.step, ONE), (node.count, ONE))]
+        arguments = (identifier(node.name), self._int(node.size), image, *places, self._number(node.outside, "real"))
+        return [f"_stage({', '.join(arguments)})"]
 
     def _view(self, view: View) -> str:
         start = "" if view.start == ZERO else self._int(view.start)

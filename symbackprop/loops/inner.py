@@ -7,7 +7,7 @@ instructions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from symbackprop.calculus.integer import as_expr, contains, linear, normal, simplified
 from symbackprop.errors import InternalError
@@ -188,7 +188,7 @@ def _accesses(body: Iterable[Node], tensors: Tensors) -> Iterator[Read]:
             case Update(tensor, indices, _, value):
                 yield Read(tensor, indices)
                 yield from _certain(value, tensors)
-            case Assign(_, value, _) | Accumulate(_, _, value) | Track(_, _, _, value, _):
+            case Assign(_, value, _) | Accumulate(_, _, value) | Track(_, _, _, value, _, _):
                 yield from _certain(value, tensors)
 
 
@@ -248,8 +248,8 @@ def mapped(node: Node, move: Callable[[Expr], Expr]) -> Node:
             return Assign(name, move(value), kind)
         case Accumulate(name, operation, value):
             return Accumulate(name, operation, move(value))
-        case Track(name, best, operation, value, place):
-            return Track(name, best, operation, move(value), move(place))
+        case Track(_, _, _, value, place, _):
+            return replace(node, value=move(value), place=move(place))
         case Store(tensor, indices, value):
             target = move(Read(tensor, indices))
             return Store(target.tensor, target.indices, move(value)) if isinstance(target, Read) else node

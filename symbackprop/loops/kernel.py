@@ -41,13 +41,17 @@ class Accumulate(Node):
 
 @dataclass(frozen=True, slots=True)
 class Track(Node):
-    """Keep in `best` the extremum (`operation` max or min) of `value`, in `name` the `place` where it stood first."""
+    """Keep in `best` the extremum (`operation` max or min) of `value`, in `name` the `place` where it stood first.
+
+    Both are locals, or with `row` the elements of rows at that index.
+    """
 
     name: str
     best: str
     operation: str
     value: Expr
     place: Expr
+    row: Index | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,31 @@ class View(Node):
 
 @dataclass(frozen=True, slots=True)
 class Scratch(Node):
-    """A row of `extent` numbers that belongs to one task; `wide` as for locals."""
+    """A row of `extent` numbers that belongs to one task; `wide` as for locals, `integer` for places."""
 
     name: str
     extent: Expr
     wide: bool = False
+    integer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(Node):
+    """Elements of the last axes (`shape`) of a tensor, laid apart by the remainders of their places.
+
+    `name[residue*size + u] = tensor[leading, first + step*u + j]` for the places j below `step`, of which `residue` is
+    the row-major number, and the places u below `count`, in row-major order; `outside` where the tensor has none.
+    """
+
+    name: str
+    size: Expr
+    tensor: str
+    leading: tuple[Expr, ...]
+    shape: tuple[Expr, ...]
+    first: tuple[Expr, ...]
+    step: tuple[Expr, ...]
+    count: tuple[Expr, ...]
+    outside: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +184,9 @@ class Nest:
     """One kernel: `body` for every point of `parallel` (and every piece of `strip`), in any order or at once.
 
     `equations` is what it computes, `wanted_by` the inputs whose gradients need it (empty in the forward pass),
-    `traffic` the passes that it makes over memory. The tasks may leave partial results in `shared` rows, which
-    `after` puts together in order once all are done.
+    `traffic` the passes that it makes over memory. `shared` is computed before the tasks start; they may leave partial
+    results in rows of it, which `after` puts together in order once all are done. `cleared` are the targets that the
+    tasks fill with zeros before they add to them.
     """
 
     name: str
@@ -172,8 +197,9 @@ class Nest:
     body: tuple[Node, ...]
     wanted_by: tuple[str, ...]
     traffic: tuple[Access, ...]
-    shared: tuple[Scratch, ...] = ()
+    shared: tuple[Node, ...] = ()
     after: tuple[Node, ...] = ()
+    cleared: frozenset[str] = frozenset()
     contraction: Contraction | None = None  # what all of it is: a backend may compute it in another order
 
 
@@ -225,13 +251,15 @@ def expressions(node: Node) -> tuple[Expr, ...]:
     match node:
         case Assign(_, value, _) | Accumulate(_, _, value):
             return (value,)
-        case Track(_, _, _, value, place):
-            return (value, place)
+        case Track(_, _, _, value, place, row):
+            return (value, place) if row is None else (value, place, row)
+        case Stage():
+            return (node.size, *node.leading, *node.shape, *node.first, *node.step, *node.count, node.outside)
         case Store(_, indices, value) | Update(_, indices, _, value):
             return (*indices, value)
         case View(_, _, leading, start, step):
             return (*leading, start, step)
-        case Scratch(_, extent, _):
+        case Scratch(_, extent, _, _):
             return (extent,)
         case Loop(index, start, stop, _, _):
             return (index, start, stop)

@@ -11,6 +11,7 @@ from symbackprop.loops.groups import Group, groups, reads
 from symbackprop.loops.kernel import Allocation, Kernel, Pass
 from symbackprop.loops.nest import build_nest
 from symbackprop.loops.tensors import Tensors
+from symbackprop.loops.windows import window_nest
 from symbackprop.program.extents import all_sizes, with_named_extents
 from symbackprop.program.statements import Program, Statement
 
@@ -46,16 +47,21 @@ def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tenso
     stored: set[str] = set()
     for at, group in enumerate(found):
         later = {r.tensor for g in found[at + 1 :] for s in g.statements for r in reads(s)}
-        nest = build_nest(group, frozenset({*kept, *later}), tensors, names)
+        needed = frozenset({*kept, *later})
+        nest = window_nest(group, needed, tensors, names)
+        nest = nest or build_nest(group, needed, tensors, names, frozenset(stored))
         if len(group.statements) == 1:
             nest = replace(nest, contraction=contraction(group.statements[0], tensors))
         nests.append(nest)
         stored |= {a.name for a in nest.arrays if a.written}
-    return Pass(_allocations(found, stored, tensors), tuple(nests))
+    cleared = {target for nest in nests for target in nest.cleared}
+    return Pass(_allocations(found, stored, cleared, tensors), tuple(nests))
 
 
-def _allocations(found: tuple[Group, ...], stored: set[str], tensors: Tensors) -> tuple[Allocation, ...]:
-    """One array for each target that is kept in one; what is scattered to starts as zeros."""
+def _allocations(
+    found: tuple[Group, ...], stored: set[str], cleared: set[str], tensors: Tensors
+) -> tuple[Allocation, ...]:
+    """One array for each target that is kept in one; what is scattered to starts as zeros, or its nest clears it."""
     made: dict[str, Allocation] = {}
     for s in (s for g in found for s in g.statements):
         if s.target not in stored:
@@ -63,6 +69,6 @@ def _allocations(found: tuple[Group, ...], stored: set[str], tensors: Tensors) -
         kind = "integer" if s.target in tensors.integers else "real"
         wanted = made[s.target].wanted_by if s.target in made else ()
         both = tuple(dict.fromkeys((*wanted, *s.wanted_by)))
-        zero = s.kind == "scatter" and (s.target not in made or made[s.target].zero)
+        zero = s.kind == "scatter" and s.target not in cleared and (s.target not in made or made[s.target].zero)
         made[s.target] = Allocation(s.target, tensors.extents(s.target), zero, kind, both)
     return tuple(made.values())

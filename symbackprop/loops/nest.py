@@ -20,6 +20,7 @@ from symbackprop.loops.kernel import (
     Scratch,
     Store,
     Strip,
+    Test,
     Track,
     Update,
     Wanted,
@@ -31,6 +32,7 @@ from symbackprop.loops.parallel import is_split, outer_of, row_of
 from symbackprop.loops.passes import Sweep, paired, sweeps
 from symbackprop.loops.rows import row_index
 from symbackprop.loops.sums import Accumulator, Result, Sums, moments, reduction, together
+from symbackprop.loops.tables import Tables
 from symbackprop.loops.tensors import ARGUMENTS, Tensors
 from symbackprop.loops.walks import Walks
 from symbackprop.notation.binding import substitute
@@ -42,8 +44,10 @@ from symbackprop.notation.nodes import (
     Infinity,
     Parameter,
     Read,
+    Size,
     Where,
     add,
+    both,
     mul,
     number,
     parts,
@@ -59,10 +63,15 @@ SPLIT_WIDTH = 16384  # terms of a reduction to one number that one task takes
 BLOCK = 4  # terms that a row takes in at a time; the compiler checks that no two rows overlap, up to 8 pairs
 
 
-def build_nest(group: Group, kept: frozenset[str], tensors: Tensors, names: Iterable[str]) -> Nest:
-    """The nest of a group. `kept` are the targets that are needed outside of it; `names` are taken."""
+def build_nest(
+    group: Group, kept: frozenset[str], tensors: Tensors, names: Iterable[str], written: frozenset[str] = frozenset()
+) -> Nest:
+    """The nest of a group. `kept` are the targets that are needed outside of it; `names` are taken.
+
+    `written` are targets that an earlier nest has begun: a scatter adds to what is there.
+    """
     merged = merge_axes(group, tensors)
-    return _Builder(merged, kept, replace(tensors, axes={**tensors.axes, **merged.axes}), names).nest()
+    return _Builder(merged, kept, replace(tensors, axes={**tensors.axes, **merged.axes}), names, written).nest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,10 @@ class _Storage:
 class _Builder:
     """Builds one nest; what it gives is immutable."""
 
-    def __init__(self, merged: Merged, kept: frozenset[str], tensors: Tensors, names: Iterable[str]) -> None:
+    def __init__(
+        self, merged: Merged, kept: frozenset[str], tensors: Tensors, names: Iterable[str], written: frozenset[str]
+    ) -> None:
+        self.written, self.cleared = written, frozenset[str]()
         self.group, self.tensors, self.axes = merged.group, tensors, merged.axes
         self.new = LocalNames((*names, *tensors.axes))
         self.row = row_of(self.group, tensors)
@@ -90,7 +102,7 @@ class _Builder:
             (statement,) = self.group.statements
             order = memory_order(statement.bound, (statement,), self.tensors, None)
             self.strip = self._pieces(order[0], SPLIT_WIDTH if len(order) == 1 else 1)
-        self.shared: list[Scratch] = []
+        self.shared: list[Node] = []
         self.after: tuple[Node, ...] = ()
         inside = (*self.outer, *((self.row,) if self.row else ()))
         self.sweeps = sweeps(self.group, inside)
@@ -139,7 +151,7 @@ class _Builder:
         return Nest(
             stored, equations, self._arrays(), self.outer, self.strip,
             (*self.scratch, *hoist(tuple(body), self.outer, self.new)), wanted, tuple(self.traffic),
-            tuple(self.shared), self.after,
+            tuple(self.shared), self.after, cleared=self.cleared,
         )  # fmt: skip
 
     def _arrays(self) -> tuple[Array, ...]:
@@ -352,14 +364,45 @@ class _Builder:
 
     def _scatter(self, s: Statement) -> tuple[Node, ...]:
         """Additions to the places that the positions say, those outside of the target left out."""
-        target = Read(s.target, tuple(self._kept(self.tensors.simplify(p)) for p in s.positions))
-        term = guarded(s.body, "sum", self.tensors)
-        guards = (self._kept(self.tensors.simplify(c)) for c in term.conditions)
-        conditions = dict.fromkeys((*guards, *self.tensors.inside(target)))
         inner = [i for i in s.bound if i not in self.outer]
         order = memory_order(tuple(inner), (s,), self.tensors, row_index(replace(s, bound=tuple(inner)), self.tensors))
-        value = self._kept(self.tensors.simplify(term.value))
-        return self.walks.loops(order, tuple(conditions), (Update(target.tensor, target.indices, "sum", value),))
+        tables = Tables(self.tensors, self.new)
+        term = guarded(s.body, "sum", self.tensors)
+        guards = [self._kept(self.tensors.simplify(c)) for c in term.conditions]
+        target = Read(s.target, tuple(self._kept(self.tensors.simplify(p)) for p in s.positions))
+        now = (*(c for c in guards if not self.tensors.always(c)), *self.tensors.inside(target))
+        found = self._looked_up(target, now, order[-1:])
+        named = {place: Parameter(local.name, True) for place, local in found.items()}
+        conditions = tuple(dict.fromkeys(tables.looked_up(_replaced(c, named)) for c in now))
+        late = {local.name for local in found.values()}
+        tests = tuple(c for c in conditions if any(isinstance(e, Parameter) and e.name in late for e in walk(c)))
+        places = tuple(tables.looked_up(_replaced(i, named)) for i in target.indices)
+        body: tuple[Node, ...] = (Update(s.target, places, "sum", self._kept(self.tensors.simplify(term.value))),)
+        body = (Test(both(*tests), body),) if tests else body
+        body = (*(replace(local, value=tables.looked_up(local.value)) for local in found.values()), *body)
+        self.shared += tables.nodes
+        return (*self._clear(s), *self.walks.loops(order, tuple(c for c in conditions if c not in tests), body))
+
+    def _looked_up(
+        self, target: Read, conditions: tuple[Expr, ...], last: tuple[Index, ...]
+    ) -> dict[Expr, Assign]:
+        """Locals for the positions that are read at each step of the last loop and have to be compared with an axis."""
+        compared = {e for c in conditions for e in walk(c)}
+        found: dict[Expr, Assign] = {}
+        for place, extent in zip(target.indices, self.tensors.extents(target.tensor), strict=True):
+            if place in compared and mentions(place, last) and any(isinstance(e, Read) for e in walk(place)):
+                wish = f"{extent.name.lower()}_at" if isinstance(extent, Size) else "place"
+                found[place] = Assign(self.new(wish), place, "integer")
+        return found
+
+    def _clear(self, s: Statement) -> tuple[Node, ...]:
+        """Zeros in the part of the target that a task adds to, where it is the first to do so."""
+        if not self.outer or s.target in self.written:
+            return ()
+        self.cleared = frozenset([s.target])
+        place = tuple(p if p in self.outer else i for p, i in zip(s.positions, s.indices, strict=True))
+        rest = tuple(i for i in place if isinstance(i, Index) and i not in self.outer)
+        return self.walks.loops(rest, (), (Store(s.target, place, ZERO),))
 
     def _account(self, sweep: Sweep) -> None:
         """Note what a sweep reads and writes of arrays that are walked in it."""
@@ -369,6 +412,12 @@ class _Builder:
                 stored = read.tensor in self.arrays or read.tensor not in self.group.targets
                 if stored and mentions(read, walked):
                     self.traffic.append(Access(read.tensor, self.axes[read.tensor], kind))
+
+
+def _replaced(expr: Expr, mapping: dict[Expr, Parameter]) -> Expr:
+    if expr in mapping:
+        return mapping[expr]
+    return rebuild(expr, tuple(_replaced(p, mapping) for p in parts(expr)))
 
 
 def _read_of(sweep: Sweep) -> tuple[Read, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from symbackprop.calculus.derivation import gradient_name
-from symbackprop.calculus.integer import Facts, holds, simplified
+from symbackprop.calculus.integer import Facts, equal, holds, simplified
 from symbackprop.errors import InternalError
 from symbackprop.notation.nodes import (
     ONE,
@@ -25,6 +25,7 @@ from symbackprop.notation.nodes import (
     Size,
     Where,
     both,
+    mul,
     parts,
     rebuild,
     walk,
@@ -39,7 +40,8 @@ ARGUMENTS = ("argmax", "argmin")
 class Tensors:
     """Axes and kind of every tensor that a program reads or computes, and the facts that prove an index inside.
 
-    `computed` are the sizes that follow from other sizes: numbers of positions rather than of taps.
+    `computed` are the sizes that follow from other sizes: numbers of positions rather than of taps. `places` says of
+    the position of an extremum how many there are: it is at least 0 and below that.
     """
 
     axes: dict[str, tuple[Expr, ...]]
@@ -47,6 +49,7 @@ class Tensors:
     integers: frozenset[str]
     facts: Facts
     computed: frozenset[Expr]
+    places: dict[str, Expr] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Program) -> Tensors:
@@ -56,13 +59,14 @@ class Tensors:
         axes: dict[str, tuple[Expr, ...]] = {t.name: t.axes for t in layer.inputs}
         for name in layer.outputs:
             axes[gradient_name(name)] = tuple(name_extents(e, names) for e in layer.axes(name))
-        integers = set(layer.integers)
+        places: dict[str, Expr] = {}
         for s in (*program.forward, *program.backward):
             axes[s.target] = tuple(i.extent for i in s.indices)
             if s.kind in ARGUMENTS:
-                integers.add(s.target)
+                places[s.target] = mul(*(i.extent for i in s.bound))
+        integers = {*layer.integers, *places}
         outside = {t.name: t.outside for t in layer.inputs if t.outside is not None}
-        return cls(axes, outside, frozenset(integers), _facts(program), _computed(program))
+        return cls(axes, outside, frozenset(integers), _facts(program), _computed(program), places)
 
     def extents(self, tensor: str) -> tuple[Expr, ...]:
         """The axes of a tensor."""
@@ -76,6 +80,16 @@ class Tensors:
         for position, extent in zip(read.indices, self.extents(read.tensor), strict=True):
             conditions += [Compare("<=", ZERO, position), Compare("<", position, extent)]
         return tuple(c for c in conditions if not holds(c, self.facts))
+
+    def always(self, condition: Expr) -> bool:
+        """Whether a condition holds because the quotient of a position by its last extents is below the first one."""
+        match condition:
+            case Compare("<=", low, FloorDiv(Read(tensor, _), _)) if low == ZERO:
+                return tensor in self.places
+            case Compare("<", FloorDiv(Read(tensor, _), divisor), extent) if tensor in self.places:
+                return equal(mul(divisor, extent), self.places[tensor], self.facts)
+            case _:
+                return False
 
     def simplify(self, expr: Expr) -> Expr:
         """The expression with the index expressions of its reads and of its integer comparisons in normal form."""

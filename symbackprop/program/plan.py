@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace as with_fields
 
-from symbackprop.calculus.derivation import Derivation, Gradient, gradient_name
+from symbackprop.calculus.derivation import Derivation, Gradient, Scatter, gradient_name
 from symbackprop.notation.binding import substitute
 from symbackprop.notation.layer import Definition, Layer
-from symbackprop.notation.nodes import Compare, Expr, Logic, Mod, Read, Where, walk
+from symbackprop.notation.nodes import Compare, Expr, Logic, Mod, Read, Reduce, Where, walk
 from symbackprop.program.builder import Builder
 from symbackprop.program.forms import cheap, planned_form
 from symbackprop.program.names import FreshNames
@@ -110,11 +110,21 @@ def _bodies(chosen: Iterable[tuple[Gradient, bool]]) -> list[Expr]:
 
 
 def _scatters(gradient: Gradient, scatter_strided: bool) -> bool:
-    """Whether to compute a gradient by its scatters: where it must, or where only the gather tests divisibility."""
+    """Whether to compute a gradient by its scatters: where it must, or where that is less work.
+
+    It is where only the gather tests divisibility, for backends that ask for it. It always is where the scatter goes to
+    the places that an extremum was taken from: the gather looks at all of its taps.
+    """
     if gradient.gather is None:
         return True
+    if gradient.scatters and all(_finds_its_place(s) for s in gradient.scatters):
+        return any(isinstance(e, Reduce) for e in walk(gradient.gather.body))
     strided = _divisibility(gradient.gather.body) and not any(_divisibility(s.value) for s in gradient.scatters)
     return scatter_strided and bool(gradient.scatters) and strided
+
+
+def _finds_its_place(scatter: Scatter) -> bool:
+    return any(isinstance(e, Read) for position in scatter.positions for e in walk(position))
 
 
 def _divisibility(expr: Expr) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from symbackprop import equations
 from symbackprop.loops import kernel as nodes
 from symbackprop.loops.kernel import Loop, Nest, expressions, walk_nodes
-from symbackprop.notation.nodes import Mod, Size, mul, walk
+from symbackprop.notation.nodes import ONE, ZERO, FloorDiv, Mod, Size, mul, walk
 
 ROOT = Path(__file__).resolve().parents[2]
 ACTIVATIONS = (Size("N"), Size("C"), mul(Size("H"), Size("W")))
@@ -97,3 +97,33 @@ def _inside(loop: Loop, kind: type) -> bool:
 def _all(node: Any) -> Any:
     for expr in expressions(node):
         yield from walk(expr)
+
+
+def test_the_taps_of_a_window_walk_contiguous_rows_without_a_test(loops: Any) -> None:
+    nest = loops.kernel(equations.load("maxpool2d")).forward.nests[0]
+    innermost = [n for n in walk_nodes(nest.body) if isinstance(n, Loop) and not _inside(n, Loop)]
+
+    assert [n for n in walk_nodes(nest.body) if isinstance(n, nodes.Stage)]
+    assert not [n for n in walk_nodes(nest.body) if isinstance(n, nodes.Test)]
+    assert all(n.start == ZERO and n.step == 1 for n in innermost)
+    assert all(n.step == ONE for n in walk_nodes(nest.body) if isinstance(n, nodes.View))
+
+
+def test_the_gradient_of_a_sliding_maximum_is_one_addition_for_each_output(loops: Any) -> None:
+    (nest,) = loops.kernel(equations.load("maxpool2d")).backward.nests
+    walked = [n.index.name for n in walk_nodes(nest.body) if isinstance(n, Loop) and _inside(n, nodes.Update)]
+
+    assert walked == ["p", "q"]
+    assert nest.cleared == {"grad_x"}
+
+
+def test_divisions_of_positions_are_done_once_for_each_position_there_is(loops: Any) -> None:
+    (nest,) = loops.kernel(equations.load("maxpool2d")).backward.nests
+
+    assert not [e for n in walk_nodes(nest.body) for e in _all(n) if isinstance(e, FloorDiv | Mod)]
+
+
+def test_a_matrix_by_a_vector_shares_a_nest_with_what_reads_its_rows(loops: Any) -> None:
+    names = [n.name for n in loops.kernel(equations.load("layernorm")).backward.nests]
+
+    assert names[0] == "grad_x"

@@ -24,6 +24,22 @@ range p = (H + 2*pad - kernel)//stride + 1, q = (W + 2*pad - kernel)//stride + 1
 y[n,p,q] = max[r,s](x[n, stride*p + r - pad, stride*q + s - pad])
 output y
 """,
+    "windows of three axes, the last without taps": """layer one
+input x[N, D, H, C] outside 1
+param a = 2 integer, b = 3 integer, pad = 1 integer
+range r = 2, s = 3
+range p = (D + 2*pad - 2)//a + 1, q = (H + 2*pad - 2*2 - 1)//b + 1
+y[n,p,q,c] = min[r,s](x[n, a*p + r - pad, b*q + 2*s - pad, c])
+z[n,p,q,c] = sum[r,s](x[n, a*p + r - pad, b*q + 2*s - pad, c]^2)/7
+output y, z
+""",
+    "windows whose taps run backwards": """layer one
+input x[N, W] outside 0, k[S]
+size Q = W + S - 1
+range q = Q
+y[n,q] = sum[s](x[n, q - s]*k[s])
+output y
+""",
     "a correlation in groups": """layer one
 input x[N, C, W] outside 0, w[K, D, S]
 param stride = 1 integer, pad = 0 integer, dilation = 1 integer, groups = 1 integer
