@@ -175,6 +175,9 @@ class BatchNorm2dEvaluation:
         self.eps = _real("eps", eps)
         self._saved = None
 
+    def __repr__(self):
+        return f"BatchNorm2dEvaluation(eps={self.eps!r})"
+
     def forward(self, x, gamma, beta, mu, var):
         """The output of the function `forward`."""
         result, self._saved = forward(x, gamma, beta, mu, var, eps=self.eps)

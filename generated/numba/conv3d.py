@@ -198,6 +198,9 @@ class Conv3d:
         self.accuracy = _accuracy(accuracy)
         self._saved = None
 
+    def __repr__(self):
+        return f"Conv3d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r}, accuracy={self.accuracy!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy)

@@ -107,6 +107,9 @@ class Embedding:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Embedding()"
+
     def forward(self, weight, t):
         """The output of the function `forward`."""
         result, self._saved = forward(weight, t)

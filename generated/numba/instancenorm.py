@@ -148,6 +148,9 @@ class InstanceNorm:
         self.eps = _real("eps", eps)
         self._saved = None
 
+    def __repr__(self):
+        return f"InstanceNorm(eps={self.eps!r})"
+
     def forward(self, x, gamma, beta):
         """The output of the function `forward`."""
         result, self._saved = forward(x, gamma, beta, eps=self.eps)

@@ -135,6 +135,9 @@ class Linear:
         self.accuracy = _accuracy(accuracy)
         self._saved = None
 
+    def __repr__(self):
+        return f"Linear(accuracy={self.accuracy!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, accuracy=self.accuracy)

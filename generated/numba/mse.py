@@ -115,6 +115,9 @@ class Mse:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Mse()"
+
     def forward(self, x, target):
         """The output of the function `forward`."""
         result, self._saved = forward(x, target)

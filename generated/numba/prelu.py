@@ -117,6 +117,9 @@ class Prelu:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Prelu()"
+
     def forward(self, x, slope):
         """The output of the function `forward`."""
         result, self._saved = forward(x, slope)

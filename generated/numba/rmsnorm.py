@@ -127,6 +127,9 @@ class RmsNorm:
         self.eps = _real("eps", eps)
         self._saved = None
 
+    def __repr__(self):
+        return f"RmsNorm(eps={self.eps!r})"
+
     def forward(self, x, gamma):
         """The output of the function `forward`."""
         result, self._saved = forward(x, gamma, eps=self.eps)

@@ -196,6 +196,9 @@ class ScaledDotProductAttention:
         self.accuracy = _accuracy(accuracy)
         self._saved = None
 
+    def __repr__(self):
+        return f"ScaledDotProductAttention(accuracy={self.accuracy!r})"
+
     def forward(self, query, key, value):
         """The output of the function `forward`."""
         result, self._saved = forward(query, key, value, accuracy=self.accuracy)

@@ -101,6 +101,9 @@ class Sigmoid:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Sigmoid()"
+
     def forward(self, x):
         """The output of the function `forward`."""
         result, self._saved = forward(x)

@@ -108,6 +108,9 @@ class Softmax:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Softmax()"
+
     def forward(self, x):
         """The output of the function `forward`."""
         result, self._saved = forward(x)

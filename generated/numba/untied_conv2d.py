@@ -166,6 +166,9 @@ class UntiedConv2d:
         self.accuracy = _accuracy(accuracy)
         self._saved = None
 
+    def __repr__(self):
+        return f"UntiedConv2d(stride={self.stride!r}, pad={self.pad!r}, accuracy={self.accuracy!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, accuracy=self.accuracy)

@@ -188,6 +188,9 @@ class BatchNorm1dTraining:
         self.eps = _real("eps", eps)
         self._saved = None
 
+    def __repr__(self):
+        return f"BatchNorm1dTraining(eps={self.eps!r})"
+
     def forward(self, x, gamma, beta):
         """The outputs of the function `forward`."""
         result, self._saved = forward(x, gamma, beta, eps=self.eps)

@@ -154,6 +154,9 @@ class BatchNorm2d:
         self.eps = _real("eps", eps)
         self._saved = None
 
+    def __repr__(self):
+        return f"BatchNorm2d(eps={self.eps!r})"
+
     def forward(self, x, gamma, beta):
         """The output of the function `forward`."""
         result, self._saved = forward(x, gamma, beta, eps=self.eps)

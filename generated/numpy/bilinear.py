@@ -132,6 +132,9 @@ class Bilinear:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Bilinear()"
+
     def forward(self, x, z, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, z, weight, bias)

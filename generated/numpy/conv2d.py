@@ -243,6 +243,9 @@ class Conv2d:
         self.groups = _integer("groups", groups)
         self._saved = None
 
+    def __repr__(self):
+        return f"Conv2d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r}, groups={self.groups!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups)

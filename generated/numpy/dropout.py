@@ -110,6 +110,9 @@ class Dropout:
         self.rate = _real("rate", rate)
         self._saved = None
 
+    def __repr__(self):
+        return f"Dropout(rate={self.rate!r})"
+
     def forward(self, x, mask):
         """The output of the function `forward`."""
         result, self._saved = forward(x, mask, rate=self.rate)

@@ -119,6 +119,9 @@ class Flatten:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Flatten()"
+
     def forward(self, x):
         """The output of the function `forward`."""
         result, self._saved = forward(x)

@@ -102,6 +102,9 @@ class Gelu:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Gelu()"
+
     def forward(self, x):
         """The output of the function `forward`."""
         result, self._saved = forward(x)

@@ -187,6 +187,9 @@ class GroupNorm:
         self.eps = _real("eps", eps)
         self._saved = None
 
+    def __repr__(self):
+        return f"GroupNorm(groups={self.groups!r}, eps={self.eps!r})"
+
     def forward(self, x, gamma, beta):
         """The output of the function `forward`."""
         result, self._saved = forward(x, gamma, beta, groups=self.groups, eps=self.eps)

@@ -103,6 +103,9 @@ class LeakyRelu:
         self.slope = _real("slope", slope)
         self._saved = None
 
+    def __repr__(self):
+        return f"LeakyRelu(slope={self.slope!r})"
+
     def forward(self, x):
         """The output of the function `forward`."""
         result, self._saved = forward(x, slope=self.slope)

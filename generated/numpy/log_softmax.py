@@ -117,6 +117,9 @@ class LogSoftmax:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "LogSoftmax()"
+
     def forward(self, x):
         """The output of the function `forward`."""
         result, self._saved = forward(x)

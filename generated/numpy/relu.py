@@ -98,6 +98,9 @@ class Relu:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "Relu()"
+
     def forward(self, x):
         """The output of the function `forward`."""
         result, self._saved = forward(x)

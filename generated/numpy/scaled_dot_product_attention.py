@@ -165,6 +165,9 @@ class ScaledDotProductAttention:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "ScaledDotProductAttention()"
+
     def forward(self, query, key, value):
         """The output of the function `forward`."""
         result, self._saved = forward(query, key, value)

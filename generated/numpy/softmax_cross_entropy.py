@@ -121,6 +121,9 @@ class SoftmaxCrossEntropy:
     def __init__(self):
         self._saved = None
 
+    def __repr__(self):
+        return "SoftmaxCrossEntropy()"
+
     def forward(self, z, t):
         """The output of the function `forward`."""
         result, self._saved = forward(z, t)

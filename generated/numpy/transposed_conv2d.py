@@ -219,6 +219,9 @@ class TransposedConv2d:
         self.dilation = _integer("dilation", dilation)
         self._saved = None
 
+    def __repr__(self):
+        return f"TransposedConv2d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation)

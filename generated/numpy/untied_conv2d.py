@@ -192,6 +192,9 @@ class UntiedConv2d:
         self.pad = _integer("pad", pad)
         self._saved = None
 
+    def __repr__(self):
+        return f"UntiedConv2d(stride={self.stride!r}, pad={self.pad!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad)

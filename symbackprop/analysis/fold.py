@@ -18,7 +18,7 @@ from symbackprop.check.cases import draw_case, point_at
 from symbackprop.check.modular import Modular
 from symbackprop.check.point import Point
 from symbackprop.errors import CannotDerive, CheckFailed
-from symbackprop.notation.binding import free_indices
+from symbackprop.notation.binding import free_indices, substitute
 from symbackprop.notation.layer import Definition, Layer, Tensor
 from symbackprop.notation.nodes import (
     ONE,
@@ -76,16 +76,15 @@ def fold(first: Layer, second: Layer, seed: int = 0) -> Fold:
     u, z = both_layers.definitions
     trained = tuple(t for t in first.real_inputs[1:])
     scale, shift = _affine(z, u)
-    scaled = {t.name: _read_of(u.body, t.name) for t in trained}
     alone = _standing_alone(u.body, trained, shift)
     _refuse_inhomogeneous(u, trained)
-    new = tuple(_folded(t, scaled[t.name], scale, shift if t.name == alone else ZERO) for t in trained)
+    new = tuple(_folded(t, _read_of(u.body, t.name), z, u, t.name == alone) for t in trained)
     steps = (
         Step(_equation(u), f"the first layer, {first.name}"),
         Step(_equation(z), f"the second layer, {second.name}"),
         Step(f"scale = {expression(scale)}", f"the derivative of {z.name} by {u.name}, in which {u.name} is not"),
-        Step(f"shift = {expression(shift)}", f"what is left of {z.name} where {u.name} is 0"),
-        Step(_equation(_substituted(u, z, scale, shift)), f"both together: scale*{u.name} + shift"),
+        Step(f"shift = {expression(_positive_first(shift))}", f"what is left of {z.name} where {u.name} is 0"),
+        Step(_equation(_substituted(u, z, new)), f"scale*{u.name} + shift, with {u.name} put in"),
         *(Step(_equation(d), _why(d, alone)) for d in new),
         Step(_equation(_with_folded(u, z.name, trained)), "the first layer again, with the new parameters"),
     )
@@ -110,23 +109,37 @@ def _affine(z: Definition, u: Definition) -> tuple[Expr, Expr]:
     for node in walk(z.body):
         if isinstance(node, Read) and node.tensor == u.name and node.indices != z.indices:
             raise CannotDerive(f"{z.name} reads {u.name} at another place than its own: {expression(node)}")
-    scale = _slope(z.body, u.name)
-    return scale, rewrite(z.body, lambda e: ZERO if isinstance(e, Read) and e.tensor == u.name else e)
+    return _slope(z.body, u.name), _with(z.body, u.name, ZERO)
 
 
-def _slope(expr: Expr, tensor: str) -> Expr:
-    """The derivative of an expression that is affine in a tensor's element, which then is not in it."""
+def _slope(expr: Expr, tensor: str, times: Expr = ONE) -> Expr:
+    """The derivative of an expression that is affine in a tensor's element, which then is not in it; `times` what.
+
+    The factor takes the place in which the element stood, so that a product reads as it did.
+    """
     if not _has(expr, (tensor,)):
         return ZERO
     match expr:
         case Read():
-            return ONE
+            return times
         case Add(terms):
-            return add(*(_slope(term, tensor) for term in terms))
+            return add(*(_slope(term, tensor, times) for term in terms))
         case Mul(factors) if sum(_has(f, (tensor,)) for f in factors) == 1:
-            return mul(*(_slope(f, tensor) if _has(f, (tensor,)) else f for f in factors))
+            return mul(*(_slope(f, tensor, times) if _has(f, (tensor,)) else f for f in factors))
         case _:
             raise CannotDerive(f"{expression(expr)} is not affine in {tensor}")
+
+
+def _with(expr: Expr, tensor: str, value: Expr) -> Expr:
+    """The expression with a value in the place of a tensor's element."""
+    return rewrite(expr, lambda e: value if isinstance(e, Read) and e.tensor == tensor else e)
+
+
+def _positive_first(expr: Expr) -> Expr:
+    """A sum that does not begin with a minus sign where another term can begin it."""
+    if not isinstance(expr, Add):
+        return expr
+    return add(*sorted(expr.terms, key=lambda term: expression(term).startswith("-")))
 
 
 def _has(expr: Expr, tensors: Iterable[str]) -> bool:
@@ -189,8 +202,12 @@ def _common(degrees: Iterable[int | None]) -> int | None:
 # --------------------------------------------------------------------------------------------- what comes out
 
 
-def _folded(tensor: Tensor, own: Read, scale: Expr, shift: Expr) -> Definition:
-    """`folded_weight[k,...] = scale*weight[k,...] + shift`, over the axes of the parameter."""
+def _folded(tensor: Tensor, own: Read, z: Definition, u: Definition, alone: bool) -> Definition:
+    """`folded_weight[k,...] = scale*weight[k,...]`, and `+ shift` for the one that stands alone, over its axes.
+
+    Factors stay collected as the second layer has them: with the parameter in the place of its input.
+    """
+    scale = _slope(z.body, u.name)
     missing = [i for i in free_indices(scale) if i not in own.indices]
     if missing:
         raise CannotDerive(f"{tensor.name} has no axis {missing[0].name} for {expression(scale)}")
@@ -202,17 +219,22 @@ def _folded(tensor: Tensor, own: Read, scale: Expr, shift: Expr) -> Definition:
         plain = isinstance(index, Index) and (index in kept or index.name not in taken)
         name = index.name if plain and isinstance(index, Index) else axis.name.lower()
         indices.append(index if index in kept and isinstance(index, Index) else Index(name, axis))
-    return Definition(
-        f"{PREFIX}{tensor.name}", tuple(indices), add(mul(Read(tensor.name, tuple(indices)), scale), shift)
-    )
+    element = Read(tensor.name, tuple(indices))
+    body = _with(z.body, u.name, element) if alone else _slope(z.body, u.name, element)
+    return Definition(f"{PREFIX}{tensor.name}", tuple(indices), body)
 
 
-def _substituted(u: Definition, z: Definition, scale: Expr, shift: Expr) -> Definition:
-    terms = u.body.terms if isinstance(u.body, Add) else (u.body,)
-    inside = [
-        Reduce(t.operation, t.indices, mul(t.body, scale)) if isinstance(t, Reduce) else mul(t, scale) for t in terms
-    ]
-    return Definition(z.name, z.indices, add(*inside, shift))
+def _substituted(u: Definition, z: Definition, new: tuple[Definition, ...]) -> Definition:
+    """The first layer with what the new parameters stand for."""
+    by_name = {d.name: d for d in new}
+
+    def put_in(expr: Expr) -> Expr:
+        found = by_name.get(f"{PREFIX}{expr.tensor}") if isinstance(expr, Read) else None
+        if found is None or not isinstance(expr, Read):
+            return expr
+        return substitute(found.body, dict(zip(found.indices, expr.indices, strict=True)))
+
+    return Definition(z.name, z.indices, rewrite(u.body, put_in))
 
 
 def _with_folded(u: Definition, name: str, trained: tuple[Tensor, ...]) -> Definition:

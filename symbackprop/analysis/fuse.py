@@ -16,6 +16,7 @@ from symbackprop.analysis.fold import PREFIX, Fold, fold
 from symbackprop.errors import CannotDerive
 from symbackprop.nn.blocks import Block
 from symbackprop.nn.sequential import Sequential
+from symbackprop.nn.units import names
 
 Array = npt.NDArray[Any]
 
@@ -30,14 +31,16 @@ def fuse(network: Sequential) -> tuple[Sequential, tuple[Fold, ...]]:
     # a unit that takes one in is not itself taken in
     used = [one if at == 0 or folds[at - 1] is None else None for at, one in enumerate(folds)]
     gone = {at + 1 for at, one in enumerate(used) if one is not None}
+    rest = [at for at in range(len(blocks)) if at not in gone]
+    units = tuple(blocks[at].unit for at in rest)
     fused = Sequential(
-        [block.unit for at, block in enumerate(blocks) if at not in gone],
+        units,
         network.image,
         backend=network.backend,
         dtype=network.dtype,
-        modules=network.modules,
+        modules=network.own_modules,
+        backends={new: network.backends[blocks[at].name] for new, at in zip(names(units), rest, strict=True)},
     )
-    rest = (at for at in range(len(blocks)) if at not in gone)
     for block, at in zip(fused.blocks, rest, strict=True):
         _take(block, blocks[at].trained | blocks[at].kept)
         one = used[at] if at < len(used) else None

@@ -51,6 +51,12 @@ def summary(name: str, image: Shape, batch: int, dtype: str, training: bool) -> 
 @click.command()
 @click.argument("name", metavar="NETWORK")
 @click.option("--backend", default="numba", show_default=True, help="numba or numpy.")
+@click.option(
+    "--backend-of",
+    metavar="UNIT=NAME",
+    multiple=True,
+    help="Another backend for one unit (conv1), or all of a kind (conv).",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option(
     "--regime",
@@ -97,10 +103,11 @@ def train(name: str, epochs: int, out: Path, resume: bool, **options: Any) -> No
     from symbackprop.nn.training import Plan, load_run, save_run, updates_of
     from symbackprop.nn.training import train as epochs_of
 
-    chosen = {"network": name, **options}
+    backends = {unit: backend for unit, _, backend in (pair.partition("=") for pair in options.pop("backend_of"))}
+    chosen = {"network": name, **options} | ({"backends": backends} if backends else {})
     units, data = network(name), digits(options["held_out"], options["seed"])
     settings = {key: options[key] for key in ("backend", "initialiser", "seed")}
-    model = Sequential(units, data.images.shape[1:], **settings)
+    model = Sequential(units, data.images.shape[1:], **settings, backends=backends)
     optimiser = SGD(options["rate"], options["momentum"], options["decay"])
     plan = Plan(epochs, *(options[key] for key in ("regime", "size", "seed", "floor", "floor_of")))
     checkpoint, picture = out / f"{name}.npz", out / f"{name}.png"

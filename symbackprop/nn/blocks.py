@@ -37,6 +37,12 @@ class Block:
         self.kept: dict[str, Array] = {a.name: np.full(shape_of(a, incoming), a.start, dtype) for a in unit.kept}
         self._last: tuple[Call, Any, Shape, int] | None = None
 
+    def __repr__(self) -> str:
+        call = self.unit.training
+        given = ", ".join(f"{name}={value:g}" for name, value in call.params.items())
+        shapes = [f"{name} {'x'.join(map(str, a.shape))}" for name, a in (self.trained | self.kept).items()]
+        return f"{self.name}: {call.layer}({given})" + "".join(f", {shape}" for shape in shapes)
+
     def forward(self, x: Array, training: bool, rng: np.random.Generator, take: Take) -> Array:
         """What comes out for what comes in. In training `take` gets the statistics that something follows."""
         call = self.unit.training if training else self.unit.evaluation

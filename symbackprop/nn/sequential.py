@@ -33,7 +33,8 @@ class Sequential:
 
     `image` is the shape of one example. The shapes of the parameters follow from what the generated layers make of it:
     one example of zeros goes through as the network is built. `loss` is a generated layer of results and labels;
-    `modules` gives the module of a layer by name where it shall not be one of `backend`.
+    `backends` gives single units another backend, by name (conv1) or kind (conv); `modules` gives the module of a
+    layer by name where it shall be none of ours.
     """
 
     def __init__(
@@ -47,23 +48,33 @@ class Sequential:
         initialiser: str = "he",
         seed: int = 0,
         modules: Modules | None = None,
+        backends: Mapping[str, str] | None = None,
     ) -> None:
         if not units:
             raise UserError("a network needs at least one unit")
         self.units, self.image, self.backend = tuple(units), tuple(image), backend
         self.rng, self.dtype = np.random.default_rng(seed), np.dtype(dtype)
+        self.own_modules = modules
         self.modules = modules or partial(module, backend)
         self._loss = self.modules(loss)
         self.blocks: list[Block] = []
+        self.backends = _backend_of_each(self.units, backend, backends or {})
         x: Array = np.zeros((1, *self.image), dtype)
         for name, unit in zip(names(self.units), self.units, strict=True):
-            block = Block(name, unit, x.shape, self.modules, dtype, initialiser, self.rng)
+            own = modules or partial(module, self.backends[name])
+            block = Block(name, unit, x.shape, own, dtype, initialiser, self.rng)
             try:
                 x = block.forward(x, False, self.rng, running_average)
             except ValueError as error:
                 raise UserError(f"unit {name}: {error}") from error
             block.forget()
             self.blocks.append(block)
+
+    def __repr__(self) -> str:
+        others = {name: chosen for name, chosen in self.backends.items() if chosen != self.backend}
+        lines = [f"    {block}" + (f"; {others[block.name]}" if block.name in others else "") for block in self.blocks]
+        image = "x".join(map(str, self.image))
+        return "\n".join([f"Sequential of {image}, {self.dtype.name}, {self.backend}:", *lines])
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -117,6 +128,18 @@ class Sequential:
         for own, given in pairs:
             for name, array in own.items():
                 array[...] = given[name]
+
+
+def _backend_of_each(units: tuple[Unit, ...], backend: str, others: Mapping[str, str]) -> dict[str, str]:
+    """The backend of every unit by name.
+
+    Raises: UserError for a name in `others` that no unit has.
+    """
+    kinds = dict(zip(names(units), (unit.kind for unit in units), strict=True))
+    for name in others:
+        if name not in kinds and name not in kinds.values():
+            raise UserError(f"backends: there is no unit {name}; the network has {', '.join(kinds)}")
+    return {name: others.get(name, others.get(kind, backend)) for name, kind in kinds.items()}
 
 
 def _refuse_misfits(own: Mapping[str, Array], given: Mapping[str, Array]) -> None:

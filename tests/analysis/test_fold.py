@@ -46,7 +46,10 @@ def test_batch_norm_folds_into_a_convolution(first: str) -> None:
     channel = "c" if first == "depthwise_conv2d" else "k"
 
     assert found.points > 50
-    assert expression(found.layer.definitions[0].body).endswith(f"]*gamma[{channel}]/sqrt(var[{channel}] + eps)")
+    weight, bias = (expression(d.body) for d in found.layer.definitions)
+    assert weight.startswith(f"gamma[{channel}]*weight[{channel},")
+    assert weight.endswith(f"]/sqrt(var[{channel}] + eps)")
+    assert bias.startswith(f"gamma[{channel}]*(bias[{channel}")  # collected, as a book prints it
 
 
 def test_the_fold_into_a_linear_layer() -> None:
@@ -54,8 +57,8 @@ def test_the_fold_into_a_linear_layer() -> None:
     found = [f"{expression(d.element)} = {expression(d.body)}" for d in layer.definitions]
 
     assert found == [
-        "folded_weight[k,d] = weight[k,d]*gamma[k]/sqrt(var[k] + eps)",
-        "folded_bias[k] = bias[k]*gamma[k]/sqrt(var[k] + eps) - gamma[k]*mu[k]/sqrt(var[k] + eps) + beta[k]",
+        "folded_weight[k,d] = gamma[k]*weight[k,d]/sqrt(var[k] + eps)",
+        "folded_bias[k] = gamma[k]*(bias[k] - mu[k])/sqrt(var[k] + eps) + beta[k]",
     ]
 
 
@@ -63,7 +66,7 @@ def test_a_layer_of_ones_own_folds_by_the_same_rules() -> None:
     scaled = "layer tint\ninput x[N, D], s[D], t[D]\n\ny[n,d] = 3*s[d]*x[n,d] - t[d]\noutput y\n"
     found = fold(load("linear"), read(scaled)).layer.definitions
 
-    assert [expression(d.body) for d in found] == ["3*weight[k,d]*s[k]", "3*bias[k]*s[k] - t[k]"]
+    assert [expression(d.body) for d in found] == ["3*s[k]*weight[k,d]", "3*s[k]*bias[k] - t[k]"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_the_command_line_prints_the_fold_and_its_proof(capsys: pytest.CaptureFi
     text = capsys.readouterr().out
 
     assert "scale = gamma[k]/sqrt(var[k] + eps)" in text
-    assert "folded_weight[k,d] = weight[k,d]*gamma[k]/sqrt(var[k] + eps)" in text
+    assert "folded_weight[k,d] = gamma[k]*weight[k,d]/sqrt(var[k] + eps)" in text
     assert "Proved: both are equal at" in text
 
 

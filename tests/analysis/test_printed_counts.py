@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,3 +248,15 @@ def test_in_training_batch_norm_sees_the_whole_image_and_outside_it_one_element(
     chains = [stages([batchnorm2d()], (4, 3, 6, 6), training) for training in (True, False)]
 
     assert [field_sizes(chain) for chain in chains] == [(4, 1, 6, 6), (1, 1, 1, 1)]
+
+
+def test_every_entry_of_the_slides_stands_in_the_list_of_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "networks.md").read_text(encoding="utf-8")
+    listed = text.split("## What the slides print", 1)[1]
+    columns = [line.split("|")[2] for line in listed.splitlines() if line.startswith("|")]
+    found: set[int] = set()
+    for part in [*columns, *re.findall(r"\(iitp-[^)]*\)", listed), *re.findall(r"(?:in|time) \(?(\d+)\)?", listed)]:
+        for low, high in re.findall(r"(\d+)(?: to (\d+))?", part):
+            found |= set(range(int(low), int(high or low) + 1))
+
+    assert [number for number in range(1, 203) if number not in found] == []

@@ -6,6 +6,7 @@ import sys
 import types
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -175,3 +176,9 @@ def test_the_docstring_says_where_a_module_comes_from_and_not_to_edit_it() -> No
 
     for part in ("y[n,k,p] = bias[k] + sum", "grad_bias[k]", "operations", "do not edit", "Regenerate: symbackprop"):
         assert part in said
+
+
+def test_a_layer_as_an_object_says_its_hyperparameters() -> None:
+    module = import_module("symbackprop.generated.numpy.conv2d")
+
+    assert repr(module.Conv2d(stride=2)) == "Conv2d(stride=2, pad=0, dilation=1, groups=1)"

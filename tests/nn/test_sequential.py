@@ -197,3 +197,29 @@ def test_a_batch_norm_of_one_value_is_refused() -> None:
 
     with pytest.raises(UserError, match="one value in a batch has no variance"):
         network.step(x, labels)
+
+
+def test_single_units_have_another_backend_by_name_or_kind() -> None:
+    network = small(UNITS[:4], backends={"conv": "numba"})
+    same = small(UNITS[:4])
+    x = np.random.default_rng(0).standard_normal((2, *network.image))
+
+    assert network.backends["conv"] == "numba"
+    assert set(network.backends.values()) == {"numpy", "numba"}
+    np.testing.assert_allclose(network.forward(x), same.forward(x), rtol=1e-10)
+
+
+def test_a_backend_for_a_unit_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UserError, match="there is no unit convolution; the network has conv"):
+        small(UNITS[:4], backends={"convolution": "numba"})
+
+
+def test_a_network_shows_its_units_with_layers_and_shapes() -> None:
+    network = Sequential([conv(2, 3, pad=1), flatten(), linear(3)], (1, 5, 5), backends={"flatten": "numpy"})
+
+    assert repr(network).splitlines() == [
+        "Sequential of 1x5x5, float32, numba:",
+        "    conv: conv2d(stride=1, pad=1, groups=1), weight 2x1x3x3, bias 2",
+        "    flatten: flatten(); numpy",
+        "    linear: linear(), weight 3x50, bias 3",
+    ]
