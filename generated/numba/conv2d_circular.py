@@ -143,6 +143,9 @@ class Conv2dCircular:
         self.pad = _integer("pad", pad)
         self._saved = None
 
+    def __repr__(self):
+        return f"Conv2dCircular(stride={self.stride!r}, pad={self.pad!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad)

@@ -172,6 +172,9 @@ class Conv2dReflect:
         self.pad = _integer("pad", pad)
         self._saved = None
 
+    def __repr__(self):
+        return f"Conv2dReflect(stride={self.stride!r}, pad={self.pad!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad)

@@ -159,6 +159,9 @@ class DepthwiseConv2d:
         self.dilation = _integer("dilation", dilation)
         self._saved = None
 
+    def __repr__(self):
+        return f"DepthwiseConv2d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r})"
+
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
         result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation)

@@ -133,6 +133,9 @@ class MaxPool2d:
         self.pad = _integer("pad", pad)
         self._saved = None
 
+    def __repr__(self):
+        return f"MaxPool2d(kernel={self.kernel!r}, stride={self.stride!r}, pad={self.pad!r})"
+
     def forward(self, x):
         """The output of the function `forward`."""
         result, self._saved = forward(x, kernel=self.kernel, stride=self.stride, pad=self.pad)
