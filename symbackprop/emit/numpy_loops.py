@@ -25,8 +25,13 @@ def panel_loops(panel: Expr, scope: Indices, w: Writer) -> tuple[Index | None, I
     return first, second
 
 
-def block_loops(panel: Expr, outer: Index | None, inner: Index | None, w: Writer) -> list[str]:
-    """The loop heads over blocks, the size of one step in bytes as the argument of `_blocks`."""
+def block_loops(
+    panel: Expr, outer: Index | None, inner: Index | None, w: Writer, beside: Indices | None = None
+) -> list[str]:
+    """The loop heads over blocks, the size of one step in bytes as the argument of `_blocks`.
+
+    `beside` are the axes of a second array of which a block of the outer loop needs a copy.
+    """
     axes = [i for i in w.scope if i in free_indices(panel)]
     loops: list[str] = []
     cut: list[str] = []
@@ -34,6 +39,9 @@ def block_loops(panel: Expr, outer: Index | None, inner: Index | None, w: Writer
         later = (inner,) if index == outer else ()
         rest = [w.context.integer(i.extent, SIGN) for i in axes if i not in (outer, inner) or i in later]
         size = "*".join((*cut, *rest, "dtype.itemsize"))
+        if index == outer and beside is not None:
+            both = ["*".join(rest), "*".join(w.context.integer(i.extent, SIGN) for i in beside if i != outer)]
+            size = f"({' + '.join(part or '1' for part in both)})*dtype.itemsize"
         name = w.blocks[index]
         loops.append(f"{'    ' * len(loops)}for {name} in _blocks({w.context.integer(index.extent)}, {size}):")
         cut = [f"({name}.stop - {name}.start)"]

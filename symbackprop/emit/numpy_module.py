@@ -16,7 +16,7 @@ from symbackprop.notation.layer import Layer
 from symbackprop.program.extents import all_sizes, with_named_extents
 from symbackprop.program.statements import Program, Statement
 
-PANEL_BYTES = 8 * 2**20  # panels that fit in a shared cache are as fast as larger ones, or faster
+PANEL_BYTES = 2 * 2**20  # panels that stay in a core's cache until they are multiplied
 ARRAY_HELPERS = ("_blocks", "_walk", "_padded", "_scatter_add", "_scatter_once", "_kept", "_sigmoid", "_softplus",
                  "_erf")  # fmt: skip
 

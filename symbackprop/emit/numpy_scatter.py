@@ -58,20 +58,32 @@ class Axis:
     after: Expr
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is added to: `new` if nothing is in it yet, `part` if it is a view of the gradient."""
+
+    name: str
+    new: bool
+    part: bool = False
+
+
 def scatter_lines(s: Statement, context: Context, first: bool) -> list[str]:
     """The lines of a scatter; the first into its target makes the target."""
     whole = over_taps(split(s, context), context)
     target = variable(s.target)
-    start = [f"{target} = np.zeros({tuple_text(context.integer(i.extent) for i in s.indices)}, dtype)"] if first else []
     w = Writer(context, whole.bound)
     axes = _axes(whole, w)
+    margin = axes is not None and any(a.before != ZERO or a.after != ZERO for a in axes)
+    shape = tuple_text(context.integer(i.extent) for i in s.indices)
+    start = [f"{target} = np.{'empty' if margin else 'zeros'}({shape}, dtype)"] if first else []
     if axes is None:
         return [*start, *_by_places(whole, w)]
     if len(axes) == len(s.indices):
-        return _by_slices(whole, axes, target, w, start)
-    shape = ", ".join(context.integer(a.extent) for a in axes)
-    split_target = context.names.new(f"{target}_split")
-    return [*start, f"{split_target} = {target}.reshape({shape})", *_by_slices(whole, axes, split_target, w, [])]
+        lines = _by_slices(whole, axes, Target(target, first), w)
+        return lines if any(line.startswith(f"{target} = ") for line in lines) else [*start, *lines]
+    split_shape = ", ".join(context.integer(a.extent) for a in axes)
+    part = Target(context.names.new(f"{target}_split"), first, part=True)
+    return [*start, f"{part.name} = {target}.reshape({split_shape})", *_by_slices(whole, axes, part, w)]
 
 
 def _axes(whole: Statement, w: Writer) -> list[Axis] | None:
@@ -103,8 +115,8 @@ def _axis(extent: Expr, place: Expr, walk_: Affine, incoming: set[Index], w: Wri
     return Axis(extent, base[0] if base else None, base[1] if base else ONE, start, shifts, before, after)
 
 
-def _by_slices(whole: Statement, axes: list[Axis], target: str, w: Writer, start: list[str]) -> list[str]:
-    """For each tap, add a slice: `target[.., start + step*p, ..] += value`; `start` makes the target, if it is new."""
+def _by_slices(whole: Statement, axes: list[Axis], target: Target, w: Writer) -> list[str]:
+    """For each tap, add a slice: `target[.., start + step*p, ..] += value`."""
     looped = tuple(dict.fromkeys(i for a in axes for i, _ in a.shifts))
     still = tuple(a.base for a in axes if a.base is not None and not a.shifts)
     walking = tuple(a.base for a in axes if a.base is not None and a.shifts)
@@ -113,7 +125,7 @@ def _by_slices(whole: Statement, axes: list[Axis], target: str, w: Writer, start
     found = factors(whole.body, w.context, w.scope)
     p = product(found.arrays, order, contracted) if found is not None and looped else None
     if found is not None and p is not None and set(p.contracted) == set(contracted):
-        return [*start, *_product_slices(axes, order, looped, p, found.scale, found.padded, target, w)]
+        return _product_slices(axes, order, looped, p, found.scale, found.padded, target, w)
     prepare_body(whole.body, w)
     heads, names = tap_loops(looped, w)
     kept = tuple(a.base for a in axes if a.base is not None)
@@ -121,11 +133,7 @@ def _by_slices(whole: Statement, axes: list[Axis], target: str, w: Writer, start
     part = value(whole.body, inside)
     if contracted:
         part = reduced("sum", part, whole.body, contracted, inside)
-    lines = [*w.lines, *_added(axes, heads, names, aligned(part, kept).text, inside, target, {})]
-    cut = lines[-1].removeprefix(f"{target}[...] += ")
-    if start and cut != lines[-1] and any(a.before != ZERO or a.after != ZERO for a in axes):
-        return [*lines[:-1], f"{target} = np.ascontiguousarray({cut})"]  # nothing is in the target yet
-    return [*start, *lines]
+    return [*w.lines, *_added(axes, heads, names, aligned(part, kept).text, inside, target, {})]
 
 
 def _product_slices(
@@ -135,7 +143,7 @@ def _product_slices(
     p: Product,
     scale: tuple[Expr, ...],
     padded: bool,
-    target: str,
+    target: Target,
     w: Writer,
 ) -> list[str]:
     """The values by a matrix product, block by block of the batch, then a slice for each tap."""
@@ -187,7 +195,7 @@ def _added(
     names: dict[Index, str],
     text: str,
     w: Writer,
-    target: str,
+    target: Target,
     blocks: Mapping[Index, str],
 ) -> list[str]:
     before, add_up, after = _sums(axes, heads, names, text, w, target, blocks)
@@ -205,7 +213,7 @@ def _sums(
     names: dict[Index, str],
     text: str,
     w: Writer,
-    target: str,
+    target: Target,
     blocks: Mapping[Index, str],
 ) -> tuple[list[str], list[str], list[str]]:
     """What stands before the taps, the taps, and what stands after: with a margin, a wider array is filled and cut."""
@@ -215,7 +223,7 @@ def _sums(
     places = pattern([_place(a, names, w, inside=True) for a in axes]) or "[...]"
     if all(a.before == ZERO and a.after == ZERO for a in axes):
         places = pattern([_place(a, names, w, inside=False) for a in axes]) or "[...]"
-        return [], [*heads, f"{indent}{target}{places} += {text}"], []
+        return [], [*heads, f"{indent}{target.name}{places} += {text}"], []
     name = w.context.names.new("padded_sum")
     widths = [
         w.extent(a.base) if a.base in blocks and not a.shifts and a.base is not None
@@ -224,7 +232,10 @@ def _sums(
     ]  # fmt: skip
     cut = pattern([_cut(a, w) for a in axes])
     before = [f"{name} = np.zeros({tuple_text(widths)}, dtype)"]
-    return before, [*heads, f"{indent}{name}{places} += {text}"], [f"{target}{whole_place or '[...]'} += {name}{cut}"]
+    after = f"{target.name}{whole_place or '[...]'} {'' if target.new else '+'}= {name}{cut}"
+    if target.new and not whole_place and not target.part:
+        after = f"{target.name} = np.ascontiguousarray({name}{cut})"
+    return before, [*heads, f"{indent}{name}{places} += {text}"], [after]
 
 
 def _cut(axis: Axis, w: Writer) -> str:

@@ -33,7 +33,7 @@ from symbackprop.emit.numpy_loops import (
 )
 from symbackprop.emit.numpy_scatter import scatter_lines
 from symbackprop.emit.numpy_split import split
-from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern, reshaped
+from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern, reshaped, tuple_text
 from symbackprop.emit.numpy_writer import Writer
 from symbackprop.emit.spelling import ATOM, PRODUCT, SIGN
 from symbackprop.notation.binding import free_indices
@@ -204,14 +204,33 @@ def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[st
         v = matrix(factor, p.batch, rows, columns, inside if cut else w)
         wish = "panel" if at == on_right else f"{tensor_of(factor)}_matrix"
         found.append(Value((inside if cut else w).bind(wish, v.text), ATOM, v.axes))
+    other = p.left if on_right else p.right
+    beside = tuple(i for i in w.scope if i in free_indices(other)) if bound and outer in free_indices(other) else None
+    loops = block_loops(panel, outer, inner, inside, beside)
+    indent = "    " * len(loops)
+    if whole.indices == (*p.batch, *p.rows, *p.columns) and set(blocks) <= {*p.batch, p.columns[0]}:
+        shape, place = _flat(p, blocks, w)
+        lines = [f"{target} = np.empty({shape}, dtype)", *loops, *(f"{indent}{line}" for line in inside.lines)]
+        lines.append(f"{indent}np.matmul({found[0].text}, {found[1].text}, out={target}{place})")
+        if len(p.rows) > 1 or len(p.columns) > 1 or whole.indices != s.indices:
+            lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
+        return [*w.lines, *lines]
     text = settled(multiplied(p, found[0], found[1], inside), whole.indices).text
     place = pattern([blocks.get(i, ":") for i in whole.indices])
-    loops = block_loops(panel, outer, inner, inside)
-    indent = "    " * len(loops)
     lines = [f"{target} = np.{'zeros' if bound else 'empty'}({w.shape(whole.indices)}, dtype)"]
     update = f"{target}{place} {'+' if bound else ''}= {text}"
     lines += [*loops, *(f"{indent}{line}" for line in (*inside.lines, update))]
     return [*w.lines, *lines, *_merge_axes(s, whole, w)]
+
+
+def _flat(p: Product, blocks: dict[Index, str], w: Writer) -> tuple[str, str]:
+    """The shape of a target with rows and columns merged to an axis each, and the place of a block in it."""
+    merged = ["*".join(w.context.integer(i.extent, PRODUCT) for i in axes) for axes in (p.rows, p.columns)]
+    places = [blocks.get(i, ":") for i in p.batch]
+    cut, rest = blocks.get(p.columns[0]), "".join(f"*{w.context.integer(i.extent, SIGN)}" for i in p.columns[1:])
+    if cut is not None:
+        places += [":", f"{cut}.start{rest}:{cut}.stop{rest}" if rest else cut]
+    return tuple_text([*(w.context.integer(i.extent) for i in p.batch), *merged]), pattern(places)
 
 
 def _merge_axes(s: Statement, whole: Statement, w: Writer) -> list[str]:
