@@ -10,6 +10,8 @@ from symbackprop.notation.nodes import Expr, Index, Logic, Read, Size, Where, pa
 from symbackprop.program.affine import affine
 from symbackprop.program.statements import Statement
 
+TILE_ARRAYS = 4  # what is read, what is added to, and what lies between
+
 
 def panel_loops(panel: Expr, scope: Indices, w: Writer) -> tuple[Index | None, Index | None]:
     """The indices that a panel is cut along: the first of the batch, then the first of the window's positions."""
@@ -46,6 +48,25 @@ def block_loops(
         loops.append(f"{'    ' * len(loops)}for {name} in _blocks({w.context.integer(index.extent)}, {size}):")
         cut = [f"({name}.stop - {name}.start)"]
     return loops
+
+
+def tiles(whole: Statement, axes: Indices, rest: Indices, w: Writer) -> tuple[dict[Index, str], list[str]]:
+    """Blocks for what is added up tap by tap, and their loop heads: a few arrays of a block stay in a core's cache.
+
+    `axes` are those of the arrays; they are cut along the first two that stand alone wherever they stand and are not
+    among the `rest`, over which there is a sum.
+    """
+    reads = [w.split(e) for e in walk(whole.body) if isinstance(e, Read)]
+    places = [p for access in reads for p in access.indices] + list(whole.positions)
+    free = [i for i in axes if i not in rest]
+    cut = [i for i in free if all(p == i or i not in free_indices(p) for p in places)][:2]
+    cut = cut if len(cut) < len(free) or rest else cut[:-1]
+    if not cut:
+        return {}, []
+    blocks = {i: w.context.names.new(i.name) for i in cut}
+    inside = Writer(w.context, axes, [], {}, blocks)
+    loops = block_loops(Read("tile", axes), cut[0], cut[1] if len(cut) > 1 else None, inside)
+    return blocks, [head.replace("dtype.itemsize", f"{TILE_ARRAYS}*dtype.itemsize") for head in loops]
 
 
 def prepare(expr: Expr, w: Writer) -> None:

@@ -17,7 +17,7 @@ from symbackprop.emit.numpy_contract import (
     tensor_of,
 )
 from symbackprop.emit.numpy_expression import value
-from symbackprop.emit.numpy_loops import block_loops, prepare_body, reduced, tap_loops
+from symbackprop.emit.numpy_loops import block_loops, prepare_body, reduced, tap_loops, tiles
 from symbackprop.emit.numpy_split import split
 from symbackprop.emit.numpy_taps import over_taps
 from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern, tuple_text
@@ -129,11 +129,15 @@ def _by_slices(whole: Statement, axes: list[Axis], target: Target, w: Writer) ->
     prepare_body(whole.body, w)
     heads, names = tap_loops(looped, w)
     kept = tuple(a.base for a in axes if a.base is not None)
-    inside = Writer(w.context, (*kept, *contracted), [], names, {}, w.views, w.copies)
+    blocks, loops = tiles(whole, kept, (), w) if looped and not contracted else ({}, [])
+    if not set(blocks) <= set(still):
+        blocks, loops = {}, []
+    inside = Writer(w.context, (*kept, *contracted), [], names, blocks, w.views, w.copies)
     part = value(whole.body, inside)
     if contracted:
         part = reduced("sum", part, whole.body, contracted, inside)
-    return [*w.lines, *_added(axes, heads, names, aligned(part, kept).text, inside, target, {})]
+    lines = _added(axes, heads, names, aligned(part, kept).text, inside, target, blocks)
+    return [*w.lines, *loops, *(f"{'    ' * len(loops)}{line}" for line in lines)]
 
 
 def _product_slices(
@@ -218,8 +222,7 @@ def _sums(
 ) -> tuple[list[str], list[str], list[str]]:
     """What stands before the taps, the taps, and what stands after: with a margin, a wider array is filled and cut."""
     indent = "    " * len(heads)
-    outer = next(iter(blocks.values()), None)
-    whole_place = pattern([outer if outer and a.base in blocks and not a.shifts else ":" for a in axes])
+    whole_place = pattern([blocks[a.base] if a.base and a.base in blocks and not a.shifts else ":" for a in axes])
     places = pattern([_place(a, names, w, inside=True) for a in axes]) or "[...]"
     if all(a.before == ZERO and a.after == ZERO for a in axes):
         places = pattern([_place(a, names, w, inside=False) for a in axes]) or "[...]"

@@ -30,6 +30,7 @@ from symbackprop.emit.numpy_loops import (
     reduced,
     tap_loops,
     taps,
+    tiles,
 )
 from symbackprop.emit.numpy_scatter import scatter_lines
 from symbackprop.emit.numpy_split import split
@@ -252,12 +253,14 @@ def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
     kept = tuple(i for i in whole.indices if i not in looped)
     rest = tuple(i for i in whole.bound if i not in looped)
     prepare_body(whole.body, w)
+    blocks, loops = tiles(whole, natural_scope(whole, kept, rest), rest, w)
     heads, names = tap_loops(looped, w)
-    inside = Writer(w.context, natural_scope(whole, kept, rest), [], names, {}, w.views, w.copies)
+    heads = [*loops, *(f"{'    ' * len(loops)}{head}" for head in heads)]
+    inside = Writer(w.context, natural_scope(whole, kept, rest), [], names, blocks, w.views, w.copies)
     found = value(whole.body, inside)
     found = reduced(kind, found, whole.body, rest, inside) if rest else found
     target, text = variable(s.target), aligned(found, kept).text
-    place = target + pattern([names.get(i, ":") for i in whole.indices])
+    place = target + pattern([names.get(i) or blocks.get(i, ":") for i in whole.indices])
     adds = any(i in whole.bound for i in looped)
     shape = w.shape(whole.indices)
     start = f"np.full({shape}, {_START[kind]}, dtype)" if adds else f"np.empty({shape}, dtype)"
