@@ -133,6 +133,23 @@ def product(arrays: Sequence[Expr], free: Indices, bound: Indices) -> Product | 
     return Product(arrays[1 - at], arrays[at], batch, rows, columns, contracted)
 
 
+def row_product(arrays: Sequence[Expr], free: Indices, bound: Indices) -> Product | None:
+    """A product in which one factor has no target index of its own: rows of length one, one for each of the batch."""
+    if len(arrays) == 1 and isinstance(arrays[0], Mul):
+        arrays = arrays[0].factors
+    if len(arrays) != 2 or not all(isinstance(a, Read) for a in arrays):
+        return None
+    has = [frozenset(free_indices(a)) for a in arrays]
+    own = [at for at in (0, 1) if any(i in has[at] and i not in has[1 - at] for i in free)]
+    if len(own) != 1 or any(i in has[0] ^ has[1] for i in bound):
+        return None
+    (at,) = own
+    if not free or free[-1] in has[1 - at]:
+        return None
+    columns = _run(free, tuple(has[at] - has[1 - at]), len(free) - 1)
+    return Product(arrays[1 - at], arrays[at], tuple(i for i in free if i not in columns), (), columns, bound)
+
+
 def _run(free: Indices, wanted: Indices, last: int) -> Indices:
     first = last
     while first > 0 and free[first - 1] in wanted:
@@ -170,7 +187,7 @@ def matrix(factor: Expr, batch: Indices, rows: Indices, columns: Indices, w: Wri
     order, blocks, swap = layout(factor, batch, rows, columns, w)
     found = value(factor, w.scoped(order))
     lead = _stack_dims(batch, frozenset(free_indices(factor)), w)
-    if len(blocks[0]) > 1 or len(blocks[1]) > 1 or "1" in lead:
+    if len(blocks[0]) != 1 or len(blocks[1]) != 1 or "1" in lead:
         found = reshaped(found, [*lead, *(_merged_extent(b, w) for b in blocks)])
     if swap:
         suffix = ".swapaxes(-1, -2)" if lead else ".T"
@@ -199,6 +216,8 @@ def _stack_dims(batch: Indices, own: frozenset[Index], w: Writer) -> list[str]:
 
 
 def _merged_extent(block: Indices, w: Writer) -> str:
+    if not block:
+        return "1"
     if len(block) == 1:
         return w.extent(block[0])
     return "*".join(f"({e})" if " " in e or "." in e else e for e in (w.extent(i) for i in block))

@@ -16,6 +16,7 @@ from symbackprop.emit.numpy_contract import (
     multiplied,
     product,
     product_text,
+    row_product,
     settled,
     tensor_of,
     windowed,
@@ -48,6 +49,7 @@ from symbackprop.notation.nodes import (
     Number,
     Pow,
     Read,
+    Size,
     mul,
     negative,
     power,
@@ -161,6 +163,8 @@ def _contraction(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
         return None
     w.guarded = found.padded
     p = product(found.arrays, whole.indices, whole.bound)
+    if p is None and any(windowed(a, w) for a in found.arrays):
+        p = row_product(found.arrays, whole.indices, whole.bound)
     if p is None and (len(found.arrays) < 3 or any(windowed(a, w) for a in found.arrays)):
         w.guarded = False
         return None
@@ -195,6 +199,8 @@ def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[st
     order, _, _ = layout(panel, p.batch, *sides[on_right][1:], w)
     prepare(panel, w.scoped(order))
     outer, inner = panel_loops(panel, w.scope, w)
+    # many small products: whole ones to a block (the number of groups is a parameter, and may be 1)
+    inner = next((i for i in p.batch if i != outer and not p.rows and isinstance(i.extent, Size)), inner)
     target, names = variable(s.target), w.context.names
     blocks = {i: names.new(i.name) for i in (outer, inner) if i is not None}
     bound = any(i in whole.bound for i in blocks)
@@ -213,7 +219,7 @@ def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[st
         shape, place = _flat(p, blocks, w)
         lines = [f"{target} = np.empty({shape}, dtype)", *loops, *(f"{indent}{line}" for line in inside.lines)]
         lines.append(f"{indent}np.matmul({found[0].text}, {found[1].text}, out={target}{place})")
-        if len(p.rows) > 1 or len(p.columns) > 1 or whole.indices != s.indices:
+        if len(p.rows) != 1 or len(p.columns) > 1 or whole.indices != s.indices:
             lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
         return [*w.lines, *lines]
     text = settled(multiplied(p, found[0], found[1], inside), whole.indices).text
@@ -227,6 +233,7 @@ def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[st
 def _flat(p: Product, blocks: dict[Index, str], w: Writer) -> tuple[str, str]:
     """The shape of a target with rows and columns merged to an axis each, and the place of a block in it."""
     merged = ["*".join(w.context.integer(i.extent, PRODUCT) for i in axes) for axes in (p.rows, p.columns)]
+    merged[0] = merged[0] or "1"
     places = [blocks.get(i, ":") for i in p.batch]
     cut, rest = blocks.get(p.columns[0]), "".join(f"*{w.context.integer(i.extent, SIGN)}" for i in p.columns[1:])
     if cut is not None:
