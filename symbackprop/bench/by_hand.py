@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from symbackprop.bench import by_hand_images
+
 Array = npt.NDArray[Any]
 
 
@@ -124,3 +126,24 @@ class MaxPool:
             tap = grad_x[:, :, r : r + stride * rows : stride, s : s + stride * columns : stride]
             tap += grad_y * (place == at)
         return (grad_x[:, :, pad : pad + shape[2], pad : pad + shape[3]],)
+
+
+class Convolution(by_hand_images.Convolution):
+    """Convolution by im2col that keeps what the generated modules keep: x, and not its columns, which are R*S times x."""
+
+    @staticmethod
+    def forward(x: Array, weight: Array, bias: Array, **params: int) -> tuple[Array, Any]:
+        y, saved = by_hand_images.Convolution.forward(x, weight, bias, **params)
+        return y, (x, params, saved[1:])
+
+    @staticmethod
+    def backward(saved: Any, grad_y: Array, wrt: tuple[str, ...]) -> tuple[Array, ...]:
+        x, params, rest = saved
+        columns = _columns(x, rest[2], **params) if "weight" in wrt else None
+        return by_hand_images.Convolution.backward((columns, *rest), grad_y, wrt)
+
+
+def _columns(x: Array, weight: Array, stride: int = 1, pad: int = 0, dilation: int = 1, groups: int = 1) -> Array:
+    padded = by_hand_images._padded(x, pad, x.ndim - 2)
+    windows = by_hand_images._windows(padded, weight.shape[2:], stride, dilation)
+    return windows.reshape(len(x), groups, weight[0].size, -1)

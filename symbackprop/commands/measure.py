@@ -115,13 +115,14 @@ def _rows_or_layer(what: str, options: dict[str, Any]) -> dict[str, Any]:
 def _figures(network: str | None, quick: bool, json_file: Path | None) -> int:
     from itertools import chain
 
-    from symbackprop.bench.against_hand import hand_figures
+    from symbackprop.bench.against_hand import convolution_figures, hand_figures
     from symbackprop.bench.child import epoch_in_child
     from symbackprop.bench.kernels import kernel_figures
     from symbackprop.bench.pipeline import pipeline_figures
 
     repeats = 3 if quick else 9
-    all_of_it = chain(pipeline_figures(repeats), kernel_figures(repeats, quick), hand_figures(repeats, quick))
+    by_hand = chain(hand_figures(repeats, quick), convolution_figures(repeats, quick))
+    all_of_it = chain(pipeline_figures(repeats), kernel_figures(repeats, quick), by_hand)
     console = terminal()
     figures: list[Figure] = []
     with console.status("measuring") as status:

@@ -45,6 +45,7 @@ def test_a_missed_bound_is_status_1_and_stands_in_the_json(
     monkeypatch.setattr(pipeline, "pipeline_figures", lambda _: [figure("x", "derivation", "s", [seconds], bound=1.0)])
     monkeypatch.setattr(kernels, "kernel_figures", lambda *_: [])
     monkeypatch.setattr(against_hand, "hand_figures", lambda *_: [])
+    monkeypatch.setattr(against_hand, "convolution_figures", lambda *_: [])
 
     assert program.run(["bench", "--json", str(tmp_path / "b.json")]) == status
     written = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
@@ -56,6 +57,13 @@ def test_the_versions_by_hand_agree_with_the_generated_modules() -> None:
 
     assert len(figures) == 10
     assert all(f.bound == against_hand.MOST for f in figures)
+
+
+def test_the_convolutions_by_hand_agree_with_the_generated_modules() -> None:
+    figures = list(against_hand.convolution_figures(1, quick=True))
+
+    assert len(figures) == 9
+    assert all(f.bound == against_hand.SAME for f in figures)
 
 
 def test_a_version_by_hand_that_is_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
