@@ -44,7 +44,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -113,7 +113,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     for n in _blocks(N, Q*C*S*dtype.itemsize):
         for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
             panel = x_windows[n, :, :, q].reshape(n.stop - n.start, C*S, q.stop - q.start)
-            y[n, :, q] = weight_matrix @ panel
+            np.matmul(weight_matrix, panel, out=y[n, :, q])
     y += bias[:, None]
     return y, Saved(x, weight, N, C, W, K, S, Q, stride, pad, dilation, x.dtype)
 
@@ -138,7 +138,7 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n', c', stride*q + dilation*s - pad] += grad_y[n',k,q]*weight[k,c',s]
-        grad_x = np.zeros((N, C, W), dtype)
+        grad_x = np.empty((N, C, W), dtype)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         weight_matrix = weight.reshape(K, C*S).T
         for n in _blocks(N, C*S*Q*dtype.itemsize):
@@ -150,7 +150,7 @@ def backward(saved, dy, *, wrt=None):
                     padded_sum[
                         :, :, _walk(dilation*s + stride*q.start, stride, q.stop - q.start)
                     ] += panel[:, :, s]
-            grad_x[n] += padded_sum[:, :, pad:pad + W]
+            grad_x[n] = padded_sum[:, :, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,s] = sum[n,q](grad_y[n,k,q]*x[n, c, stride*q + dilation*s - pad])
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
@@ -160,7 +160,7 @@ def backward(saved, dy, *, wrt=None):
             padded_x, (C, S, N, Q), (step_c, dilation*step_w, step_n, stride*step_w), writeable=False
         )
         grad_weight = np.zeros((K, C, S), dtype)
-        for n in _blocks(N, C*S*Q*dtype.itemsize):
+        for n in _blocks(N, (C*S*Q + K*Q)*dtype.itemsize):
             for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
                 grad_y_matrix = grad_y[n, :, q].transpose(1, 0, 2).reshape(
                     K, (n.stop - n.start)*(q.stop - q.start)

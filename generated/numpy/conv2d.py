@@ -54,7 +54,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -144,15 +144,13 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1):
         writeable=False
     )
     weight_matrix = weight.reshape(groups, M, D*R*S)
-    y = np.empty((N, groups, M, P, Q), dtype)
+    y = np.empty((N, groups, M, P*Q), dtype)
     for n in _blocks(N, groups*P*Q*D*R*S*dtype.itemsize):
         for p in _blocks(P, (n.stop - n.start)*groups*Q*D*R*S*dtype.itemsize):
             panel = x_windows[n, :, :, :, :, p].reshape(
                 n.stop - n.start, groups, D*R*S, (p.stop - p.start)*Q
             )
-            y[n, :, :, p] = (weight_matrix @ panel).reshape(
-                n.stop - n.start, groups, M, p.stop - p.start, Q
-            )
+            np.matmul(weight_matrix, panel, out=y[n, :, :, p.start*Q:p.stop*Q])
     y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, x.dtype)
@@ -179,7 +177,7 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', D*(k//M) + c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] +=
         #     grad_y[n',k,p,q]*weight[k,c',r,s]
-        grad_x = np.zeros((N, C, H, W), dtype)
+        grad_x = np.empty((N, C, H, W), dtype)
         grad_x_split = grad_x.reshape(N, groups, D, H, W)
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
@@ -201,7 +199,7 @@ def backward(saved, dy, *, wrt=None):
                             :, :, :, _walk(dilation*r + stride*p.start, stride, p.stop - p.start),
                             _walk(dilation*s, stride, Q)
                         ] += panel[:, :, :, r, s]
-            grad_x_split[n] += padded_sum[:, :, :, pad:pad + H, pad:pad + W]
+            grad_x_split[n] = padded_sum[:, :, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q +
         #     dilation*s - pad])
@@ -217,7 +215,7 @@ def backward(saved, dy, *, wrt=None):
             writeable=False
         )
         grad_weight = np.zeros((groups, M, D, R, S), dtype)
-        for n in _blocks(N, groups*D*R*S*P*Q*dtype.itemsize):
+        for n in _blocks(N, (groups*D*R*S*P*Q + groups*M*P*Q)*dtype.itemsize):
             for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize):
                 grad_y_matrix = grad_y.reshape(N, groups, M, P, Q)[n, :, :, p].transpose(1, 2, 0, 3, 4).reshape(
                     groups, M, (n.stop - n.start)*(p.stop - p.start)*Q

@@ -48,7 +48,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -130,7 +130,7 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U),
     #     clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)]*weight[k,c,r,s])
     weight_matrix = weight.reshape(K, C*R*S)
-    y = np.empty((N, K, P, Q), dtype)
+    y = np.empty((N, K, P*Q), dtype)
     for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
         for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
             panel = x[
@@ -145,7 +145,8 @@ def forward(x, weight, bias, *, stride=1, pad=1):
                     V - (stride*np.arange(Q) + np.arange(S)[:, None] - pad) % V
                 )[:, None, :]
             ].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
-            y[n, :, p] = (weight_matrix @ panel).reshape(n.stop - n.start, K, p.stop - p.start, Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
+    y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, U, V, P, Q, stride, pad, x.dtype)
 
@@ -194,7 +195,7 @@ def backward(saved, dy, *, wrt=None):
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r -
         #     pad) % U), clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)])
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
+        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
             for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
                 grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
                     K, (n.stop - n.start)*(p.stop - p.start)*Q

@@ -45,7 +45,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -105,7 +105,7 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, clip(stride*p + r - pad, 0, H - 1), clip(stride*q + s - pad, 0, W -
     #     1)]*weight[k,c,r,s])
     weight_matrix = weight.reshape(K, C*R*S)
-    y = np.empty((N, K, P, Q), dtype)
+    y = np.empty((N, K, P*Q), dtype)
     for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
         for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
             panel = x[
@@ -116,7 +116,8 @@ def forward(x, weight, bias, *, stride=1, pad=1):
                 )[:, None, :, None],
                 np.clip(stride*np.arange(Q) + np.arange(S)[:, None] - pad, 0, W - 1)[:, None, :]
             ].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
-            y[n, :, p] = (weight_matrix @ panel).reshape(n.stop - n.start, K, p.stop - p.start, Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
+    y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype)
 
@@ -161,7 +162,7 @@ def backward(saved, dy, *, wrt=None):
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, clip(stride*p + r - pad, 0, H - 1), clip(stride*q + s -
         #     pad, 0, W - 1)])
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
+        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
             for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
                 grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
                     K, (n.stop - n.start)*(p.stop - p.start)*Q

@@ -50,7 +50,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -141,11 +141,12 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
         writeable=False
     )
     weight_matrix = weight.reshape(K, C*T*R*S)
-    y = np.empty((N, K, O, P, Q), dtype)
+    y = np.empty((N, K, O*P*Q), dtype)
     for n in _blocks(N, O*P*Q*C*T*R*S*dtype.itemsize):
         for o in _blocks(O, (n.stop - n.start)*P*Q*C*T*R*S*dtype.itemsize):
             panel = x_windows[n, :, :, :, :, o].reshape(n.stop - n.start, C*T*R*S, (o.stop - o.start)*P*Q)
-            y[n, :, o] = (weight_matrix @ panel).reshape(n.stop - n.start, K, o.stop - o.start, P, Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, o.start*P*Q:o.stop*P*Q])
+    y = y.reshape(N, K, O, P, Q)
     y += bias[:, None, None, None]
     return y, Saved(x, weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation, x.dtype)
 
@@ -171,7 +172,7 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*o + dilation*t - pad, stride*p + dilation*r - pad, stride*q + dilation*s - pad] +=
         #     grad_y[n',k,o,p,q]*weight[k,c',t,r,s]
-        grad_x = np.zeros((N, C, D, H, W), dtype)
+        grad_x = np.empty((N, C, D, H, W), dtype)
         after_d = max(0, stride*(O - 1) + dilation*(T - 1) - pad + 1 - D)
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
@@ -192,7 +193,7 @@ def backward(saved, dy, *, wrt=None):
                                 :, :, _walk(dilation*t + stride*o.start, stride, o.stop - o.start),
                                 _walk(dilation*r, stride, P), _walk(dilation*s, stride, Q)
                             ] += panel[:, :, t, r, s]
-            grad_x[n] += padded_sum[:, :, pad:pad + D, pad:pad + H, pad:pad + W]
+            grad_x[n] = padded_sum[:, :, pad:pad + D, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,t,r,s] = sum[n,o,p,q](grad_y[n,k,o,p,q]*x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r
         #     - pad, stride*q + dilation*s - pad])
@@ -210,7 +211,7 @@ def backward(saved, dy, *, wrt=None):
             writeable=False
         )
         grad_weight = np.zeros((K, C, T, R, S), dtype)
-        for n in _blocks(N, C*T*R*S*O*P*Q*dtype.itemsize):
+        for n in _blocks(N, (C*T*R*S*O*P*Q + K*O*P*Q)*dtype.itemsize):
             for o in _blocks(O, (n.stop - n.start)*C*T*R*S*P*Q*dtype.itemsize):
                 grad_y_matrix = grad_y[n, :, o].transpose(1, 0, 2, 3, 4).reshape(
                     K, (n.stop - n.start)*(o.stop - o.start)*P*Q

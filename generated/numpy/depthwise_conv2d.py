@@ -47,6 +47,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+
 
 class Saved(NamedTuple):
     """What `forward` keeps for `backward`, and nothing more.
@@ -115,13 +117,16 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
     step_n, step_c, step_h, step_w = padded_x.strides
     x_windows = as_strided(
-        padded_x, (N, C, P, Q, R, S),
-        (step_n, step_c, stride*step_h, stride*step_w, dilation*step_h, dilation*step_w), writeable=False
+        padded_x, (N, C, R, S, P, Q),
+        (step_n, step_c, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w), writeable=False
     )
-    y = np.full((N, C, P, Q), 0, dtype)
-    for r in range(R):
-        for s in range(S):
-            y += weight[:, r, s][:, None, None]*x_windows[:, :, :, :, r, s]
+    y = np.empty((N, C, 1, P*Q), dtype)
+    for n in _blocks(N, C*P*Q*R*S*dtype.itemsize):
+        for c in _blocks(C, (n.stop - n.start)*P*Q*R*S*dtype.itemsize):
+            weight_matrix = weight[c].reshape(c.stop - c.start, 1, R*S)
+            panel = x_windows[n, c].reshape(n.stop - n.start, c.stop - c.start, R*S, P*Q)
+            np.matmul(weight_matrix, panel, out=y[n, c])
+    y = y.reshape(N, C, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, R, S, P, Q, stride, pad, dilation, x.dtype)
 
@@ -146,15 +151,20 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n', c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] += grad_y[n',c',p,q]*weight[c',r,s]
+        grad_x = np.empty((N, C, H, W), dtype)
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
-        padded_sum = np.zeros((N, C, H + pad + after_h, W + pad + after_w), dtype)
-        for r in range(R):
-            for s in range(S):
-                padded_sum[
-                    :, :, _walk(dilation*r, stride, P), _walk(dilation*s, stride, Q)
-                ] += weight[:, r, s][:, None, None]*grad_y
-        grad_x = np.ascontiguousarray(padded_sum[:, :, pad:pad + H, pad:pad + W])
+        for n in _blocks(N, C*P*Q*4*dtype.itemsize):
+            for c in _blocks(C, (n.stop - n.start)*P*Q*4*dtype.itemsize):
+                padded_sum = np.zeros(
+                    (n.stop - n.start, c.stop - c.start, H + pad + after_h, W + pad + after_w), dtype
+                )
+                for r in range(R):
+                    for s in range(S):
+                        padded_sum[
+                            :, :, _walk(dilation*r, stride, P), _walk(dilation*s, stride, Q)
+                        ] += weight[c, r, s][:, None, None]*grad_y[n, c]
+                grad_x[n, c] = padded_sum[:, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[c,r,s] = sum[n,p,q](grad_y[n,c,p,q]*x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad])
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
@@ -166,12 +176,16 @@ def backward(saved, dy, *, wrt=None):
             (step_c, dilation*step_h, dilation*step_w, step_n, stride*step_h, stride*step_w),
             writeable=False
         )
-        grad_weight = np.empty((C, R, S), dtype)
-        for r in range(R):
-            for s in range(S):
-                grad_weight[:, r, s] = (
-                    grad_y*x_windows[:, r, s].transpose(1, 0, 2, 3)
-                ).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
+        grad_weight = np.zeros((C, R, S), dtype)
+        for n in _blocks(N, (C*R*S*P*Q + C*P*Q)*dtype.itemsize):
+            for c in _blocks(C, (n.stop - n.start)*R*S*P*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, c].transpose(1, 0, 2, 3).reshape(
+                    c.stop - c.start, 1, (n.stop - n.start)*P*Q
+                )
+                panel = x_windows[c, :, :, n].reshape(
+                    c.stop - c.start, R*S, (n.stop - n.start)*P*Q
+                ).swapaxes(-1, -2)
+                grad_weight[c] += (grad_y_matrix @ panel).reshape(c.stop - c.start, R, S)
     if want_bias:
         # grad_bias[c] = sum[n,p,q](grad_y[n,c,p,q])
         grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
@@ -200,6 +214,12 @@ class DepthwiseConv2d:
         if self._saved is None:
             raise RuntimeError("DepthwiseConv2d: forward must be called before backward")
         return backward(self._saved, dy, wrt=wrt)
+
+
+def _blocks(count, size):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
+    step = max(1, _PANEL_BYTES // size)
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 def _walk(start, step, count):

@@ -43,6 +43,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+
 
 class Saved(NamedTuple):
     """What `forward` keeps for `backward`, and nothing more.
@@ -132,15 +134,20 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*p + argmax_y[n',c',p,q]//kernel - pad, stride*q + argmax_y[n',c',p,q] % kernel - pad] +=
         #     where(0 <= argmax_y[n',c',p,q]//kernel and argmax_y[n',c',p,q]//kernel < kernel, grad_y[n',c',p,q], 0)
+        grad_x = np.empty((N, C, H, W), dtype)
         after_h = max(0, stride*(P - 1) + kernel - pad - H)
         after_w = max(0, stride*(Q - 1) + kernel - pad - W)
-        padded_sum = np.zeros((N, C, H + pad + after_h, W + pad + after_w), dtype)
-        for r in range(kernel):
-            for s in range(kernel):
-                padded_sum[
-                    :, :, _walk(r, stride, P), _walk(s, stride, Q)
-                ] += _kept(argmax_y == r*kernel + s, grad_y)
-        grad_x = np.ascontiguousarray(padded_sum[:, :, pad:pad + H, pad:pad + W])
+        for n in _blocks(N, C*P*Q*4*dtype.itemsize):
+            for c in _blocks(C, (n.stop - n.start)*P*Q*4*dtype.itemsize):
+                padded_sum = np.zeros(
+                    (n.stop - n.start, c.stop - c.start, H + pad + after_h, W + pad + after_w), dtype
+                )
+                for r in range(kernel):
+                    for s in range(kernel):
+                        padded_sum[
+                            :, :, _walk(r, stride, P), _walk(s, stride, Q)
+                        ] += _kept(argmax_y[n, c] == r*kernel + s, grad_y[n, c])
+                grad_x[n, c] = padded_sum[:, :, pad:pad + H, pad:pad + W]
     return Gradients(grad_x)
 
 
@@ -166,6 +173,12 @@ class MaxPool2d:
         if self._saved is None:
             raise RuntimeError("MaxPool2d: forward must be called before backward")
         return backward(self._saved, dy, wrt=wrt)
+
+
+def _blocks(count, size):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
+    step = max(1, _PANEL_BYTES // size)
+    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
 def _walk(start, step, count):

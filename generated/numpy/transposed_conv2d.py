@@ -53,7 +53,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -121,26 +121,30 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     # y[n,k,p,q] = bias[k] + sum[c,r,s](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
     #     == 0, x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride]*weight[c,k,r,s], 0))
     y = np.full((N, K, P, Q), 0, dtype)
-    for r in range(R):
-        for s in range(S):
-            place_2 = (np.arange(P) + pad - dilation*r) // stride
-            place_3 = (np.arange(Q) + pad - dilation*s) // stride
-            y += _kept(
-                (
-                    ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
-                    & ((np.arange(Q) + pad - dilation*s) % stride == 0)
-                )[:, :, None],
-                weight[:, :, r, s].T[:, None, None, :]
-                *np.where(
-                    (
-                        ((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W))
-                    )[:, :, None],
-                    x[
-                        :, :, np.clip(place_2, 0, H - 1)[:, None], np.clip(place_3, 0, W - 1)
-                    ].transpose(0, 2, 3, 1),
-                    0
-                )[:, None, :, :, :]
-            ).sum(4, dtype=np.float64).astype(dtype)
+    for n in _blocks(N, K*P*Q*C*4*dtype.itemsize):
+        for k in _blocks(K, (n.stop - n.start)*P*Q*C*4*dtype.itemsize):
+            for r in range(R):
+                for s in range(S):
+                    place_2 = (np.arange(P) + pad - dilation*r) // stride
+                    place_3 = (np.arange(Q) + pad - dilation*s) // stride
+                    y[n, k] += _kept(
+                        (
+                            ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
+                            & ((np.arange(Q) + pad - dilation*s) % stride == 0)
+                        )[:, :, None],
+                        weight[:, k, r, s].T[:, None, None, :]
+                        *np.where(
+                            (
+                                ((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W))
+                            )[:, :, None],
+                            x[
+                                np.arange(n.start, n.stop)[:, None, None, None], np.arange(C),
+                                np.clip(place_2, 0, H - 1)[:, None, None],
+                                np.clip(place_3, 0, W - 1)[:, None]
+                            ],
+                            0
+                        )[:, None, :, :, :]
+                    ).sum(4, dtype=np.float64).astype(dtype)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
 
@@ -189,21 +193,28 @@ def backward(saved, dy, *, wrt=None):
         # grad_weight[c,k,r,s] = sum[n,p,q](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
         #     == 0, grad_y[n,k,p,q]*x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride], 0))
         grad_weight = np.empty((C, K, R, S), dtype)
-        for r in range(R):
-            for s in range(S):
-                place_2 = (np.arange(P) + pad - dilation*r) // stride
-                place_3 = (np.arange(Q) + pad - dilation*s) // stride
-                grad_weight[:, :, r, s] = _kept(
-                    (
-                        ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
-                        & ((np.arange(Q) + pad - dilation*s) % stride == 0)
-                    )[:, :, None],
-                    grad_y.transpose(0, 2, 3, 1)[:, None, :, :, :]
-                    *np.where(
-                        ((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W)),
-                        x[:, :, np.clip(place_2, 0, H - 1)[:, None], np.clip(place_3, 0, W - 1)], 0
-                    )[:, :, :, :, None]
-                ).sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        for c in _blocks(C, N*P*Q*K*4*dtype.itemsize):
+            for k in _blocks(K, (c.stop - c.start)*N*P*Q*4*dtype.itemsize):
+                for r in range(R):
+                    for s in range(S):
+                        place_2 = (np.arange(P) + pad - dilation*r) // stride
+                        place_3 = (np.arange(Q) + pad - dilation*s) // stride
+                        grad_weight[c, k, r, s] = _kept(
+                            (
+                                ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
+                                & ((np.arange(Q) + pad - dilation*s) % stride == 0)
+                            )[:, :, None],
+                            grad_y[:, k].transpose(0, 2, 3, 1)[:, None, :, :, :]
+                            *np.where(
+                                ((place_2 >= 0) & (place_2 < H))[:, None]
+                                    & ((place_3 >= 0) & (place_3 < W)),
+                                x[
+                                    :, np.arange(c.start, c.stop)[:, None, None],
+                                    np.clip(place_2, 0, H - 1)[:, None], np.clip(place_3, 0, W - 1)
+                                ],
+                                0
+                            )[:, :, :, :, None]
+                        ).sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
         grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)

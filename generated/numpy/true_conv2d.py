@@ -49,7 +49,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -125,11 +125,12 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
         (step_n, step_c, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w), writeable=False
     )
     weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C*R*S)
-    y = np.empty((N, K, P, Q), dtype)
+    y = np.empty((N, K, P*Q), dtype)
     for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
         for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
             panel = x_windows[n, :, :, :, p].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
-            y[n, :, p] = (weight_matrix @ panel).reshape(n.stop - n.start, K, p.stop - p.start, Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
+    y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
 
@@ -155,7 +156,7 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] += grad_y[n',k,p,q]*weight[k, c', R - 1 -
         #     r, S - 1 - s]
-        grad_x = np.zeros((N, C, H, W), dtype)
+        grad_x = np.empty((N, C, H, W), dtype)
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C*R*S).T
@@ -172,7 +173,7 @@ def backward(saved, dy, *, wrt=None):
                             :, :, _walk(dilation*r + stride*p.start, stride, p.stop - p.start),
                             _walk(dilation*s, stride, Q)
                         ] += panel[:, :, r, s]
-            grad_x[n] += padded_sum[:, :, pad:pad + H, pad:pad + W]
+            grad_x[n] = padded_sum[:, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + dilation*(R - r - 1) - pad, stride*q +
         #     dilation*(S - s - 1) - pad])
@@ -186,7 +187,7 @@ def backward(saved, dy, *, wrt=None):
             writeable=False
         )
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
+        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
             for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
                 grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
                     K, (n.stop - n.start)*(p.stop - p.start)*Q

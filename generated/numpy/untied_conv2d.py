@@ -43,7 +43,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -114,11 +114,12 @@ def forward(x, weight, bias, *, stride=1, pad=0):
         writeable=False
     )
     weight_matrix = weight.reshape(K, C*R*S)
-    y = np.empty((N, K, P, Q), dtype)
+    y = np.empty((N, K, P*Q), dtype)
     for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
         for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
             panel = x_windows[n, :, :, :, p].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
-            y[n, :, p] = (weight_matrix @ panel).reshape(n.stop - n.start, K, p.stop - p.start, Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
+    y = y.reshape(N, K, P, Q)
     y += bias
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype)
 
@@ -143,7 +144,7 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n', c', stride*p + r - pad, stride*q + s - pad] += grad_y[n',k,p,q]*weight[k,c',r,s]
-        grad_x = np.zeros((N, C, H, W), dtype)
+        grad_x = np.empty((N, C, H, W), dtype)
         after_h = max(0, stride*(P - 1) + R - pad - H)
         after_w = max(0, stride*(Q - 1) + S - pad - W)
         weight_matrix = weight.reshape(K, C*R*S).T
@@ -159,7 +160,7 @@ def backward(saved, dy, *, wrt=None):
                         padded_sum[
                             :, :, _walk(r + stride*p.start, stride, p.stop - p.start), _walk(s, stride, Q)
                         ] += panel[:, :, r, s]
-            grad_x[n] += padded_sum[:, :, pad:pad + H, pad:pad + W]
+            grad_x[n] = padded_sum[:, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + r - pad, stride*q + s - pad])
         after_h = max(0, stride*(P - 1) + R - pad - H)
@@ -171,7 +172,7 @@ def backward(saved, dy, *, wrt=None):
             writeable=False
         )
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
+        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
             for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
                 grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
                     K, (n.stop - n.start)*(p.stop - p.start)*Q
