@@ -129,7 +129,7 @@ class MaxPool:
 
 
 class Convolution(by_hand_images.Convolution):
-    """Convolution by im2col that keeps what the generated modules keep: x, and not its columns, which are R*S times x."""
+    """Convolution by im2col that keeps what the generated modules keep: x, not its columns, which are R*S times x."""
 
     @staticmethod
     def forward(x: Array, weight: Array, bias: Array, **params: int) -> tuple[Array, Any]:
