@@ -11,8 +11,10 @@ from symbackprop.emit.numba_filtering import filtering_fields
 from symbackprop.emit.templating import render
 
 NAME = "_vectors"
-MODULES = ("__init__", "correlation", "correlation_kernels", "correlation_layout")
-MODULES += ("lanes", "matrix", "problem", "winograd")
+MODULES = (
+    "__init__", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix", "problem", "reduction",
+    "reduction_kernels", "winograd",
+)  # fmt: skip
 _FIELDS: dict[str, Callable[[], dict[str, object]]] = {"winograd": filtering_fields}  # of modules that are derived
 
 
