@@ -19,7 +19,7 @@ from symbackprop.commands.audit import audit, legend, read_layer
 from symbackprop.commands.draw import draw
 from symbackprop.commands.examine import check
 from symbackprop.commands.inspect import derive, explain, list_layers, show
-from symbackprop.commands.measure import bench
+from symbackprop.commands.measure import bench, tune
 from symbackprop.commands.network import summary, train
 from symbackprop.commands.pairs import bias, fold
 from symbackprop.commands.produce import generate
@@ -98,7 +98,7 @@ def cli() -> None:
 
 for _command in (show, derive, generate, check, bench, list_layers, explain, audit, legend, read_layer):
     cli.add_command(_command)
-for _command in (summary, train, fold, bias, draw):
+for _command in (summary, train, fold, bias, draw, tune):
     cli.add_command(_command)
 
 

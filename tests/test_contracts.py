@@ -38,7 +38,7 @@ RANKS = {
     "demo": 13,
 }
 GENERATED_MAY_IMPORT = {"__future__", "functools", "math", "numba", "numbers", "numpy", "typing"}
-VECTORS_MAY_IMPORT = GENERATED_MAY_IMPORT | {"itertools", "llvmlite", "os", "threading"}
+VECTORS_MAY_IMPORT = GENERATED_MAY_IMPORT | {"hashlib", "itertools", "json", "llvmlite", "os", "sys", "threading"}
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

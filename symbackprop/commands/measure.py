@@ -174,3 +174,34 @@ def _about() -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return about
+
+
+@click.command()
+@click.option("--seconds", type=click.FloatRange(min=0), default=120, show_default=True, help="About how long.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the work that is timed.")
+@click.option("--forget", is_flag=True, help="Remove what was found, and plan with the usual constants again.")
+def tune(seconds: float, seed: int, forget: bool) -> None:
+    """Search constants for the planning of contractions, and save them for this machine.
+
+    Nothing has to be tuned: the usual constants come from a model of the processor. Results do not change by more than
+    rounding.
+    """
+    from symbackprop.bench import tune as tuning
+
+    if forget:
+        click.echo(f"{'removed' if tuning.forget() else 'there is no'} {tuning.saved_at()}")
+        return
+    console, trials = terminal(stderr=True), []
+    with console.status("preparing") as status:
+        for trial in tuning.search(seconds, seed, status.update):
+            trials.append(trial)
+            told = f"{trial.before:g} stays" if trial.after == trial.before else f"{trial.before:g} -> {trial.after:g}"
+            saved = "" if trial.after == trial.before else f", which saves {100 * (1 - trial.share):.0f} % of the time"
+            click.echo(f"{trial.name}: {told}{saved}")
+    missed = len(tuning.constants()) - len(trials)
+    if missed:
+        click.echo(f"{missed} constants were not tried; give more --seconds")
+    if any(trial.after != trial.before for trial in trials):
+        click.echo(f"wrote {tuning.save(trials)}")
+    else:
+        click.echo("nothing was found that is faster; nothing was written")

@@ -13,7 +13,7 @@ from symbackprop.emit.templating import render
 NAME = "_vectors"
 MODULES = (
     "__init__", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix", "problem", "reduction",
-    "reduction_kernels", "winograd",
+    "reduction_kernels", "settings", "winograd",
 )  # fmt: skip
 _FIELDS: dict[str, Callable[[], dict[str, object]]] = {"winograd": filtering_fields}  # of modules that are derived
 
