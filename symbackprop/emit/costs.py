@@ -47,12 +47,15 @@ def _count(expr: Expr) -> int:
     return here + sum(_count(part) for part in parts(expr))
 
 
+BYTES = 4  # of an element in float32; integers count alike
+
+
 def traffic(arrays: Iterable[tuple[Expr, ...]]) -> str:
-    """The number of elements of arrays of these axes together."""
+    """The bytes of float32 arrays of these axes together: 4 times the product of the axes of each, added up."""
     total: Costs = {}
     for axes in arrays:
         box = tuple(sorted((e for e in axes if e != number(1)), key=repr))
-        total[box] = total.get(box, 0) + 1
+        total[box] = total.get(box, 0) + BYTES
     return formula(total)
 
 
@@ -64,7 +67,7 @@ def formula(total: Costs) -> str:
 
 
 def cost_lines(program: Program) -> list[str]:
-    """Two lines for the module's docstring: operations, and the elements that must at least be moved."""
+    """Lines for the module's docstring: operations, and the bytes that must at least be moved in float32."""
     layer = program.layer
     inputs = [layer.axes(t.name) for t in layer.inputs]
     outputs = [layer.axes(name) for name in layer.outputs]
@@ -75,6 +78,6 @@ def cost_lines(program: Program) -> list[str]:
     return [
         f"operations        forward {operations(program.forward)}",
         f"                  backward {operations(program.backward)}",
-        f"elements moved    forward at least {traffic(forward)}",
+        f"float32 bytes     forward at least {traffic(forward)}",
         f"                  backward at least {traffic(backward)}",
     ]

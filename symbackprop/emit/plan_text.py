@@ -8,11 +8,19 @@ from symbackprop.calculus.derivation import Derivation
 from symbackprop.emit.costs import cost_lines, traffic
 from symbackprop.emit.header import wrapped
 from symbackprop.loops.kernel import Kernel, Nest, Pass
-from symbackprop.notation.nodes import Index
+from symbackprop.notation.nodes import Call, Index, walk
 from symbackprop.notation.printer import expression
+from symbackprop.program.forms import cheap
 from symbackprop.program.statements import Program, Statement
 
 KINDS = {"map": "element by element", "scatter": "each term to its element"}
+
+
+COUNTED = [
+    "",
+    "    An operation is an addition, a product, a comparison or a function at one point of a statement. Bytes are 4 for",
+    "    each element of an array, as float32 has; at least: each input, saved tensor, output and gradient once.",
+]
 
 
 def plan_text(derivation: Derivation, program: Program, kernel: Kernel) -> str:
@@ -21,13 +29,13 @@ def plan_text(derivation: Derivation, program: Program, kernel: Kernel) -> str:
     lines = [f"Plan of {layer.name}", "=" * len(f"Plan of {layer.name}"), "", *_gradients(derivation, program)]
     lines += ["Array statements (numpy)", ""]
     lines += _statements("forward", program.forward)
-    lines += [f"saved      {', '.join(program.saved) or 'nothing'}", ""]
+    lines += [*_kept(program), ""]
     lines += _statements("backward", program.backward)
     lines += ["Loops (numba); the statements of one nest share a pass over memory", ""]
     lines += _nests("forward", kernel.forward)
-    lines += [f"saved      {', '.join(kernel.program.saved) or 'nothing'}", ""]
+    lines += [*_kept(kernel.program), ""]
     lines += _nests("backward", kernel.backward)
-    return "\n".join([*lines, "Costs", "", *(f"    {line}" for line in cost_lines(program))]) + "\n"
+    return "\n".join([*lines, "Costs", "", *(f"    {line}" for line in cost_lines(program)), *COUNTED]) + "\n"
 
 
 def _gradients(derivation: Derivation, program: Program) -> Iterator[str]:
@@ -43,6 +51,30 @@ def _gradients(derivation: Derivation, program: Program) -> Iterator[str]:
             form = "gathered, each element a sum of what reaches it"
         yield wrapped(f"{gradient.name}: {form}", "    ")
     yield ""
+
+
+def _kept(program: Program) -> Iterator[str]:
+    """What the forward pass saves and the backward pass computes again, each with the rule that decides it."""
+    yield f"saved      {', '.join(program.saved) or 'nothing'}"
+    made = {s.target: s for s in program.forward}
+    for name in program.saved:
+        yield f"           {name}: {_why_saved(name, made.get(name), program)}"
+    for name in dict.fromkeys(s.target for s in program.backward if s.target in made):
+        yield f"           {name} is computed again: sums, products and powers of what is at hand, and no memory held"
+
+
+def _why_saved(name: str, statement: Statement | None, program: Program) -> str:
+    if statement is None:
+        return "an input that the backward pass reads"
+    if name in program.layer.outputs:
+        return "an output that the backward pass reads"
+    if statement.kind != "map":
+        return "to compute it again is a pass over what it reduces"
+    if any(isinstance(e, Call) for e in walk(statement.body)):
+        return "to compute it again costs its function at every element"
+    if not cheap(statement.body):
+        return "to compute it again costs a quotient, a root or a choice at every element"
+    return "to compute it again would keep other tensors as large in its place"
 
 
 def _statements(title: str, statements: tuple[Statement, ...]) -> Iterator[str]:
@@ -67,9 +99,9 @@ def _nests(title: str, one: Pass) -> Iterator[str]:
 
 
 def _moves(nest: Nest) -> str:
-    """The passes over memory of a nest, and how many elements they move."""
+    """The passes over memory of a nest, and how many bytes they move in float32."""
     listed = ", ".join(f"{access.kind} {access.tensor}" for access in nest.traffic)
-    return f"moves {traffic(access.axes for access in nest.traffic)}: {listed}"
+    return f"moves {traffic(access.axes for access in nest.traffic)} bytes: {listed}"
 
 
 def _names(indices: tuple[Index, ...]) -> str:

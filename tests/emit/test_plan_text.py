@@ -21,5 +21,19 @@ def test_the_form_of_each_gradient_is_said_with_its_reason(name: str) -> None:
 def test_the_plan_names_what_is_kept_what_shares_a_pass_and_what_it_costs() -> None:
     plan = build.explanation(build.load("batchnorm2d"))
 
-    for part in ("saved", "moves", "operations        forward", "elements moved    forward at least"):
+    for part in ("saved", "moves", "operations        forward", "float32 bytes     forward at least"):
         assert part in plan
+
+
+def test_the_plan_says_why_a_tensor_is_kept() -> None:
+    plan = build.explanation(build.load("softmax_cross_entropy"))
+
+    assert "exp_z: to compute it again costs its function at every element" in plan
+    assert "sum_exp_z: to compute it again is a pass over what it reduces" in plan
+    assert "t: an input that the backward pass reads" in plan
+
+
+def test_bytes_are_four_for_each_element() -> None:
+    plan = build.explanation(build.load("relu"))
+
+    assert "float32 bytes     forward at least 8*D*N" in plan
