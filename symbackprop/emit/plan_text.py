@@ -15,11 +15,10 @@ from symbackprop.program.statements import Program, Statement
 
 KINDS = {"map": "element by element", "scatter": "each term to its element"}
 
-
 COUNTED = [
     "",
-    "    An operation is an addition, a product, a comparison or a function at one point of a statement. Bytes are 4 for",
-    "    each element of an array, as float32 has; at least: each input, saved tensor, output and gradient once.",
+    "    An operation is an addition, a product, a comparison or a function at one point of a statement. Bytes are",
+    "    4 for each element of an array, as float32 has; at least: each input, saved tensor, output and gradient once.",
 ]
 
 
