@@ -134,6 +134,14 @@ FOUND = {
         v = cos(prod[p,c](10*x[p + p]*(c + 1)))
         y[n] = v*n + cos(max[c](prod[p](20*x[p]*(c + 1))*x[n]))
         output y""",
+    "a whole number that stands twice in a product counts twice, not four times": """
+        layer a
+        input spare[C]
+        param eps = 0.5
+        range c = C
+        u[c] = c*c*eps
+        y = u[-1 % C]
+        output y""",
     "an index that cancels is no axis of what is read": """
         layer a
         input bias[C] outside 0, spare[H, N]

@@ -229,11 +229,11 @@ def _product(factors: tuple[Expr, ...], part: Part, wide: bool) -> tuple[str, in
 def _whole_numbers_together(factors: tuple[Expr, ...], names: Speller) -> tuple[Expr, ...]:
     """`N*H*W` above or below the line as one integer, which is cast once."""
     for below in (False, True):
-        own = [f for f in factors if _is_size(f, below, names)]
+        own = [at for at, f in enumerate(factors) if _is_size(f, below, names)]
         if len(own) > 1:
-            product = mul(*((_reciprocal(f) or f) if below else f for f in own))
+            product = mul(*((_reciprocal(factors[at]) or factors[at]) if below else factors[at] for at in own))
             one = Pow(product, Number(Fraction(-1))) if below else product
-            factors = tuple(one if f is own[0] else f for f in factors if f is own[0] or not any(f is o for o in own))
+            factors = tuple(one if at == own[0] else f for at, f in enumerate(factors) if at not in own[1:])
     return factors
 
 
