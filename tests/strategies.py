@@ -1,10 +1,11 @@
 """Random layers over the whole notation, valid by construction: what every room's property tests draw from.
 
-A layer has two or three real inputs, sometimes an integer one, and one to three definitions over the sizes N, C, H.
-Reads use affine index maps (with an outside value), wrapped and clipped ones, quotients, mirrored axes and integer
-tensors; expressions use every function, reduction and kind of condition. With `benign` (the default) arguments stay
-where functions are defined and of moderate size, whatever the data: no logarithm of a negative number, no division by
-something near zero, no tower of exponentials.
+A layer has one to three real inputs of up to six axes, sometimes an integer one, and one to three definitions over the
+sizes N, C, H, sometimes the position of an extremum among them. Reads use affine index maps (with an outside value),
+wrapped and clipped ones, quotients, mirrored axes and integer tensors; expressions use every function, reduction and
+kind of condition, index arithmetic as values, pools over a padding of infinities. With `benign` (the default) arguments
+stay where functions are defined and of moderate size, whatever the data: no logarithm of a negative number but behind a
+condition, no division by something near zero, no tower of exponentials.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ R = Index("r", Number(Fraction(2)))
 Q = Index("q", n.add(n.floor_divide(n.subtract(Size("H"), n.ONE), STRIDE), n.ONE))
 RANGED = (P, R, Q)
 NAMES = ("x", "weight", "bias")
+AXES = ["N", "NC", "NCH", "C", "HN", "NN", "", "CHN", "NCHN", "NC", "NCH", "CNHCN", "NCHNCH"]
+REQUIREMENTS = (  # of which a layer sometimes has one
+    Compare(">=", Size("N"), n.number(2)),
+    Compare("==", n.modulo(Size("H"), STRIDE), n.ZERO),
+    Logic("or", (Compare("<", PAD, Size("C")), Compare("!=", Size("N"), Size("C")))),
+)
 
 
 def numbers() -> st.SearchStrategy[Number]:
@@ -43,6 +50,7 @@ class _Maker:
     def __init__(self, draw: Callable[..., Any], benign: bool, depth: int) -> None:
         self.draw, self.benign, self.depth = draw, benign, depth
         self.inputs: list[Tensor] = []
+        self.positions: list[tuple[Definition, Expr]] = []
         self.definitions: list[Definition] = []
 
     def pick(self, *options: Any) -> Any:
@@ -55,17 +63,19 @@ class _Maker:
         """The inputs."""
         count = self.draw(st.integers(1, 3))
         for name in NAMES[: int(count)]:
-            axes = tuple(Size(a) for a in self.draw(st.sampled_from(["N", "NC", "NCH", "C", "HN", "NN", "", "CHN"])))
+            axes = tuple(Size(a) for a in self.draw(st.sampled_from(AXES)))
             outside = self.pick(None, n.ZERO, n.ZERO, Number(Fraction(3, 2)))
             self.inputs.append(Tensor(name, axes, "real", outside if axes else None))
         if self.pick(True, False):
             axes = self.pick((Size("N"),), (Size("C"), Size("N")))
             self.inputs.append(Tensor("t", axes, "integer"))
+        if self.pick(True, False, False):
+            self.inputs.append(Tensor("image", (Size("N"), Size("H")), "real", Infinity(self.pick(1, -1))))
 
     def read(self, free: Sequence[Index], wanted: Index | None = None) -> Expr:
         """An element of a real tensor, at indices made from those that are free."""
-        tensors = [(t.name, t.axes, t.outside) for t in self.inputs if t.kind == "real"]
-        tensors += [(d.name, tuple(i.extent for i in d.indices), None) for d in self.definitions]
+        tensors = [(t.name, t.axes, t.outside) for t in self.inputs if t.kind == "real" and t.name != "image"]
+        tensors += [(d.name, tuple(i.extent for i in d.indices), None) for d in self.definitions if not d.integer]
         name, axes, outside = self.pick(*tensors)
         positions = [self.position(axis, outside is not None, free, wanted) for axis in axes]
         return Read(name, tuple(positions))
@@ -97,6 +107,10 @@ class _Maker:
         if kind == "end":
             return self.pick(n.ZERO, last)
         if kind == "table":
+            found = [p for p in self.positions if p[1] == extent]
+            if found and self.pick(True, True, False):
+                best = self.pick(*found)[0]
+                return Read(best.name, tuple(self.position(i.extent, False, free) for i in best.indices))
             table = self.table(free)
             return n.Clip(table if table is not None else self.affine(free), n.ZERO, last)
         if kind == "clip" or not isinstance(extent, Size):
@@ -149,6 +163,8 @@ class _Maker:
             "reduce",
             "reduce",
             "where",
+            "guarded",
+            "pool",
         )
         kind = self.pick(*kinds)
         if kind == "leaf":
@@ -163,6 +179,8 @@ class _Maker:
             "two": self.two,
             "reduce": self.reduce,
             "where": self.where,
+            "guarded": self.guarded,
+            "pool": self.pool,
         }[str(kind)](free, depth)
 
     def leaf(self, free: tuple[Index, ...]) -> Expr:
@@ -171,7 +189,8 @@ class _Maker:
         if kind == "number":
             return self.draw(numbers())
         if kind == "index" and free:
-            return self.pick(*free)
+            form = self.affine(free)
+            return self.pick(*free, n.Clip(form, n.ZERO, Size("C")), n.modulo(form, Size("N")))
         if kind in ("eps", "size"):
             return EPS if kind == "eps" else Size("C")
         return self.read(free, self.pick(*free) if free else None)
@@ -225,6 +244,31 @@ class _Maker:
     def where(self, free: tuple[Index, ...], depth: int) -> Expr:
         return n.where(self.condition(free, depth), self.value(free, depth - 1), self.value(free, depth - 1))
 
+    def guarded(self, free: tuple[Index, ...], depth: int) -> Expr:
+        """What is no number, or infinite, where its condition does not hold."""
+        value, other = self.value(free, depth - 1), self.leaf(free)
+        unsafe = {
+            "log": n.call("log", value),
+            "root": n.call("sqrt", value),
+            "inverse": n.power(value, n.number(-1)),
+            "power": n.power(value, n.number("3/2")),
+        }[str(self.pick("log", "root", "inverse", "power"))]
+        assume(value != n.ZERO)
+        safe = Compare(">", value, n.number("1/4"))
+        return n.where(safe, n.mul(unsafe, self.leaf(free)), other)
+
+    def pool(self, free: tuple[Index, ...], depth: int) -> Expr:
+        """An extremum of a window, where what lies outside never wins; bounded, since a window may lie all outside."""
+        image = next((t for t in self.inputs if t.name == "image"), None)
+        if image is None or R in free or not isinstance(image.outside, Infinity):
+            return self.leaf(free)
+        axes = [self.affine(free), self.affine((*free, R))]
+        if R not in free_indices(axes[1]):
+            axes[1] = n.add(axes[1], R)
+        axes = [n.add(a, n.ONE) if isinstance(a, Index) and a in PLAIN else a for a in axes]
+        operation, bound = ("max", "-3") if image.outside.sign < 0 else ("min", "3")
+        return n.Call(operation, (n.number(bound), Reduce(operation, (R,), Read("image", tuple(axes)))))
+
     def condition(self, free: tuple[Index, ...], depth: int, nested: bool = True) -> Expr:
         """A comparison of reals or of indices, or several of them joined."""
         kind = self.pick("reals", "indices", *["and", "or", "not"] * nested)
@@ -242,9 +286,20 @@ class _Maker:
 
     # the layer
 
+    def find(self) -> None:
+        """One more definition: where an extremum stands."""
+        bound, *free = self.draw(st.lists(st.sampled_from(PLAIN), min_size=1, max_size=3, unique=True))
+        body = self.value((*free, bound), 1)
+        body = body if bound in free_indices(body) else self.witnessed(body, bound, (*free, bound))
+        assume(any(isinstance(part, Read) for part in n.walk(body)))
+        best = Definition("best", tuple(free), n.Arg(str(self.pick("max", "min")), (bound,), body))
+        self.definitions.append(best)
+        self.positions.append((best, bound.extent))
+
     def define(self, name: str) -> None:
         """One more definition."""
-        free = tuple(self.draw(st.lists(st.sampled_from([*PLAIN, *RANGED]), max_size=3, unique=True)))
+        most = self.pick(3, 3, 3, 3, 5)
+        free = tuple(self.draw(st.lists(st.sampled_from([*PLAIN, *RANGED]), max_size=most, unique=True)))
         body = self.value(free, self.depth)
         if not any(isinstance(part, Read) for part in n.walk(body)):
             body = n.add(body, self.read(free))
@@ -254,13 +309,18 @@ class _Maker:
         """All of it, with the ranges that its indices need."""
         self.declare()
         names = ("u", "v", "y")[-self.draw(st.integers(1, 3)) :]
+        if self.pick(True, False, False, False):
+            self.find()
         for name in names:
             self.define(name)
         outputs = names if self.pick(False, False, True) else names[-1:]
-        return _finished(tuple(self.inputs), tuple(self.definitions), outputs)
+        more = self.pick(None, None, None, None, *REQUIREMENTS)
+        return _finished(tuple(self.inputs), tuple(self.definitions), outputs, (more,) if more is not None else ())
 
 
-def _finished(inputs: tuple[Tensor, ...], definitions: tuple[Definition, ...], outputs: tuple[str, ...]) -> Layer:
+def _finished(
+    inputs: tuple[Tensor, ...], definitions: tuple[Definition, ...], outputs: tuple[str, ...], more: tuple[Expr, ...]
+) -> Layer:
     used = _used(definitions)
     known = {axis.name for tensor in inputs for axis in tensor.axes}
     # every size stands at an axis of an input, or nothing would say how large it is
@@ -278,7 +338,7 @@ def _finished(inputs: tuple[Tensor, ...], definitions: tuple[Definition, ...], o
         ),
         sizes=(DerivedSize("P", n.add(n.floor_divide(Size("H"), n.number(2)), n.ONE)),),
         ranges=tuple(ranges),
-        requirements=(Requirement(Compare(">=", STRIDE, n.ONE)),),
+        requirements=tuple(Requirement(c) for c in (Compare(">=", STRIDE, n.ONE), *more)),
         definitions=definitions,
         outputs=outputs,
     )
@@ -288,7 +348,8 @@ def _used(definitions: tuple[Definition, ...]) -> set[Index]:
     used = {i for d in definitions for i in d.indices}
     for definition in definitions:
         for part in n.walk(definition.body):
-            used |= set(part.indices) if isinstance(part, Reduce) else {part} if isinstance(part, Index) else set()
+            bound = part.indices if isinstance(part, Reduce | n.Arg) else ()
+            used |= {part} if isinstance(part, Index) else set(bound)
     return used
 
 

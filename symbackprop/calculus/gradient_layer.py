@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from symbackprop.calculus.derivation import Derivation, Gradient, Scatter, gradient_name
 from symbackprop.calculus.derive import derive
+from symbackprop.notation.binding import rename_bound
 from symbackprop.notation.layer import Definition, DerivedSize, Layer, Range, Requirement, Tensor
 from symbackprop.notation.nodes import (
     ONE,
@@ -157,7 +158,8 @@ class _Names:
 
     def rename(self, definition: Definition) -> Definition:
         indices = tuple(self.index(i) for i in definition.indices)
-        return Definition(self.tensor(definition.name), indices, self._rename(definition.body))
+        body = rename_bound(definition.body, definition.indices)  # the notation binds an index once on a path
+        return Definition(self.tensor(definition.name), indices, self._rename(body))
 
     def _rename(self, expr: Expr) -> Expr:
         match expr:

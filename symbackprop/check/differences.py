@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 LEVELS = 8  # steps of one table, each half the one before
-SCALES = 5  # tables, each from where the one before ended: a function that turns quickly asks for small steps
+SCALES = 4  # tables, each from where the one before ended: a function that turns quickly asks for small steps
 
 SETTLED = 1e-3  # the relative error of a table whose steps are short enough for the function
 
@@ -31,25 +31,25 @@ def settled_difference(function: Callable[[float], float], step: float, rounding
     tables: list[tuple[Difference, float]] = []
     for scale in range(SCALES):
         start = step / 2.0 ** (scale * LEVELS)
-        found, noise = central_difference(function, start), rounding / start
-        if found.error + noise <= enough * abs(found.value):
-            return Difference(found.value, found.error + noise)
-        tables.append((found, noise))
+        found = central_difference(function, start, rounding)
+        if (scale == 0 and found.value == 0) or found.error <= enough * abs(found.value):
+            return found
+        tables.append((found, rounding / start))
     best = previous = Difference(0.0, math.inf)
     for found, noise in reversed(tables):
-        one = Difference(found.value, found.error + noise)
-        alike = abs(one.value - previous.value) <= 2 * (one.error + previous.error)
+        alike = abs(found.value - previous.value) <= 2 * (found.error + previous.error)
         if not alike or found.error > max(SETTLED * abs(found.value), 100 * noise):
             break
-        best, previous = min(best, one, key=lambda d: d.error), one
+        best, previous = min(best, found, key=lambda d: d.error), found
     return best
 
 
-def central_difference(function: Callable[[float], float], step: float) -> Difference:
+def central_difference(function: Callable[[float], float], step: float, rounding: float = 0.0) -> Difference:
     """The derivative of `function` at 0, from steps `step`, `step`/2, `step`/4, ...
 
     Neville's scheme extrapolates the central differences `(f(h) - f(-h)) / 2h`, whose error is a series in h^2; the
-    entry that differs least from its neighbours is the answer. Source: Ridders 1982, Adv. Eng. Software 4, 75-76.
+    entry that differs least from its neighbours is the answer. `rounding` bounds the rounding error of the function: by
+    chance two entries may agree to more digits than they have. Source: Ridders 1982, Adv. Eng. Software 4, 75-76.
     """
     best: Difference | None = None
     previous: list[float] = []
@@ -59,7 +59,7 @@ def central_difference(function: Callable[[float], float], step: float) -> Diffe
         for order, above in enumerate(previous, 1):
             factor = 4.0**order
             row.append((factor * row[-1] - above) / (factor - 1))
-            error = max(abs(row[-1] - row[-2]), abs(row[-1] - above))
+            error = max(abs(row[-1] - row[-2]), abs(row[-1] - above)) + 2 * rounding / h
             if best is None or error < best.error:
                 best = Difference(row[-1], error)
         previous = row

@@ -126,10 +126,14 @@ def loss_rounding(
 
 
 def rounded_point(
-    layer: Layer, arrays: Arrays, params: Mapping[str, float | int] | None = None, inputs_too: bool = False
+    layer: Layer,
+    arrays: Arrays,
+    params: Mapping[str, float | int] | None = None,
+    numbers: Rounding | None = None,
+    inputs_too: bool = False,
 ) -> Point:
     """The point that the arrays are, exact but for what is computed from them, or (`inputs_too`) each rounded."""
-    point = point_of(layer, arrays, params, Rounding())
+    point = point_of(layer, arrays, params, numbers or Rounding())
     for tensor in layer.real_inputs:
         elements: dict[tuple[int, ...], Value] = point.elements[tensor.name]
         point.elements[tensor.name] = {k: (v, abs(v) if inputs_too else 0.0) for k, v in elements.items()}

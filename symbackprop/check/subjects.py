@@ -13,6 +13,7 @@ from symbackprop.check.arithmetic import WatchfulFloat64
 from symbackprop.check.cases import Case, draw_case, draw_integers, point_at
 from symbackprop.check.forward import Array, Arrays, point_of, to_array
 from symbackprop.check.forward import gradients as dual_gradients
+from symbackprop.check.rounding import roundings
 from symbackprop.emit.spelling import identifier
 from symbackprop.errors import CheckFailed, UserError
 from symbackprop.notation.layer import Layer, Tensor
@@ -21,6 +22,7 @@ from symbackprop.notation.nodes import Expr
 T = TypeVar("T")
 PROFILES = ("ones", "uneven", "equal", "small", "uneven", "larger", "uneven", "wide")
 VALUES = 1e-10  # float64 values and gradients, against the largest number of their tensor
+MARGIN = 16  # bounds of rounding that are allowed: a module computes the same in another order
 TIME_LIMIT = 120.0  # seconds for calls that must end, the compilation included
 STYLES = ("normal", "normal", "normal", "positive", "unit", "mixed", "mixed", "mixed")
 WIDE_ENOUGH = 1e-2  # a distance from the next kink that differences are content with
@@ -115,6 +117,18 @@ def within_time_limit(what: str, work: Callable[[], T]) -> T:
     if not results:
         raise CheckFailed(f"{what} does not end within {TIME_LIMIT:.0f} s")
     return results[0]
+
+
+def allowed_rounding(layer: Layer, sample: Sample, roundoff: float) -> Callable[[str], Array]:
+    """What rounding may do to an output or a gradient, by its name; computed when a comparison asks for it."""
+    known: dict[str, Array] = {}
+
+    def bound(name: str) -> Array:
+        if not known:
+            known.update(roundings(layer, sample.arrays, sample.parameters, sample.cotangents))
+        return np.asarray(MARGIN * roundoff * known[name])
+
+    return bound
 
 
 def samples(subject: Subject, seed: int, draws: int) -> Iterator[tuple[Sample, str]]:

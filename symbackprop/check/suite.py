@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,14 +11,16 @@ from symbackprop.calculus.derivation import Derivation
 from symbackprop.check import calls
 from symbackprop.check import modules as of_modules
 from symbackprop.check.derivation import verify
+from symbackprop.check.kinks import kinks_agree
 from symbackprop.check.report import Check, Outcome
 from symbackprop.check.subjects import Subject
-from symbackprop.notation.layer import Layer
+from symbackprop.notation.layer import Layer, Requirement
 
 MODULE_CHECKS: tuple[tuple[str, Callable[[Subject, int], Outcome]], ...] = (
     ("forward = equations", of_modules.values_agree),
     ("gradients = dual numbers", of_modules.gradients_agree),
     ("gradients = differences", of_modules.differences_agree),
+    ("ties, zeros and kinks", kinks_agree),
     ("layouts of arrays", calls.layouts_agree),
     ("subsets (wrt)", calls.subsets_agree),
     ("repeated calls", calls.repeats_agree),
@@ -39,7 +42,8 @@ def checks(
     work: list[Check] = []
     if derivation is not None:
         work.append(Check(layer.name, "derivation", "", partial(_derivation, derivation, seed)))
-    subjects = tuple(Subject(layer, backend, module) for backend, module in (modules or {}).items())
+    called = as_called(layer, derivation) if derivation is not None else layer
+    subjects = tuple(Subject(called, backend, module) for backend, module in (modules or {}).items())
     for subject in subjects:
         named = (
             *MODULE_CHECKS,
@@ -51,6 +55,11 @@ def checks(
         together = " = ".join(subject.backend for subject in subjects)
         work.append(Check(layer.name, "backends", together, partial(of_modules.backends_agree, subjects, seed)))
     return tuple(work)
+
+
+def as_called(layer: Layer, derivation: Derivation) -> Layer:
+    """The layer with what its modules require of a call: the gradients may hold only for a dilation of at least 1."""
+    return replace(layer, requirements=(*layer.requirements, *(Requirement(c) for c in derivation.conditions)))
 
 
 def _may_leave_out(layer: Layer) -> bool:

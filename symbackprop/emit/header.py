@@ -128,7 +128,7 @@ def _gradient(layer: Layer, name: str) -> str:
         note = ", or None"
     elif not layer.axes(name):
         note = ", 1 by default"
-    return f"d{name} {_box(layer, name)}{note}"
+    return f"{gradient_argument(layer, name)} {_box(layer, name)}{note}"
 
 
 def _input(layer: Layer, tensor: Tensor) -> str:
@@ -149,3 +149,13 @@ def _box(layer: Layer, name: str) -> str:
 def safe(text: str) -> str:
     """Text that can stand in a docstring between triple quotes."""
     return text.replace("\\", "\\\\").replace('"""', "'''")
+
+
+def gradient_argument(layer: Layer, output: str) -> str:
+    """The name of backward's argument for the gradient of an output: `dy`, or `dy_` where the layer has a `dy`."""
+    taken = {p.name for p in layer.parameters} | {s.name for s in layer.sizes} | set(layer.outputs)
+    taken |= {t.name for t in layer.inputs} | {a.name for t in layer.inputs for a in t.axes}
+    name = f"d{output}"
+    while name in taken or name in {d.name for d in layer.definitions}:
+        name += "_"
+    return name

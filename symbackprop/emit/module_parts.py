@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.emit.call_checks import call_checks, default_text, parameter_check
 from symbackprop.emit.code_lines import broken
-from symbackprop.emit.header import backward_docstring, forward_docstring, module_docstring
+from symbackprop.emit.header import backward_docstring, forward_docstring, gradient_argument, module_docstring
 from symbackprop.emit.spelling import identifier, integer
 from symbackprop.errors import InternalError, UserError
 from symbackprop.notation.layer import Layer
@@ -144,7 +144,7 @@ def module_parts(
         ),
         gradient_arguments=_gradient_arguments(layer),
         backward_options="".join(f", {one}" for one in option),
-        passed_gradients=", ".join(gradient_argument(name) for name in layer.outputs),
+        passed_gradients=", ".join(gradient_argument(layer, name) for name in layer.outputs),
         passed_options=", accuracy=self.accuracy" if accuracy else "",
         forward_docstring=forward_docstring(layer, accuracy),
         forward_checks=forward_checks,
@@ -175,11 +175,6 @@ def class_name(layer_name: str) -> str:
     return identifier("".join(words))
 
 
-def gradient_argument(output: str) -> str:
-    """The name of backward's argument for the gradient of an output: `dy`."""
-    return f"d{output}"
-
-
 def gradient_variable(tensor: str) -> str:
     """The name of a gradient in the bodies: `grad_y`."""
     return gradient_name(tensor)
@@ -205,7 +200,7 @@ def _keyword_only(arguments: Iterable[str]) -> str:
 def _gradient_arguments(layer: Layer) -> str:
     single_scalar = len(layer.outputs) == 1 and not layer.axes(layer.outputs[0])
     default = "=None" if single_scalar else ""
-    return ", ".join(gradient_argument(name) + default for name in layer.outputs)
+    return ", ".join(gradient_argument(layer, name) + default for name in layer.outputs)
 
 
 def _shape(layer: Layer, tensor: str) -> str:
@@ -221,7 +216,7 @@ def _backward_checks(layer: Layer, body: str) -> str:
     wants = ", ".join(want(t.name) for t in layer.real_inputs)
     lines = [f"{wants}{comma} = _wanted(wrt, ({names}{comma}))"] if layer.real_inputs else []
     for output in layer.outputs:
-        argument = gradient_argument(output)
+        argument = gradient_argument(layer, output)
         call = f'_gradient("{argument}", {argument}, {_shape(layer, output)}, dtype, {_missing(layer, output)})'
         target = f"{gradient_variable(output)} = " if gradient_variable(output) in _identifiers(body) else ""
         lines.append(target + call)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.emit.call_checks import checked_tables
+from symbackprop.emit.header import gradient_argument
 from symbackprop.emit.module_parts import module_parts, numbers_imports, refuse_without_real_input, wanted_condition
 from symbackprop.emit.numpy_context import Context, context, variable
 from symbackprop.emit.numpy_statements import extremum_lines, positions_of, statement_lines
@@ -95,7 +96,7 @@ def _names(program: Program) -> Names:
     layer = program.layer
     taken = {identifier(n) for n in (*_declared(layer), *(s.target for s in (*program.forward, *program.backward)))}
     taken |= {gradient_name(n) for n in (*(t.name for t in layer.inputs), *layer.outputs)}
-    taken |= {f"d{y}" for y in layer.outputs} | {f"want_{t.name}" for t in layer.inputs}
+    taken |= {gradient_argument(layer, y) for y in layer.outputs} | {f"want_{t.name}" for t in layer.inputs}
     return Names(taken | set(RESERVED) | set(ARRAY_HELPERS))
 
 

@@ -17,7 +17,7 @@ from symbackprop.errors import NotationError
 from symbackprop.notation import nodes as n
 from symbackprop.notation.declarations import Declarations
 from symbackprop.notation.fits import Signs
-from symbackprop.notation.layer import Definition, Layer, Tensor
+from symbackprop.notation.layer import Definition, Layer, Range, Tensor
 from symbackprop.notation.meaning import Context, Meaning
 from symbackprop.notation.names import did_you_mean
 from symbackprop.notation.nodes import Expr
@@ -68,14 +68,15 @@ class _Reading:
         """The layer, every part of it checked."""
         declared = self.declared
         resolve_extents(self.scope, declared.definitions)
+        definitions = self._definitions(declared.definitions, declared.signs)
         return Layer(
             name=self.name,
             inputs=declared.inputs,
             parameters=declared.parameters,
             sizes=declared.sizes,
-            ranges=declared.ranges,
+            ranges=(*declared.ranges, *_ranges_lost(declared, definitions)),
             requirements=declared.requirements,
-            definitions=self._definitions(declared.definitions, declared.signs),
+            definitions=definitions,
             outputs=self._outputs(),
             doc=_doc(self.source),
             file=self.source.file,
@@ -167,6 +168,16 @@ def _way_out(tensor: Tensor | None, position: Expr) -> str:
         return "Give its indices a shorter `range`, or read it under where(...)."
     axes = ", ".join(axis.name for axis in tensor.axes)
     return f"Give {tensor.name} an outside value (`{tensor.name}[{axes}] outside 0`), or its indices a shorter `range`."
+
+
+def _ranges_lost(declared: Declarations, definitions: tuple[Definition, ...]) -> tuple[Range, ...]:
+    """The ranges of indices whose axis stood in a term that is 0: `0*x[h]` says how far h runs, and is gone."""
+    parts = [part for d in definitions for part in n.walk(d.body)]
+    alone = {i for part in parts if isinstance(part, n.Read) for i in part.indices if isinstance(i, n.Index)}
+    bound = (i for part in parts if isinstance(part, n.Reduce | n.Arg) for i in part.indices)
+    used = dict.fromkeys((*(i for d in definitions for i in d.indices), *bound))
+    ranged = {r.index for r in declared.ranges}
+    return tuple(Range(i.name, i.extent) for i in used if i not in alone and i.name not in ranged)
 
 
 def _doc(source: Source) -> str:
