@@ -142,6 +142,29 @@ FOUND = {
         u[c] = c*c*eps
         y = u[-1 % C]
         output y""",
+    "a scatter to a diagonal starts from zeros beside it too": """
+        layer a
+        input x[C, H, C] outside 0
+        range h = H
+        y[c,h] = sin(x[c, clip(2*h - 1, 0, H - 1), c])
+        output y""",
+    "an index beside the position of an extremum, and inside it, moves a quotient": """
+        layer a
+        input x[C, N]
+        range c = C, q = 2, p = 3
+        y[q,c] = max[p](x[clip((q + c)//2, 0, C - 1), (c + p)//2 % N])
+        output y""",
+    "the gradient of y is not called as a parameter is": """
+        layer a
+        input x[N, H]
+        param dy = 1 integer, grad = 0.5
+        y[n,h] = x[n, (h - dy) % H]*sigmoid(grad*x[n,h])
+        output y""",
+    "a term of zeros says how far an index runs": """
+        layer a
+        input x[N], shape[H]
+        y[h] = sum[n](x[n]^2*(h + 1)) + 0*shape[h]
+        output y""",
     "an index that cancels is no axis of what is read": """
         layer a
         input bias[C] outside 0, spare[H, N]
@@ -155,6 +178,48 @@ FOUND = {
 @pytest.mark.parametrize("what", FOUND)
 def test_what_was_once_found_passes_every_check(what: str) -> None:
     examine(read(FOUND[what]), draws=8)
+
+
+# layers whose gradients, as layers, were once treated wrongly
+FOUND_TWICE = {
+    "a sum inside a sum over the same index gets an index of its own": (
+        "a",
+        """
+        layer a
+        input a[N, M], v[M]
+        k[n,m] = exp(-a[n,m]^2)
+        u[n] = 1/sum[m](k[n,m]*exp(v[m]))
+        w[m] = exp(v[m])/sum[n](k[n,m]*u[n])
+        cost = sum[n,m](u[n]*k[n,m]*w[m]*a[n,m])
+        output cost""",
+    ),
+    "the rows of a table are those of the input, which the gradient does not read": (
+        "w",
+        """
+        layer a
+        input w[V, D], s[N, L]
+        integer t[N, L]
+        y[n,d] = sum[l](where(t[n,l] != 0, s[n,l]*w[t[n,l], d], 0))
+        output y""",
+    ),
+    "where no place of a window counts, nothing is divided by their number": (
+        "x",
+        """
+        layer a
+        input x[N, H] outside 0
+        param k = 1 integer, pad = 1 integer
+        range r = k, p = H + 2*pad - k + 1
+        y[n,p] = sum[r](x[n, p + r - pad])/sum[r](where(p + r - pad >= 0 and p + r - pad < H, 1, 0))
+        output y""",
+    ),
+}
+
+
+@pytest.mark.usefixtures("_as_python")
+@pytest.mark.parametrize("what", FOUND_TWICE)
+def test_the_gradient_of_what_was_once_found_passes_every_check(what: str) -> None:
+    wrt, text = FOUND_TWICE[what]
+    examine(read(text).gradient(wrt), draws=4)
 
 
 SCALED = """layer scaled

@@ -400,7 +400,9 @@ class _Builder:
         if not self.outer or s.target in self.written:
             return ()
         self.cleared = frozenset([s.target])
-        place = tuple(p if p in self.outer else i for p, i in zip(s.positions, s.indices, strict=True))
+        # an index that stands at two axes is the task's at the first: of the second, the task clears all
+        owned = [p in self.outer and s.positions.index(p) == at for at, p in enumerate(s.positions)]
+        place = tuple(p if own else i for p, i, own in zip(s.positions, s.indices, owned, strict=True))
         rest = tuple(i for i in place if isinstance(i, Index) and i not in self.outer)
         return self.walks.loops(rest, (), (Store(s.target, place, ZERO),))
 

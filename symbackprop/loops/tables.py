@@ -41,14 +41,15 @@ class Tables:
         if not isinstance(expr, FloorDiv | Mod):
             return None
         found = {e for e in walk(expr) if isinstance(e, Read)}
-        inside = {i for read in found for e in read.indices for i in walk(e)}
-        if len(found) != 1 or any(isinstance(e, Index) and e not in inside for e in walk(expr)):
+        if len(found) != 1:
             return None
         (read,) = found
-        return read if read.tensor in self._tensors.places else None
+        rest = _in_place_of(expr, read, ZERO)  # an index may stand in the read and beside it
+        alone = not any(isinstance(e, Index) for e in walk(rest))
+        return read if alone and read.tensor in self._tensors.places else None
 
 
-def _in_place_of(expr: Expr, read: Read, index: Index) -> Expr:
+def _in_place_of(expr: Expr, read: Read, index: Expr) -> Expr:
     if expr == read:
         return index
     return rebuild(expr, tuple(_in_place_of(p, read, index) for p in parts(expr)))
