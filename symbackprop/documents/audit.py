@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from symbackprop.documents.abbreviations import Abbreviations
 from symbackprop.documents.claims import Claim, chooses, claims, kind_of
 from symbackprop.documents.judge import (
     FAILS,
@@ -29,9 +30,10 @@ from symbackprop.documents.source import Formula, Row, rows
 from symbackprop.documents.spoken import written
 from symbackprop.documents.steps import our_step
 from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Chain, Tree
+from symbackprop.documents.tree import Chain, Tree, latex
 from symbackprop.errors import UserError
 
+RELATION_SIGNS = ("=", "<", ">", r"\le", r"\ge", r"\to", r"\in", r"\approx", r"\ne", r"\equiv")
 RELATION_FIRST = re.compile(r"^(?:\s|&|\\begin\{[^}]*\}|\{\})*(=|\\leftarrow|\\approx)")
 
 
@@ -90,8 +92,9 @@ def audit(
     words = spoken_words(found)
     findings: list[Finding] = []
     before: Chain | None = None
+    own = Abbreviations()
     for formula in found:
-        more, before = _formula(formula, legend, mend, words, before)
+        more, before = _formula(formula, legend, mend, words, before, own)
         findings += more
         if done is not None:
             done()
@@ -99,7 +102,7 @@ def audit(
 
 
 def _formula(
-    formula: Formula, legend: Legend, mend: bool, words: frozenset[str], before: Chain | None
+    formula: Formula, legend: Legend, mend: bool, words: frozenset[str], before: Chain | None, own: Abbreviations
 ) -> tuple[list[Finding], Chain | None]:
     """The findings of a formula, and its last statement: a formula that begins with a relation goes on with it."""
     started = time.process_time()
@@ -115,11 +118,19 @@ def _formula(
         return [Finding(formula, formula.text, "", Judgement(NOT_DECIDED, reason=str(error)))], None
     findings: list[Finding] = []
     for chain in statements:
-        findings += _chain(formula, chain, part, mend, started)
+        if own.learn(chain, part):
+            reason = f"it says what {latex(chain.first)} stands for"
+            introduced = Judgement(NO_CLAIM, reason=reason)
+            findings.append(Finding(formula, latex(chain), "abbreviation", introduced, place=chain.span))
+            continue
+        findings += _chain(formula, chain, own.in_full(chain, part), part, mend, started)
     return findings, next((c for c in reversed(statements) if c.rest), before)
 
 
 def _unread(formula: Formula, message: str, span: tuple[int, int], token: str) -> Finding:
+    if token == r"\dots" and "," in formula.text and not any(r in formula.text for r in RELATION_SIGNS):
+        listed = Judgement(NO_CLAIM, reason="a list that says nothing of what it names")
+        return Finding(formula, formula.text, "mention", listed, place=span)
     where = f"{message}, at character {span[0] + 1}" + (f": `{token}`" if token else "")
     return Finding(formula, formula.text, "", Judgement(NOT_READ, reason=where), place=span)
 
@@ -172,13 +183,18 @@ def _moved(tree: Tree, by: int) -> Tree:
     return replace(moved, span=(tree.span[0] + by, tree.span[1] + by))
 
 
-def _chain(formula: Formula, chain: Chain, part: Part, mend: bool, started: float) -> list[Finding]:
+def _chain(formula: Formula, printed: Chain, chain: Chain, part: Part, mend: bool, started: float) -> list[Finding]:
+    """The findings of a statement; `chain` is the printed one with the document's own symbols by what they mean."""
     findings = []
-    for claim in claims(chain, part)[1 if chain.known else 0 :]:
+    shown = claims(printed, part)
+    for at, claim in enumerate(claims(chain, part)):
+        if chain.known and at == 0:
+            continue
         began = time.process_time()
         kind = claim.kind or kind_of(claim, part)
+        text = shown[at].text if at < len(shown) else claim.text
         finding = Finding(
-            formula, claim.text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span
+            formula, text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span
         )
         if claim.relation is not None:
             finding = _judged(finding, claim, part, mend, max(started + PATIENCE, began + PATIENCE / 4))

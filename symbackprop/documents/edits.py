@@ -43,8 +43,8 @@ def edited(relation: Relation, stock: Stock) -> Iterator[tuple[Relation, Edit]]:
         yield replace(relation, right=new), edit
     left = bare(relation.left)
     if not isinstance(left, Name) and not (isinstance(left, Slope) and is_loss(bare(left.top), stock.part)):
-        for new, edit in edits(relation.left, stock):
-            yield replace(relation, left=new), edit
+        for new, edit in edits(relation.left, stock):  # what is to be shown is more often right
+            yield replace(relation, left=new), replace(edit, cost=edit.cost + 2)
 
 
 def relettered(tree: Tree, letter: str, meant: str) -> tuple[Tree, Edit]:
@@ -158,7 +158,7 @@ def _here(tree: Tree, stock: Stock, value: bool, sign: bool) -> Iterator[tuple[T
         case Root(body):
             for name in stock.reals:
                 grown = Root(Plus((body, Name(name))), span=tree.span)
-                yield grown, Edit("term", tree, grown, 3)
+                yield grown, Edit("term", body, grown.body, 3)
             for exponent in (None, 3 * HALF):
                 new = body if exponent is None else Raised(Group(body), fraction(exponent), span=tree.span)
                 yield new, Edit("exponent", tree, new, 2)

@@ -1,8 +1,9 @@
 """A first legend, guessed from a document and a layer, for a person to correct.
 
 Symbols are paired with tensors by the customary spellings of names, indices with axes by their number and order,
-counting and sizes by the limits of the sums, the loss by what is differentiated. Nothing that is guessed is right by
-itself: a wrong guess shows as formulas that fail or are not decided.
+counting and sizes by the limits of the sums, the loss by what is differentiated. Then the guess is tried: changes of it
+by which more of the document's formulas hold are kept. Nothing that is guessed is right by itself: a wrong guess shows
+as formulas that fail or are not decided.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from symbackprop.documents.audit import spoken_words, statements_of
-from symbackprop.documents.legend import DEFAULT_LABELS, Legend, legend_of
-from symbackprop.documents.reader import Vocabulary
+from symbackprop.documents.draft import CENTRED, Draft, symbol_for
+from symbackprop.documents.legend import Legend, legend_of
+from symbackprop.documents.refine import refined
+from symbackprop.documents.seen import Seen, look
 from symbackprop.documents.source import Formula
-from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Big, Chain, Minus, Name, Num, Over, Plus, Slope, Tree, bare, latex, walk
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Size
 
@@ -35,20 +35,10 @@ CUSTOM = {  # what a tensor or parameter of this name is often called, the likel
     "eps": (r"\epsilon", "e"),
     "x": ("x", "X", "a", "I", "img"),
     "y": ("y", "Y", "z", "u", "o", "C", "G"),
+    "gamma": (r"\gamma", "g"),
+    "beta": (r"\beta", "b"),
 }
-CENTRED = re.compile(r"(?:\\frac\{\(?(\w) - 1\)?\}\{2\}|\(?(\w) - 1\)?/2|(\w))")
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What a document says of its symbols."""
-
-    indices: dict[str, Counter[tuple[str, ...]]] = field(default_factory=dict)  # spelling -> its index lists
-    lows: dict[str, str] = field(default_factory=dict)  # index letter -> lower limit
-    highs: dict[str, str] = field(default_factory=dict)
-    loss: dict[str, None] = field(default_factory=dict)
-    left: dict[str, None] = field(default_factory=dict)  # what is defined
-    labels: dict[str, None] = field(default_factory=dict)
+CENTRED_LIMIT = re.compile(r"(?:\\frac\{\(?(\w) - 1\)?\}\{2\}|\(?(\w) - 1\)?/2|(\w))")
 
 
 def legend_for(found: tuple[Formula, ...], layer: Layer, load: Callable[[str], Layer]) -> Legend:
@@ -59,109 +49,70 @@ def legend_for(found: tuple[Formula, ...], layer: Layer, load: Callable[[str], L
 
 def guessed(found: tuple[Formula, ...], layer: Layer, source: str) -> str:
     """The guess, as TOML with remarks."""
-    seen = _look(found)
-    pairs = _pairs(seen, layer)
-    silent = _silent_axes(seen, layer, pairs)
-    names, fixed = _names(seen, layer, pairs, silent)
-    lines = [
-        "# Guessed from the document; correct what is wrong (`symbackprop audit FILE --legend THIS` shows it).",
-        f'layer = "{source}"',
-    ]
-    if seen.loss:
-        lines.append(f"loss = [{', '.join(_quoted(x) for x in seen.loss)}]")
-    if seen.labels:
-        lines.append(f"labels = [{', '.join(_quoted(x) for x in seen.labels)}]")
-    if fixed:
-        lines.append("fix = { " + ", ".join(f"{k} = {v}" for k, v in fixed.items()) + " }")
-    missing = [t.name for t in layer.inputs if t.name not in pairs]
-    lines += [f"# no symbol was found for {', '.join(missing)}"] if missing else []
-    lines += ["", "[names]", *(f"{_quoted(key)} = {_quoted(value)}" for key, value in names.items())]
-    return "\n".join(lines) + "\n"
+    seen = look(found)
+    draft = refined(_first(seen, layer, source), seen)
+    more = _with_gradients(draft, seen)
+    draft = refined(more, seen) if more != draft else draft
+    known = {s.tensor for s in draft.symbols} | {v for _, v in draft.constants}
+    missing = [t.name for t in layer.inputs if t.name not in known]
+    remarks = (f"no symbol was found for {', '.join(missing)}",) if missing else ()
+    return replace(draft, remarks=remarks).toml()
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-# ------------------------------------------------------------------------------------------------ looking
-
-
-def _look(found: tuple[Formula, ...]) -> _Seen:
-    basic, spoken = Vocabulary(), spoken_words(found)
-    vocabulary = Vocabulary(basic.words | spoken, basic.heads, basic.letters)
-    seen = _Seen()
-    for formula in found:
-        try:
-            chains = statements_of(formula.text, vocabulary)
-        except (NotRead, RecursionError):
+def _first(seen: Seen, layer: Layer, source: str) -> Draft:
+    """The guess by customary names and the limits of sums."""
+    draft = Draft(source, layer, tuple(seen.loss), tuple(seen.labels))
+    counts, pairs = _counts(seen), _pairs(seen, layer)
+    silent = _silent(seen, layer, pairs)
+    for name, spelling in pairs.items():
+        if any(p.name == name for p in layer.parameters):
+            draft = draft.with_constant(spelling, name)
             continue
-        for chain in chains:
-            _look_at(chain, seen)
-    return seen
+        symbol = symbol_for(seen, spelling, name, layer, counts, silent)
+        if symbol is not None:
+            draft = _with_sizes(draft.with_symbol(symbol), symbol.letters, symbol.axes, name, seen)
+    return _with_gradients(draft, seen)
 
 
-def _look_at(chain: Chain, seen: _Seen) -> None:
-    left = bare(chain.first)
-    if chain.rest and isinstance(left, Name):
-        seen.left[_spelling(left)] = None
-    inside: set[int] = set()
-    for tree in walk(chain):
-        if isinstance(tree, Slope):
-            top = bare(tree.top)
-            if isinstance(top, Name) and not top.sub and not top.args and top.sup is None:
-                first = top.base[0] in "LJElC" or top.base.lower() in ("loss", "cost")
-                if first:
-                    seen.loss[top.base] = None
-                    inside.add(id(top))
-        elif isinstance(tree, Big):
-            letter = tree.variable.base
-            inside.add(id(tree.variable))
-            if tree.low is not None and tree.high is not None:
-                seen.lows.setdefault(letter, latex(tree.low))
-                seen.highs.setdefault(letter, latex(tree.high))
-        elif isinstance(tree, Name) and id(tree) not in inside:
-            _look_at_name(tree, seen)
+def _counts(seen: Seen) -> dict[str, str]:
+    """What each letter's first value is, by the limits of its sums; "" is for those without any."""
+    found: dict[str, str] = {}
+    for letter, low in seen.lows.items():
+        found[letter] = CENTRED if low.startswith("-") else low if low in ("0", "1") else "0"
+    plain = Counter(v for v in found.values() if v != CENTRED)
+    numbered = [i for lists in seen.indices.values() for indices in lists for i in indices]
+    found[""] = plain.most_common(1)[0][0] if plain else "1" if numbered and "0" not in numbered else "0"
+    return found
 
 
-def _look_at_name(name: Name, seen: _Seen) -> None:
-    letters: list[str] = []
-    for index in (*name.sub, *name.args):
-        if name.base.startswith("\\") and isinstance(index, Name) and index.base.isupper() and not name.args:
-            seen.labels[index.base] = None
-        elif isinstance(index, Name):
-            letters.append(index.base)
-        else:
-            first = next((t.base for t in walk(index) if isinstance(t, Name)), "")
-            letters.append(first if first.islower() else "")
-    sup = latex(name.sup).replace(" ", "") if name.sup is not None else ""
-    if sup and not sup.isdigit() and sup not in DEFAULT_LABELS and sup.isalnum():
-        seen.labels[sup] = None
-    seen.indices.setdefault(_spelling(name), Counter())[tuple(letters)] += 1
-
-
-def _spelling(name: Name) -> str:
-    squared = isinstance(name.sup, Num) and name.sup.value == 2 and name.base.startswith("\\")
-    return f"{name.base}^2" if squared else name.base
-
-
-# ------------------------------------------------------------------------------------------------- pairing
-
-
-def _pairs(seen: _Seen, layer: Layer) -> dict[str, str]:
+def _pairs(seen: Seen, layer: Layer) -> dict[str, str]:
     """The symbol of each tensor and each real parameter."""
     pairs: dict[str, str] = {}
     wanted = [t.name for t in layer.inputs] + [d.name for d in layer.definitions]
     wanted += [p.name for p in layer.parameters if not p.integer]
+    sizes = {x for high in seen.highs.values() for x in re.findall(r"[A-Za-z]+", high)}
     for name in wanted:
         for spelling in _spellings(name):
-            if spelling in seen.indices and spelling not in pairs.values():
+            plain = spelling in sizes and not any(seen.letters(s) for s in (spelling,) if s in seen.indices)
+            if (
+                spelling in seen.indices
+                and spelling not in pairs.values()
+                and not plain
+                and not seen.is_index(spelling)
+            ):
                 pairs[name] = spelling
                 break
     for output in layer.outputs:
         if output not in pairs:
-            free = [s for s in seen.left if s not in pairs.values() and s in seen.indices]
+            free = [s for s in seen.left if s not in pairs.values() and s in seen.indices and s not in seen.gradients]
             pairs.update({output: free[0]} if free else {})
     return pairs
+
+
+def _silent(seen: Seen, layer: Layer, pairs: dict[str, str]) -> frozenset[str]:
+    """Sizes whose index the document never prints: those of tensors that it writes without any."""
+    tensors = [(t, s) for t, s in pairs.items() if all(p.name != t for p in layer.parameters)]
+    return frozenset(a.name for t, s in tensors if not seen.letters(s) for a in layer.axes(t) if isinstance(a, Size))
 
 
 def _spellings(name: str) -> tuple[str, ...]:
@@ -171,89 +122,46 @@ def _spellings(name: str) -> tuple[str, ...]:
         return (GREEK[name], name)
     if name.endswith("hat") and len(name) > 3:
         return (rf"\hat{{{name[:-3]}}}", name)
-    return (name, name.upper(), name.lower())
+    marked = (f"{name[0]}^{name[1:]}",) if len(name) > 1 else ()
+    return (name, *marked, name.upper(), name.lower())
 
 
-def _letters(seen: _Seen, spelling: str) -> tuple[str, ...]:
-    """The index list that a symbol most often has, as letters."""
-    lists = [(n, count) for n, count in seen.indices[spelling].items() if all(n)]
-    if not lists:
-        return ()
-    most = max(len(n) for n, _ in lists)
-    usual = max((pair for pair in lists if len(pair[0]) == most), key=lambda pair: pair[1])[0]
-    return usual if len(set(usual)) == len(usual) else tuple("ijkmnpqr"[: len(usual)])
-
-
-def _silent_axes(seen: _Seen, layer: Layer, pairs: dict[str, str]) -> frozenset[str]:
-    """Sizes whose index the document never prints: those of tensors that it writes without any."""
-    silent: set[str] = set()
-    for tensor, spelling in pairs.items():
-        if tensor in {p.name for p in layer.parameters}:
-            continue
-        if not _letters(seen, spelling):
-            silent |= {a.name for a in layer.axes(tensor) if isinstance(a, Size)}
-    return frozenset(silent)
-
-
-def _names(
-    seen: _Seen, layer: Layer, pairs: dict[str, str], silent: frozenset[str]
-) -> tuple[dict[str, str], dict[str, int]]:
-    names: dict[str, str] = {}
-    fixed: dict[str, int] = {}
-    parameters = {p.name for p in layer.parameters}
-    taken = {letter for s in pairs.values() for letter in _letters(seen, s)}
-    for tensor, spelling in pairs.items():
-        if tensor in parameters:
-            names[spelling] = tensor
-            continue
-        axes = [a.name if isinstance(a, Size) else "" for a in layer.axes(tensor)]
-        letters = list(_letters(seen, spelling))
-        shown = [a for a in axes if a not in silent]
-        shown = shown[len(shown) - len(letters) :] if len(letters) < len(shown) else shown
-        slots = []
-        for axis in axes:
-            if axis in shown and letters:
-                slots.append(_slot(letters.pop(0), axis, seen, names, fixed, layer))
-            else:
-                slots.append(_silent_letter(axis, taken))
-        used = _letters(seen, spelling)[: len(shown)]
-        names[_key(spelling, used)] = f"{tensor}[{', '.join(slots)}]"
-    return names, fixed
-
-
-def _key(spelling: str, letters: tuple[str, ...]) -> str:
-    base, _, power = spelling.partition("^")
-    text = base + (f"_{{{','.join(letters)}}}" if letters else "")
-    return f"{text}^{power}" if power else text
-
-
-def _silent_letter(axis: str, taken: set[str]) -> str:
-    return axis.lower() if axis and axis.lower() not in taken else next(c for c in "defgvwz" if c not in taken)
-
-
-def _slot(letter: str, axis: str, seen: _Seen, names: dict[str, str], fixed: dict[str, int], layer: Layer) -> str:
-    """The position of an index on its axis, by the limits of its sums; the size's name or value on the way."""
-    low, high = seen.lows.get(letter, ""), seen.highs.get(letter, "")
+def _with_sizes(draft: Draft, letters: tuple[str, ...], axes: tuple[int, ...], tensor: str, seen: Seen) -> Draft:
+    """The sizes that the limits of an index name, or the value that they have."""
+    layer = draft.layer
     free = {a.name for t in layer.inputs for a in t.axes}
-    if low.startswith("-"):
-        match = CENTRED.fullmatch(high)
-        if match and (match[1] or match[2]):
-            names.setdefault(match[1] or match[2], axis)
-        elif match and match[3]:
-            names.setdefault(match[3], f"({axis}-1)/2")
-        return f"{letter}+({_named(axis, names)}-1)/2"
-    last = re.fullmatch(r"([A-Za-z]\w*)( - 1)?", high.replace(r"\mathrm{", "").replace("}", ""))
-    if last and axis in free and (last[2] is not None) == (low == "0"):
-        names.setdefault(last[1], axis)
-    elif high.isdigit() and axis in free:
-        fixed.setdefault(axis, int(high) + (low == "0"))
-    return f"{letter}-1" if low == "1" else letter
+    for letter, at in zip(letters, axes, strict=True):
+        size = getattr(layer.axes(tensor)[at], "name", "")
+        low, high = seen.lows.get(letter, ""), seen.highs.get(letter, "")
+        if not high or size not in free or any(v == size for _, v in draft.constants):
+            continue
+        if low.startswith("-"):
+            match = CENTRED_LIMIT.fullmatch(high)
+            if high.isdigit():
+                draft = draft.with_fixed(size, 2 * int(high) + 1)
+            elif match and (match[1] or match[2]):
+                draft = replace(draft.with_constant(match[1] or match[2], size), odd=(*draft.odd, size))
+            elif match:
+                draft = replace(draft.with_constant(match[3], f"({size}-1)/2"), odd=(*draft.odd, size))
+            continue
+        last = re.fullmatch(r"([A-Za-z]\w*|[A-Za-z]_\{?\w+\}?)( - 1)?", high.replace(r"\mathrm{", "").replace("}", ""))
+        if last and (last[2] is not None) == (low == "0") and last[1] not in dict(draft.constants):
+            draft = draft.with_constant(last[1], size)
+        elif high.isdigit():
+            draft = draft.with_fixed(size, int(high) + (low == "0"))
+    return draft
 
 
-def _named(axis: str, names: dict[str, str]) -> str:
-    return next((key for key, value in names.items() if value == axis), axis)
-
-
-def leaves(tree: Tree) -> list[Tree]:
-    """The numbers and symbols of a tree."""
-    return [t for t in walk(tree) if not isinstance(t, Plus | Minus | Over)]
+def _with_gradients(draft: Draft, seen: Seen) -> Draft:
+    """Symbols for gradients: those that the document defines so, and their like (a prime, a `d` before)."""
+    known = {s.spelling: s for s in draft.symbols if not s.gradient}
+    ways = set()
+    for name, by in seen.gradients.items():
+        if by in known and name not in known:
+            draft = draft.with_symbol(replace(known[by], spelling=name, gradient=True))
+            ways |= {"'"} if name == f"{by}'" else set()
+    for spelling in seen.indices:
+        base = spelling.rstrip("'")
+        if "'" in ways and spelling != base and base in known and all(s.spelling != spelling for s in draft.symbols):
+            draft = draft.with_symbol(replace(known[base], spelling=spelling, gradient=True))
+    return draft

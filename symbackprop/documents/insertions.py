@@ -7,11 +7,11 @@ fraction, a root, a limit or the whole side hold a sum. Only symbols whose index
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 
-from symbackprop.documents.edits import freed
+from symbackprop.documents.edits import freed, replaced
 from symbackprop.documents.judge import Relation, vanishes
 from symbackprop.documents.legend import Meant, Part
 from symbackprop.documents.names import Element, Unclear, is_loss, letter_of, resolve, standings
@@ -53,8 +53,8 @@ class Pool:
         return (tree for tree, letters in self.symbols if letters <= scope)
 
 
-def pool_of(relation: Relation, stock: Stock) -> Pool:
-    """What the formula prints first, then the other symbols of the legend and their gradients."""
+def pools_of(relation: Relation, stock: Stock) -> tuple[Pool, Pool]:
+    """Single symbols, those that the formula prints first; then what is made of several: brackets, terms, sums."""
     part, left = stock.part, relation.left
     loss = next((t.top for t in walk(left) if isinstance(t, Slope) and is_loss(bare(t.top), part)), None)
     free = {s.letter for s in standings(left, part) if s.printed}
@@ -62,11 +62,9 @@ def pool_of(relation: Relation, stock: Stock) -> Pool:
     printed = [t for side in (relation.right, left) for t in walk(side) if _is_element(t, part)]
     slopes: list[Tree] = [t for t in walk(relation.right) if isinstance(t, Slope)]
     scope = sorted(free | bound)
-    counted = [
-        t
-        for t in dict.fromkeys(i for n in printed if isinstance(n, Name) for i in (*n.sub, *n.args))
-        if isinstance(t, Num)
-    ]
+    numerals = {i.value for n in printed if isinstance(n, Name) for i in (*n.sub, *n.args) if isinstance(i, Num)}
+    near = sorted({v + step for v in numerals for step in (-1, 0, 1) if v + step >= 0})
+    counted = [Num(v, str(v)) for v in near]
     known = {t.base for t in printed if isinstance(t, Name)}
     others = [
         e for m in part.symbols if not m.gradient for e in _elements(m, scope, sorted(bound), counted, m.base in known)
@@ -74,16 +72,25 @@ def pool_of(relation: Relation, stock: Stock) -> Pool:
     found: list[Tree] = [t for t in dict.fromkeys([*printed, *slopes, *others]) if bare(left) != t]
     if loss is not None:
         found += [Slope("∂", loss, t) for t in found if isinstance(t, Name) and t != _by(left)]
-    groups = [g for t in walk(relation.right) if isinstance(t, Group) for g in _relettered(t, scope, part)]
+    groups = [g for t in walk(relation.right) if isinstance(t, Group) for g in _relettered(t, scope, counted, part)]
     reals: list[Tree] = [Name(r) for r in stock.reals]
-    found = [*reals, *_links(left, found, loss), *found]
+    links = _links(left, found, loss)
+    found = [*reals, *(t for t in links if isinstance(t, Slope)), *found]
     slopes_and_names = [t for t in found if isinstance(t, Name | Slope)]
-    found += [*groups, *(Big("sum", Name(x), None, None, t) for t, x in _summed(slopes_and_names, scope, part))]
+    last = [
+        *groups,
+        *(t for t in links if not isinstance(t, Slope)),
+        *(Big("sum", Name(x), None, None, t) for t, x in _summed(slopes_and_names, scope, part)),
+    ]
     silent = frozenset(s.letter for s in standings(left, part) if not s.printed) | frozenset(part.silent)
     sizes: list[Tree] = [Name(c) for c in stock.constants if c not in stock.reals]
-    found = [t for t in found if not (isinstance(t, Slope | Times | Big) and vanishes(t, part))]
-    needed = ((t, frozenset(_letters(t, part)) - silent) for t in dict.fromkeys(found))
-    return Pool(tuple(needed), (*sizes, Num(Fraction(1), "1")), silent, frozenset(free))
+
+    def telling(trees: list[Tree]) -> tuple[tuple[Tree, frozenset[str]], ...]:
+        kept = (t for t in dict.fromkeys(trees) if not (isinstance(t, Slope | Times | Big) and vanishes(t, part)))
+        return tuple((t, frozenset(_letters(t, part)) - silent) for t in kept)
+
+    simple = Pool(telling(found), (*sizes, Num(Fraction(1), "1")), silent, frozenset(free))
+    return simple, Pool(telling(last), (), silent, frozenset(free))
 
 
 def _letters(tree: Tree, part: Part) -> set[str]:
@@ -94,13 +101,17 @@ def _letters(tree: Tree, part: Part) -> set[str]:
     return alone | {x for x in inside if x not in part.constants and not any(s.base == x for s in part.symbols)}
 
 
-def _relettered(group: Group, scope: list[str], part: Part) -> Iterator[Tree]:
+def _relettered(group: Group, scope: list[str], counted: list[Num], part: Part) -> Iterator[Tree]:
     """What stands in brackets, and the same at another index."""
     yield group
     for letter in sorted(_letters(group, part)):
         for other in scope:
             if other != letter:
                 yield freed(group, letter, Name(other))
+    for old in dict.fromkeys(i for n in walk(group) if isinstance(n, Name) for i in n.sub if isinstance(i, Num)):
+        for name in (n for n in walk(group) if isinstance(n, Name) and old in n.sub):
+            for new in counted:
+                yield replaced(group, name, replace(name, sub=tuple(new if i == old else i for i in name.sub)))
 
 
 def _summed(elements: Sequence[Tree], scope: list[str], part: Part) -> Iterator[tuple[Tree, str]]:
@@ -188,6 +199,8 @@ def _terms(tree: Tree, pool: Pool, scope: frozenset[str], exact: bool) -> Iterat
     symbols = [*(Name(x) for x in sorted(scope)), *pool.sizes] if exact else [*pool.at(scope), *pool.sizes]
     own = tree.terms if isinstance(tree, Plus) else (tree,)
     for symbol in symbols:
+        if bare(symbol) == bare(tree):  # it would only take itself away
+            continue
         more: Tree = Plus((symbol, *own), span=tree.span)
         yield more, Edit("bound" if exact else "term", tree, more, 4)
         less: Tree = Plus((*own, Minus(symbol)), span=tree.span)

@@ -31,6 +31,7 @@ HOLDS, FAILS, HOLDS_IF, NOT_READ, NOT_DECIDED, NO_CLAIM = (
     "not decided",
     "no claim",
 )
+OUTSIDE = "the gradient is zero outside the output"
 PATIENCE = 2.0  # seconds for one formula
 NO_VALUE = (
     UserError,
@@ -120,7 +121,8 @@ def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judg
 
 def _could_help(convention: Convention, first: Outcome) -> bool:
     outside = first.difference is not None and bool(first.difference.outside)
-    return outside or not (convention.reading.zero_outside and len(convention.says) == 1)
+    around = convention.reading.zero_outside or convention.reading.padded
+    return outside or not (around and not any("only one" in says for says in convention.says))
 
 
 def _strange_letters(relation: Relation, outcome: Outcome, part: Part) -> str:
@@ -150,23 +152,42 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
     local = any(isinstance(t, Slope) and not is_loss(bare(t.top), part) for side in pair for t in walk(side))
     letters = any(isinstance(t, Slope) and t.letter == "d" for side in pair for t in walk(side))
     totals = ((True, False) if letters else (False, True)) if local else (False,)
-    extra: list[tuple[str, bool, Setting]] = [("", False, base)]
-    shifted = _shifted(pair, part)
-    if shifted:
-        extra.append(("it is zero outside", True, base))
+    plain = Reading()
+    extra: list[tuple[tuple[str, ...], Reading, Setting]] = [((), plain, base)]
+    around: list[tuple[tuple[str, ...], Reading]] = [((OUTSIDE,), Reading(zero_outside=True))]
+    padded = tuple(f"{name} is zero outside, as the layer pads it" for name in _padded(part, base))
+    if padded:
+        around += [(padded, Reading(padded=True)), ((*padded, OUTSIDE), Reading(zero_outside=True, padded=True))]
+    if shifted := _shifted(pair, part):
+        extra += [(says, reading, base) for says, reading in around]
     single = _single(relation, part, base)
     if single is not None:
-        extra.append((single[0], False, single[1]))
+        extra.append(((single[0],), plain, single[1]))
         if shifted:
-            extra.append((f"{single[0]}; it is zero outside", True, single[1]))
-    extra += [(f"{name} = 0", False, replace(base, zero=(*base.zero, name))) for name in _unused(part)]
+            extra += [((single[0], *says), reading, single[1]) for says, reading in around]
+    extra += [((f"{name} = 0",), plain, replace(base, zero=(*base.zero, name))) for name in _unused(part)]
     whole = quotients(relation, part)
     if whole:
-        extra.append(("the division leaves no remainder", False, replace(base, whole=whole)))
-    for says, outside, setting in extra:
+        extra.append((("the division leaves no remainder",), plain, replace(base, whole=whole)))
+    for says, reading, setting in extra:
         for total in totals:
-            spoken = tuple(s for s in says.split("; ") if s)
-            yield Convention(tuple(_outside_in_words(s) for s in spoken), Reading(total, outside), setting)
+            yield Convention(says, replace(reading, total=total), setting)
+
+
+def _padded(part: Part, setting: Setting) -> tuple[str, ...]:
+    """The inputs that the layer itself reads outside their boxes in this setting."""
+    found = []
+    for tensor in part.layer.real_inputs:
+        known = cases(part.layer, setting)
+        if tensor.outside is None or not known:
+            continue
+        bare_inputs = tuple(replace(t, outside=None) if t == tensor else t for t in part.layer.inputs)
+        try:
+            for case in known[-2:]:
+                scene(replace(part.layer, inputs=bare_inputs), setting, case)
+        except OutsideBox:
+            found.append(tensor.name)
+    return tuple(found)
 
 
 def _shifted(pair: tuple[Tree, Tree], part: Part) -> bool:
@@ -178,10 +199,6 @@ def _shifted(pair: tuple[Tree, Tree], part: Part) -> bool:
         if any(isinstance(t, Name) and is_letter(t, part) for x in limits for t in walk(x)):
             return True
     return False
-
-
-def _outside_in_words(says: str) -> str:
-    return "the gradient is zero outside the output" if says == "it is zero outside" else says
 
 
 def _varied(names: list[Name], part: Part) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from typing import Any
 
 from symbackprop.documents.reader import Vocabulary, read_expression
 from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Name, Num, Tree, latex, walk
+from symbackprop.documents.tree import Name, Num, Times, Tree, latex, walk
 from symbackprop.errors import UserError
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.reader import read as read_equations
@@ -62,6 +62,7 @@ class Meant:
     tensor: str
     gradient: bool
     slots: tuple[Tree, ...]
+    bracketed: bool = False  # whether the legend writes its indices in brackets
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +80,7 @@ class Part:
     constants: Mapping[str, Tree]
     fixed: Mapping[str, int]
     assumed: Mapping[str, str]
+    unit: tuple[str, ...] = ()  # outputs that are the loss itself: what comes in is 1
     lines: tuple[tuple[int, int], ...] = ()
 
     def vocabulary(self, spoken: frozenset[str] = frozenset()) -> Vocabulary:
@@ -92,6 +94,8 @@ class Part:
             basic.words | frozenset(w for w in plain if len(w) > 1),
             basic.heads | frozenset(s.base for s in self.symbols if s.formals and not s.base.startswith("\\hat")),
             frozenset(w for w in plain if len(w) == 1),
+            frozenset(s.base for s in self.symbols) | frozenset(re.split(r"[_^\[(]", k)[0] for k in self.constants),
+            frozenset(s.base for s in self.symbols if not s.bracketed),
         )
 
 
@@ -175,8 +179,16 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> P
         constants,
         {k: int(v) for k, v in tables["fix"].items()},
         {k: str(v) for k, v in tables["assumed"].items()},
+        _unit(layer, lists["loss"], symbols),
         _lines(data.get("lines", ""), file),
     )
+
+
+def _unit(layer: Layer, loss: tuple[str, ...], symbols: tuple[Meant, ...]) -> tuple[str, ...]:
+    """The output that is the loss: one that the legend calls by its letter, or a layer's only one, of no axis."""
+    called = [s.tensor for s in symbols if s.base in loss and s.tensor in layer.outputs and not s.gradient]
+    alone = layer.outputs if len(layer.outputs) == 1 and not layer.axes(layer.outputs[0]) else ()
+    return tuple(dict.fromkeys((*called, *alone)))
 
 
 def _layer(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> Layer:
@@ -263,11 +275,13 @@ def _symbol(left: Name, meant: re.Match[str], layer: Layer, words: Vocabulary, w
     axes = layer.axes(tensor)
     if len(slots) != len(axes):
         raise LegendError(f"{where}: {tensor} has {len(axes)} axes, and {len(slots)} positions are given")
-    formals = [*left.sub, *left.args]
+    printed = [*left.sub, *left.args]
+    formals = [i for index in printed for i in (index.factors if isinstance(index, Times) else (index,))]
     if not all(isinstance(f, Name) and not f.sub and not f.args for f in formals):
         raise LegendError(f"{where}: the indices of the symbol are single letters")
     power = latex(left.sup) if left.sup is not None else ""
-    return Meant(left.base, power, tuple(f.base for f in formals if isinstance(f, Name)), tensor, bool(meant[1]), slots)
+    letters = tuple(f.base for f in formals if isinstance(f, Name))
+    return Meant(left.base, power, letters, tensor, bool(meant[1]), slots, bool(left.args))
 
 
 def _commas(text: str) -> list[str]:

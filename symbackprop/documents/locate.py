@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -20,10 +20,25 @@ from symbackprop.check.cases import Case
 from symbackprop.check.modular import PRIME
 from symbackprop.documents.judge import NO_VALUE, Convention, Relation, Trial, conventions
 from symbackprop.documents.legend import Part
+from symbackprop.documents.names import letter_of, loose_letters, silent_letters, standings
 from symbackprop.documents.scenes import INCOMING, cases
-from symbackprop.documents.tree import Big, Name, Num, Plus, Raised, Slope, Span, Times, Tree, latex, parts, rebuild
+from symbackprop.documents.tree import (
+    Big,
+    Name,
+    Num,
+    Plus,
+    Raised,
+    Slope,
+    Span,
+    Times,
+    Tree,
+    latex,
+    parts,
+    rebuild,
+    walk,
+)
 
-ENOUGH = 4  # elements that tell
+ENOUGH = 2  # elements that tell
 NOTHING, TWO = Num(Fraction(0), "0"), Num(Fraction(2), "2")
 Build: TypeAlias = Callable[[Tree], Tree]  # the whole side with another tree in one place
 
@@ -40,23 +55,54 @@ class Place:
 def located(relation: Relation, part: Part, deadline: float) -> Place:
     """The smallest term that is off; the whole right side where none is found."""
     whole = Place(relation.right.span, latex(relation.right), "where in it cannot be told")
+    loose = _loose(relation, part)
+    if loose is not None:
+        return loose
     for convention in conventions(relation, part):
         if convention.says and not any("zero outside" in s for s in convention.says):
             continue
-        case = _telling(convention, part)
-        if case is None:
+        telling = _telling(convention, relation, part)
+        if telling is None:
             continue
-        found = _Location(relation, part, convention, case, deadline).found()
+        found = _Location(relation, part, *telling, deadline).found()
         if found is not None:
             return found
     return whole
 
 
-def _telling(convention: Convention, part: Part) -> Case | None:
-    """The smallest case with enough elements of everything."""
-    known = cases(part.layer, convention.setting)
-    several = [c for c in known if sum(n > 1 for _, n in c.sizes) >= min(2, len(c.sizes))]
-    return (several or list(known))[0] if known else None
+def _loose(relation: Relation, part: Part) -> Place | None:
+    """The smallest part of the right side with all places of an index that is neither summed over nor on the left."""
+    known = {s.letter for s in standings(relation.left, part)} | {
+        t.base for t in walk(relation.left) if isinstance(t, Name)
+    }
+    free = (*standings(relation.right, part), *loose_letters(relation.right, part))
+    letter = next((s.letter for s in free if s.printed and s.letter not in known), None)
+    if letter is None:
+        return None
+    tree = relation.right
+    while True:
+        holding = [t for t in parts(tree) if any(isinstance(n, Name) and letter_of(n) == letter for n in walk(t))]
+        if len(holding) != 1 or isinstance(tree, Name | Slope):
+            break
+        tree = holding[0]
+    return Place(tree.span, latex(tree), f"its index {letter} is neither summed over nor on the left")
+
+
+def _telling(convention: Convention, relation: Relation, part: Part) -> tuple[Convention, Case] | None:
+    """A case with several elements of what is printed, and one of each index that is not."""
+    printed = {x.letter for side in (relation.left, relation.right) for x in standings(side, part) if x.printed}
+    silent = {
+        getattr(part.layer.axes(s.tensor)[axis], "name", "")
+        for s in part.symbols
+        for axis, slot in enumerate(s.slots)
+        for x in silent_letters(s, part)
+        if slot == Name(x) and x not in printed
+    }
+    held = tuple((size, 1) for size in sorted(silent) if size and size not in part.fixed)
+    setting = replace(convention.setting, held=(*convention.setting.held, *held))
+    known = cases(part.layer, setting)
+    several = [c for c in known if sum(n > 1 for n in dict(c.sizes).values()) >= min(2, len(c.sizes) - len(held))]
+    return (replace(convention, setting=setting), (several or list(known))[0]) if known else None
 
 
 class _Location:
@@ -100,8 +146,8 @@ class _Location:
         return bool(here) and bool(there) and len(set(here) | set(there)) == 1
 
     def _by_a_scalar(self, term: Tree, build: Build) -> int:
-        here = self._ratios(self.base, term, build)
-        return len(here) >= ENOUGH and len(set(here)) == 1
+        here, there = self._ratios(self.base, term, build), self._ratios(self.other, term, build)
+        return min(len(here), len(there)) >= ENOUGH and len(set(here)) == 1 and len(set(there)) == 1
 
     def _by_inputs(self, term: Tree, build: Build) -> int:
         """Of how many inputs the factor does not depend."""

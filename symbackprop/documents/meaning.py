@@ -31,6 +31,7 @@ from symbackprop.documents.tree import (
     Applied,
     Big,
     Chain,
+    Choice,
     End,
     Group,
     Listed,
@@ -85,6 +86,7 @@ class Reading:
 
     total: bool = False
     zero_outside: bool = False
+    padded: bool = False  # an input has its outside value there, as in the layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,8 @@ class Translator:
                 return self.big(tree)
             case Slope():
                 return self.slope(tree)
+            case Choice(condition, then, other):
+                return where(self.condition(condition), self.expr(then), self.expr(other))
             case End(base, letter, upper):
                 symbol = next(s for s in self.part.symbols if s.base == base and letter in s.formals)
                 low, extent, _ = self.range_of(symbol, letter)
@@ -282,7 +286,9 @@ class Translator:
         indices = self.position(found)
         if meant.gradient:
             return self.guarded(meant.tensor, indices, Read(f"{gradient_name(meant.tensor)}{STORED}", indices))
-        return Read(meant.tensor if self._plain else f"{meant.tensor}{STORED}", indices)
+        declared = self.layer.tensor(meant.tensor) if self.reading.padded else None
+        padded = declared is not None and declared.outside is not None
+        return Read(meant.tensor if self._plain or padded else f"{meant.tensor}{STORED}", indices)
 
     def position(self, found: Element) -> tuple[Expr, ...]:
         """The element's position on the tensor's axes."""
@@ -360,10 +366,11 @@ class Translator:
 
     def big(self, tree: Big) -> Expr:
         letter = letter_of(tree.variable)
-        if (tree.low is None) != (tree.high is None):
+        if tree.low is not None and tree.high is None:
             raise Unclear("a sum with one limit", tree.span, latex(tree.variable))
-        if tree.low is not None and tree.high is not None:
-            low, high = self.expr(tree.low), self.expr(tree.high)
+        if tree.high is not None:
+            low = self.expr(tree.low) if tree.low is not None else self.known_range(letter, tree)[0]
+            high = self.expr(tree.high)
             ends = (id(low), id(high))
             if ends not in self._extents:
                 self._extents[ends] = add(high, negative(low), ONE)

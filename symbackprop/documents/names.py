@@ -91,8 +91,8 @@ def _resolved(name: Name, part: Part) -> Element | Plain | Kronecker:
             return Plain(part.constants[key], power, assumed)
     fitting = [s for s in part.symbols if s.base == name.base]
     if not fitting:
-        if name.base == r"\delta" and len(name.sub) == 2:
-            return Kronecker(*name.sub)
+        if name.base == r"\delta" and len(spread([*name.sub])) == 2 and not name.args:
+            return Kronecker(*spread([*name.sub]))
         raise Unclear(f"`{latex(name)}` is not declared in the legend", name.span, latex(name))
     exact = latex(name.sup) if name.sup is not None else ""
     same = [s for s in fitting if s.power == exact and s.power]
@@ -111,18 +111,18 @@ def _element(name: Name, choice: list[Meant], power: Tree | None, half: bool, pa
             return _given(name, meant, meant.formals, indices, power, half)
     for meant in choice:
         needed = len(meant.formals)
-        spread = _spread(indices)
-        if len(spread) == needed:
-            return _given(name, meant, meant.formals, spread, power, half)
-        for count in (len(indices), len(spread)):
+        apart = spread(indices)
+        if len(apart) == needed:
+            return _given(name, meant, meant.formals, apart, power, half)
+        for count in (len(indices), len(apart)):
             kept = tuple(f for f in meant.formals if f not in part.silent)
-            few = indices if count == len(indices) else spread
+            few = indices if count == len(indices) else apart
             if count < needed and count in (len(kept), needed - 1):
                 formals = kept if count == len(kept) else _without_one(meant.formals, part.silent)
                 if len(formals) == count:
                     return _given(name, meant, formals, few, power, half)
-    if name.base == r"\delta" and len(name.sub) == 2 and not name.args:
-        return Kronecker(*name.sub)
+    if name.base == r"\delta" and len(spread([*name.sub])) == 2 and not name.args:
+        return Kronecker(*spread([*name.sub]))
     meant = choice[0]
     if not meant.formals and len(name.sub) == 1 and not name.args and isinstance(name.sub[0], Name):
         taken = replace(name, sub=())
@@ -144,7 +144,7 @@ def _without_one(formals: tuple[str, ...], silent: tuple[str, ...]) -> tuple[str
     return formals
 
 
-def _spread(indices: list[Tree]) -> list[Tree]:
+def spread(indices: list[Tree]) -> list[Tree]:
     """`x_{11}` and `x_{ij}` as two indices each."""
     found: list[Tree] = []
     for index in indices:

@@ -22,6 +22,7 @@ from symbackprop.documents.tree import (
     Applied,
     Big,
     Chain,
+    Choice,
     Group,
     Listed,
     Minus,
@@ -43,7 +44,8 @@ RELATIONS = {
     "=": "=", r"\leftarrow": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\in": "in", ":": ":", r"\to": "->",
     r"\approx": "~", r"\propto": "~", r"\ne": "!=", r"\neq": "!=", r"\triangleq": "=",
 }  # fmt: skip
-PRODUCTS = {"*": "*", r"\cdot": r"\cdot", r"\times": r"\times"}
+PRODUCTS = {"*": "*", r"\cdot": r"\cdot", r"\times": r"\times", r"\odot": r"\odot"}
+ONE, ZERO = Num(Fraction(1), "1"), Num(Fraction(0), "0")
 FUNCTIONS = {
     r"\exp": "exp", r"\log": "log", r"\ln": "log", r"\max": "max", r"\min": "min", r"\tanh": "tanh", r"\sin": "sin",
     r"\cos": "cos", "exp": "exp", "log": "log", "max": "max", "min": "min", "tanh": "tanh", "relu": "relu",
@@ -67,6 +69,8 @@ class Vocabulary:
     words: frozenset[str] = frozenset(("Loss", "loss", "Var", "Cost"))
     heads: frozenset[str] = frozenset(("E", "Var"))
     letters: frozenset[str] = frozenset()
+    declared: frozenset[str] = frozenset()  # all symbols of the legend
+    subscripted: frozenset[str] = frozenset()  # those whose indices stand below them: a bracket behind is a factor
 
 
 def read(text: str, vocabulary: Vocabulary | None = None) -> tuple[Chain, ...]:
@@ -110,6 +114,7 @@ class _Parser:
     def __init__(self, found: list[Token], known: Vocabulary, text: str) -> None:
         self.tokens, self.known, self.text, self.at = found, known, text, 0
         self.depth = 0
+        self.operator = False  # whether the derivative that begins is `\frac{\partial}{\partial x}` of what follows
         self.last = Token("end", "", (len(text), len(text)))
 
     # -------------------------------------------------------------------------------------------- tokens
@@ -221,6 +226,8 @@ class _Parser:
         rest: list[tuple[str, Tree]] = []
         while self.token.text in RELATIONS and self.token.kind in ("command", self.token.text):
             relation = RELATIONS[self.next().text]
+            if relation == ":" and self.is_("="):
+                relation = RELATIONS[self.next().text]
             self.skip_space()
             rest.append((relation, self.sum()))
         return self.spanned(start, Chain(first, tuple(rest)))
@@ -286,7 +293,7 @@ class _Parser:
 
     def starts_factor(self) -> bool:
         kind, text = self.token.kind, self.token.text
-        if kind in ("number", "word", "unknown", "(", "[", "{"):
+        if kind in ("number", "word", "unknown", "indicator", "cases", "(", "[", "{"):
             return True
         return kind == "command" and text not in RELATIONS and text not in PRODUCTS and text != r"\star"
 
@@ -316,6 +323,8 @@ class _Parser:
         match token.kind:
             case "number":
                 self.next()
+                if token.text == "1" and (self.is_("_") or self.text[self.token.span[0] :].startswith(r"\{")):
+                    return self.indicator(token)
                 return Num(Fraction(token.text.replace(",", "")), token.text, span=token.span)
             case "word" | "unknown":
                 return self.function() if token.text in FUNCTIONS else self.name()
@@ -323,6 +332,11 @@ class _Parser:
                 return self.command()
             case "(" | "[":
                 return self.bracketed()
+            case "indicator":
+                self.next()
+                return self.indicator(token)
+            case "cases":
+                return self.cases()
             case "{":
                 opened = self.next()
                 inner = self.deeper(self.sum)
@@ -338,9 +352,62 @@ class _Parser:
             case _:
                 raise NotRead("a symbol or number was expected", token.span, token.text)
 
+    def indicator(self, token: Token) -> Tree:
+        """1 where a condition holds, else 0: the condition in brackets, or below."""
+        if self.is_("_"):
+            self.next()
+        if not self.is_("(", "[", "{"):
+            raise NotRead("an indicator without its condition", token.span, token.text)
+        depth = 0
+        while self.is_("(", "[", "{"):  # `_{\{i = j\}}`
+            self.next()
+            depth += 1
+        condition = self.deeper(self.chain)
+        for _ in range(depth):
+            if not self.is_(")", "]", "}"):
+                raise NotRead("a bracket was expected to close", self.token.span, self.token.text)
+            self.next()
+        if not condition.rest:
+            raise NotRead("an indicator without its condition", token.span, token.text)
+        return self.spanned(token.span[0], Choice(condition, ONE, ZERO))
+
+    def cases(self) -> Tree:
+        """`\\begin{cases} value & condition \\\\ ... \\end{cases}`: the last one may hold otherwise."""
+        opened = self.next()
+        branches: list[tuple[Tree, Chain | None]] = []
+        while not self.is_(r"\end"):
+            value = self.deeper(self.sum)
+            while self.is_(",", "&") or self.token.kind == "space":
+                self.next()
+            word = self.next().text.lower() if self.token.kind == "text" else ""
+            self.skip_space()
+            branches.append((value, self.deeper(self.chain) if self.starts_factor() else None))
+            if word and branches[-1][1] is None and not word.startswith(("otherwise", "else")):
+                raise NotRead("a condition in words", opened.span, word)
+            while self.is_(",", ".", ";"):
+                self.next()
+            if self.is_(r"\\"):
+                self.next()
+            elif not self.is_(r"\end"):
+                raise NotRead("a condition was expected", self.token.span, self.token.text)
+        self.next()
+        if not branches or any(c is None for _, c in branches[:-1]):
+            raise NotRead("cases without their conditions", opened.span, opened.text)
+        last, condition = branches[-1]
+        result = last if len(branches) > 1 or condition is None else Choice(condition, last, ZERO)
+        for value, condition in reversed(branches[:-1]):
+            assert condition is not None
+            result = self.spanned(opened.span[0], Choice(condition, value, result))
+        return result
+
     def bracketed(self) -> Tree:
         opened = self.next()
         items = [self.deeper(self.sum)]
+        if opened.text == "[" and self.is_("=", r"\ne", r"\neq", "<", ">", r"\le", r"\ge"):  # `[i = j]`
+            relation = RELATIONS[self.next().text]
+            chain = Chain(items[0], ((relation, self.deeper(self.sum)),), span=opened.span)
+            self.expect("]", opened)
+            return self.spanned(opened.span[0], Choice(chain, ONE, ZERO))
         while self.is_(","):
             self.next()
             items.append(self.deeper(self.sum))
@@ -365,6 +432,8 @@ class _Parser:
             return inner if isinstance(inner, Name | Num) else Group(inner, span=inner.span)
         if token.text == r"\partial":
             return self.inline_derivative()
+        if token.text == r"\nabla" and self.peek().text == "_":
+            return self.nabla()
         if token.text in ACCENTS or token.text in GREEK:
             return self.name()
         if token.text == r"\dots":
@@ -408,11 +477,11 @@ class _Parser:
         opened = self.next()
         slope = self.is_("{") and self.begins_derivative(self.at) and self.bottom_is_derivative()
         if not slope:
-            top = self.argument()
-            bottom = self.argument()
-            return self.spanned(opened.span[0], Over(top, bottom))
+            above = self.argument()
+            return self.spanned(opened.span[0], Over(above, self.argument()))
         brace, letter = self.next(), self.next()
-        top = self.deeper(self.sum)
+        operator = self.operator
+        top: Tree = ONE if operator else self.deeper(self.sum)
         self.expect("}", brace)
         brace = self.next()
         self.next()
@@ -420,6 +489,10 @@ class _Parser:
         self.expect("}", brace)
         if not isinstance(by, Name):
             raise NotRead("a derivative by something that is no symbol", by.span)
+        if operator:
+            if not self.starts_factor():
+                raise NotRead("a derivative of nothing", opened.span, r"\frac")
+            top = self.product()
         return self.spanned(opened.span[0], Slope("d" if letter.text == "d" else "∂", top, by))
 
     def bottom_is_derivative(self) -> bool:
@@ -431,8 +504,7 @@ class _Parser:
                 break
         alone = at - self.at == 3  # \frac{\partial}{\partial x}: an operator
         opens = at < len(self.tokens) and self.tokens[at].text == "{" and self.begins_derivative(at)
-        if opens and alone:
-            raise NotRead("a derivative of nothing", self.tokens[self.at].span, r"\frac")
+        self.operator = opens and alone
         return opens
 
     def inline_derivative(self) -> Tree:
@@ -447,6 +519,16 @@ class _Parser:
             raise NotRead("a derivative by something that is no symbol", by.span)
         return self.spanned(opened.span[0], Slope("∂", top, by))
 
+    def nabla(self) -> Tree:
+        r"""`\nabla_x L`: the derivative of L by x."""
+        opened = self.next()
+        self.next()
+        by = self.argument()
+        top = self.factor()
+        if not isinstance(by, Name):
+            raise NotRead("a derivative by something that is no symbol", by.span)
+        return self.spanned(opened.span[0], Slope("∂", top, by))
+
     # ---------------------------------------------------------------------------------- sums, functions
 
     def big(self) -> Tree:
@@ -454,9 +536,10 @@ class _Parser:
         low: Tree | None = None
         high: Tree | None = None
         variables: list[Name] = []
+        only: Chain | None = None
         while self.is_("_", "^"):
             if self.next().text == "_":
-                variables, low = self.below()
+                variables, low, only = self.below()
             else:
                 high = self.argument()
         if not variables:
@@ -464,24 +547,41 @@ class _Parser:
         self.skip_space()
         body = self.signed()
         operation = opened.text[1:]
+        if only is not None:
+            if operation != "sum":
+                raise NotRead("a condition under a product", opened.span, opened.text)
+            body = self.spanned(opened.span[0], Choice(only, body, ZERO))
         for variable in reversed(variables):
             body = self.spanned(opened.span[0], Big(operation, variable, low, high, body))
         return body
 
-    def below(self) -> tuple[list[Name], Tree | None]:
+    def below(self) -> tuple[list[Name], Tree | None, Chain | None]:
+        r"""The indices of a sum, the lower limit, and what they are not: `i,j`, `i=1`, `j \ne i`, `i=1, i \ne j`."""
         if not self.is_("{"):
-            return [self.index(self.deeper(self.single))], None
+            return [self.index(self.deeper(self.single))], None, None
         opened = self.next()
         variables = [self.index(self.deeper(self.factor))]
         low: Tree | None = None
-        while self.is_(","):
-            self.next()
-            variables.append(self.index(self.deeper(self.factor)))
-        if self.is_("="):
-            self.next()
-            low = self.deeper(self.sum)
+        only: Chain | None = None
+        while self.is_(",", "=", r"\ne", r"\neq"):
+            if self.is_("="):
+                self.next()
+                low = self.deeper(self.sum)
+            elif self.is_(","):
+                self.next()
+                following = self.index(self.deeper(self.factor))
+                if self.is_(r"\ne", r"\neq"):
+                    only = self.excluded(following)
+                else:
+                    variables.append(following)
+            else:
+                only = self.excluded(variables[-1])
         self.expect("}", opened)
-        return variables, low
+        return variables, low, only
+
+    def excluded(self, variable: Name) -> Chain:
+        self.next()
+        return Chain(variable, (("!=", self.deeper(self.sum)),), span=variable.span)
 
     @staticmethod
     def index(tree: Tree) -> Name:
@@ -492,6 +592,14 @@ class _Parser:
     def function(self) -> Tree:
         token = self.next()
         function = FUNCTIONS[token.text]
+        power: Tree | None = None
+        if self.is_("^"):
+            self.next()
+            power = self.script()
+        result = self.applied(token, function)
+        return result if power is None else self.spanned(token.span[0], Raised(result, power))
+
+    def applied(self, token: Token, function: str) -> Tree:
         if self.is_("("):
             inner = self.bracketed()
             args = inner.items if isinstance(inner, Listed) else (bare(inner),)
@@ -533,7 +641,21 @@ class _Parser:
                 args = inner.items if isinstance(inner, Listed) else (bare(inner),)
                 return self.spanned(start, replace(name, args=args, bracket=opened.text))
             else:
-                return self.spanned(start, name)
+                return self.settled(start, name)
+
+    def settled(self, start: int, name: Name) -> Tree:
+        r"""`e^x` is the exponential and `\sigma(x)` the sigmoid, where the legend has no such symbols."""
+        plain = not name.sub and not name.args
+        if (
+            name.base == "e"
+            and plain
+            and name.sup is not None
+            and not {"e"} & (self.known.letters | self.known.declared)
+        ):
+            return self.spanned(start, Applied("exp", (name.sup,)))
+        if name == Name(r"\sigma") and self.is_("(") and r"\sigma" not in self.known.declared:
+            return self.spanned(start, Applied("sigmoid", (bare(self.bracketed()),)))
+        return self.spanned(start, name)
 
     def primes(self) -> int:
         """How many primes `^'` or `^{''}` is, 0 if it is something else."""
@@ -547,7 +669,8 @@ class _Parser:
 
     def calls(self, name: Name) -> bool:
         """Whether the bracket that follows holds arguments: it has a comma, or the symbol is known to take some."""
-        if name.base in self.known.heads or self.is_("["):
+        one = name.sub and name.base in self.known.subscripted
+        if not one and (name.base in self.known.heads or self.is_("[")):
             return self.is_("(") or name.base in self.known.heads
         depth = 0
         for at in range(self.at, len(self.tokens)):

@@ -10,7 +10,7 @@ from itertools import product
 
 from symbackprop.check.cases import Case
 from symbackprop.documents.edits import edited, edits, of_indices, relettered, renamed, replaced, stepped
-from symbackprop.documents.insertions import inserted, pool_of
+from symbackprop.documents.insertions import inserted, pools_of
 from symbackprop.documents.judge import (
     NO_VALUE,
     Convention,
@@ -46,7 +46,7 @@ from symbackprop.documents.tree import (
 
 MOST = 3  # repairs that are shown
 THOROUGH = 24  # cases at which a repair has to hold
-A_LITTLE = 0.25  # seconds in which others as near are looked for, once one is found
+A_LITTLE = 0.4  # seconds in which others as near are looked for, once one is found
 FOR_THE_PLACE = 0.3  # seconds that are kept for it where no repair is found
 MOST_PAIRS = 400  # pairs of edits that are tried, of each kind
 
@@ -66,7 +66,7 @@ class _Search:
     def __init__(self, relation: Relation, part: Part, judgement: Judgement | None, deadline: float) -> None:
         self.relation, self.part, self.deadline = relation, part, deadline
         self.stock = stock_of(relation, part)
-        self.ways = _ways(relation, part, judgement)
+        self.ways = ways_of(relation, part, judgement)
         self.zero = vanishes(relation.left, part)
         self.found: list[Repair] = []
         self._trials: dict[tuple[int, bool, Tree], Trial] = {}
@@ -95,6 +95,8 @@ class _Search:
     def keep(self, candidate: Relation, edits: tuple[Edit, ...], convention: Convention) -> None:
         """The candidate among what is found, if it holds at every case and does not beg the question."""
         if any(t == candidate.left for t in walk(candidate.right)):
+            return
+        if any(_around(edits, known.edits) for known in self.found):  # the same again, said of more
             return
         if self.zero and any(e.kind == "bound" for e in edits):  # a sum that is made empty says nothing
             return
@@ -128,11 +130,11 @@ class _Search:
 
     def insertions(self) -> None:
         """A symbol, or the gradient by one, as a factor or a term that is missing."""
-        pool = pool_of(self.relation, self.stock)
-        for candidate, edit in inserted(self.relation.right, pool):
-            if self.late:
-                return
-            self.consider(replace(self.relation, right=candidate), (edit,))
+        for pool in pools_of(self.relation, self.stock):
+            for candidate, edit in inserted(self.relation.right, pool):
+                if self.late:
+                    return
+                self.consider(replace(self.relation, right=candidate), (edit,))
 
     def dangling(self) -> None:
         """Letters that are free on the right alone, each as one of the left side's."""
@@ -183,13 +185,21 @@ class _Search:
                 self.keep(replace(self.relation, right=right), edits, convention)
 
 
+def _around(edits: tuple[Edit, ...], known: tuple[Edit, ...]) -> bool:
+    """Whether single edits are of one place, the first of as much as the second or more."""
+    if len(edits) > 1 or len(known) > 1:
+        return False
+    (low, high), (start, end) = edits[0].span, known[0].span
+    return low <= start and end <= high
+
+
 def repairs(relation: Relation, part: Part, judgement: Judgement | None, deadline: float) -> tuple[Repair, ...]:
     """The nearest formulas that hold: with one edit, else with two small ones. Empty if none is found in time."""
     search = _Search(relation, part, judgement, deadline)
-    search.ends()
     search.singles(1, 1)
     search.dangling()
     search.singles(2, 3)
+    search.ends()
     for kind in ("sign", "index", "bound"):
         search.pairs((kind,), 1)
     search.insertions()
@@ -243,7 +253,7 @@ def _bounded(tree: Tree, stock: Stock, most: int) -> Iterator[tuple[Tree, tuple[
                 yield second, (edit, other)
 
 
-def _ways(relation: Relation, part: Part, judgement: Judgement | None) -> list[tuple[Convention, Case, Case]]:
+def ways_of(relation: Relation, part: Part, judgement: Judgement | None) -> list[tuple[Convention, Case, Case]]:
     """The conventions under which a repair may hold, each with a small and a telling case."""
     ways = []
     for convention in conventions(relation, part):

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from symbackprop.calculus.derivation import Derivation
+from symbackprop.calculus.derivation import Derivation, gradient_name
 from symbackprop.check.arithmetic import Arithmetic, Float64, Redraw, Value
 from symbackprop.check.cases import Case, entangled_sizes, fits, free_sizes, point_at
 from symbackprop.check.interpret import Interpreter, Key, Meaning, evaluate_exact
@@ -34,7 +34,7 @@ class Setting:
     """What is particular about the points.
 
     Sizes that are `held`, parameters that are `varied` or `zero`, quotients that are `whole`, sizes that are `odd`,
-    inputs that are `absent`, sizes that are `equal`.
+    inputs that are `absent`, sizes that are `equal`, outputs whose gradient is 1.
     """
 
     held: tuple[tuple[str, int], ...] = ()
@@ -44,6 +44,7 @@ class Setting:
     odd: tuple[Expr, ...] = ()
     absent: tuple[str, ...] = ()
     equal: tuple[str, ...] = ()
+    unit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,14 +230,15 @@ def scene(layer: Layer, setting: Setting, case: Case, seed: int = 0, redrawn: st
     Points that differ in `redrawn` alone differ in that input, or in the gradients that come in, and in nothing else.
     """
     layer = layer_at(layer, setting)
+    ones = frozenset(gradient_name(y) for y in setting.unit)
     poles = 0
     for attempt in range(SEEDS):
         number = seed * 1000 + attempt
         arithmetic = Modular(number)
 
         def draw(tensor: str, key: Key, number: int = number, arithmetic: Modular = arithmetic) -> Value:
-            if tensor in setting.absent:
-                return 0
+            if tensor in setting.absent or tensor in ones:
+                return int(tensor in ones)
             again = redrawn == tensor or (redrawn == INCOMING and tensor.startswith("grad_"))
             return arithmetic.random(number + again * SEEDS * 1000, tensor, key)
 
@@ -252,17 +254,22 @@ def scene(layer: Layer, setting: Setting, case: Case, seed: int = 0, redrawn: st
 def float_scene(layer: Layer, setting: Setting, case: Case, seed: int) -> Scene:
     """A point of small whole numbers in float64."""
     layer = layer_at(layer, setting)
+    ones = frozenset(gradient_name(y) for y in setting.unit)
     rng = np.random.default_rng([seed, 61])
 
     def draw(tensor: str, key: Key) -> Value:
-        return 0.0 if tensor in setting.absent else float(rng.choice((-3, -2, -1, 1, 2, 3, 4, 5)))
+        if tensor in setting.absent or tensor in ones:
+            return float(tensor in ones)
+        return float(rng.choice((-3, -2, -1, 1, 2, 3, 4, 5)))
 
     return Scene(layer, case, Float64(), draw, seed)
 
 
 def setting_of(part: Part, varied: tuple[str, ...], odd: tuple[Expr, ...]) -> Setting:
     """The setting that a part of a legend states."""
-    return Setting(held=tuple(part.fixed.items()), varied=varied, odd=odd, absent=part.absent, equal=part.equal)
+    return Setting(
+        held=tuple(part.fixed.items()), varied=varied, odd=odd, absent=part.absent, equal=part.equal, unit=part.unit
+    )
 
 
 __all__ = ["Difference", "InternalError", "Scene", "Setting", "cases", "float_scene", "layer_at", "scene", "setting_of"]

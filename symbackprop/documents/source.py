@@ -131,6 +131,7 @@ def rows(text: str) -> tuple[Row, ...]:
     depth, start, at = 0, 0, 0
     while at < len(text):
         if text[at] == "\\":
+            depth += text.startswith(r"\begin{cases}", at) - text.startswith(r"\end{cases}", at)
             if text.startswith("\\\\", at) and depth == 0:
                 found.append(Row(text[start:at], start))
                 at += 2

@@ -43,9 +43,11 @@ PASSED = names(
     r"\textstyle \limits \nolimits \nonumber \notag \, \; \: \! \> \scriptstyle \hfill"
 )
 WIDE = names(r"\quad \qquad")
-FONTS = names(r"\mathrm \mathbf \mathcal \mathit \mathsf \boldsymbol \bm \mathbb \operatorname \mathop")
+FONTS = names(r"\mathrm \mathds \mathbf \mathcal \mathit \mathsf \boldsymbol \bm \mathbb \operatorname \mathop")
 TEXTS = names(r"\text \textrm \textit \textbf \mbox \textsf")
 DROPPED = names(r"\label \tag \vspace \hspace \begin \end \color")  # with what stands in their braces
+OVERSET = names(r"\overset \stackrel \underset")
+CASES = re.compile(r"\\(begin|end)\{cases\}")
 SAME = {
     "×": r"\times", "·": r"\cdot", "∗": "*", "−": "-", "–": "-", "∂": r"\partial", "∑": r"\sum", "Σ": r"\sum",
     "≤": r"\le", "≥": r"\ge", "′": "'", "μ": r"\mu", "σ": r"\sigma", "ε": r"\epsilon", "ϵ": r"\epsilon", "γ": r"\gamma",
@@ -76,12 +78,19 @@ def tokens(text: str) -> list[Token]:
     if len(text) > LONGEST:
         raise NotRead(f"a formula of {len(text)} characters (at most {LONGEST} are read)", (0, 0))
     found: list[Token] = []
-    at, spaced = 0, False
+    at, spaced, cases = 0, False, False
     while at < len(text):
         match = _TOKEN.match(text, at)
         assert match is not None  # the last alternative takes any character
         kind, piece, start, at = match.lastgroup or "other", match.group(), at, match.end()
+        mark = CASES.match(text, start)
+        if mark is not None:
+            cases, at = mark[1] == "begin", mark.end()
+            found.append(Token("cases" if cases else r"\end", mark[1], (start, at), spaced))
+            continue
         if kind == "blank":
+            if cases and piece[0] in "&\\" and not piece[1:2].isspace():
+                found.append(Token(piece[:2], piece[:2], (start, at), spaced))
             spaced = True
             continue
         if kind == "other" and piece in SAME:
@@ -92,6 +101,14 @@ def tokens(text: str) -> list[Token]:
             if piece in PASSED:
                 at = _passed_size(piece, text, at)
                 spaced = True
+                continue
+            if piece in OVERSET:
+                at = _behind_braces(text, at)
+                relation = re.compile(r"\s*\{\s*=\s*\}").match(text, at)
+                if relation is None:
+                    raise NotRead("something set over what is no `=`", (start, at), piece)
+                at = relation.end()
+                found.append(Token("=", "=", (start, at), spaced))
                 continue
             if piece in DROPPED:
                 at = _behind_braces(text, at)
@@ -147,6 +164,8 @@ def _text(piece: str, text: str, start: int, at: int, spaced: bool) -> tuple[Tok
         raise NotRead(f"braces are missing behind {piece}", (start, at), piece)
     end = _closing(text, at)
     inside = text[at + 1 : end - 1].replace(r"\_", "_").strip()
+    if piece in FONTS and inside == "1":
+        return Token("indicator", inside, (start, end), spaced), end
     single = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", inside) is not None and inside.lower() not in CONDITIONAL
     if single and not (piece in TEXTS and len(inside) > 1 and _starts_prose(text, start)):
         return Token("word", inside, (start, end), spaced), end

@@ -118,6 +118,15 @@ class Applied(Tree):
 
 
 @dataclass(frozen=True, slots=True)
+class Choice(Tree):
+    """`then` where the condition holds, else `other`: cases, and the indicator of a condition."""
+
+    condition: Chain
+    then: Tree
+    other: Tree
+
+
+@dataclass(frozen=True, slots=True)
 class Listed(Tree):
     """Several things in brackets with commas: a shape."""
 
@@ -159,6 +168,8 @@ def parts(tree: Tree) -> tuple[Tree, ...]:
             return (a,)
         case Over(a, b) | Raised(a, b) | Slope(_, a, b):
             return (a, b)
+        case Choice(a, b, c):
+            return (a, b, c)
         case Big(_, variable, low, high, body):
             return (variable, *((low,) if low is not None else ()), *((high,) if high is not None else ()), body)
         case Chain(first, rest):
@@ -186,6 +197,8 @@ def rebuild(tree: Tree, new: tuple[Tree, ...]) -> Tree:
             return replace(tree, body=new[0])
         case Over():
             return replace(tree, top=new[0], bottom=new[1])
+        case Choice():
+            return replace(tree, condition=_chain(new[0]), then=new[1], other=new[2])
         case Raised():
             return replace(tree, base=new[0], exponent=new[1])
         case Slope():
@@ -205,6 +218,12 @@ def rebuild(tree: Tree, new: tuple[Tree, ...]) -> Tree:
 def _named(tree: Tree) -> Name:
     if not isinstance(tree, Name):
         raise InternalError("a symbol was expected as the variable of a derivative or a sum")
+    return tree
+
+
+def _chain(tree: Tree) -> Chain:
+    if not isinstance(tree, Chain):
+        raise InternalError("a condition was expected")
     return tree
 
 
@@ -237,6 +256,9 @@ def latex(tree: Tree) -> str:
 def _in(tree: Tree, place: int) -> str:
     text, binds = _latex(tree)
     return text if binds >= place else rf"\left( {text} \right)"
+
+
+PRINTED = {"!=": r"\ne", "<=": r"\le", ">=": r"\ge", "in": r"\in", "~": r"\approx", "->": r"\to"}
 
 
 def _latex(tree: Tree) -> tuple[str, int]:
@@ -279,12 +301,17 @@ def _latex(tree: Tree) -> tuple[str, int]:
             return rf"\frac{{{d}{latex(top)}}}{{{d}{latex(bottom)}}}", ATOM
         case Applied(function, args):
             return rf"\{function}({', '.join(map(latex, args))})", ATOM
+        case Choice(condition, Num(one), Num(zero)) if one == 1 and zero == 0:
+            return rf"\mathbf{{1}}[{latex(condition)}]", ATOM
+        case Choice(condition, then, other):
+            whole = rf"{latex(then)} & {latex(condition)} \\ {latex(other)} & \text{{otherwise}}"
+            return rf"\begin{{cases}} {whole} \end{{cases}}", PRODUCT
         case Listed(items):
             return f"({', '.join(map(latex, items))})", ATOM
         case End(_, letter, upper):
             return f"{'the end' if upper else 'the first'} of {letter}", ATOM
         case Chain(first, rest):
-            return latex(first) + "".join(f" {op} {latex(part)}" for op, part in rest), SUM
+            return latex(first) + "".join(f" {PRINTED.get(op, op)} {latex(part)}" for op, part in rest), SUM
         case _:
             return "?", ATOM
 

@@ -1,0 +1,149 @@
+"""What a document says of its symbols: their index lists, limits of sums, what is differentiated, labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from symbackprop.documents.audit import spoken_words, statements_of
+from symbackprop.documents.legend import DEFAULT_LABELS
+from symbackprop.documents.names import spread
+from symbackprop.documents.reader import Vocabulary
+from symbackprop.documents.source import Formula
+from symbackprop.documents.tokens import NotRead
+from symbackprop.documents.tree import Big, Chain, Name, Num, Slope, Tree, bare, latex, walk
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a document says of its symbols."""
+
+    indices: dict[str, Counter[tuple[str, ...]]] = field(default_factory=dict)  # spelling -> its index lists
+    bracketed: dict[str, None] = field(default_factory=dict)  # spellings whose indices stand in brackets
+    lows: dict[str, str] = field(default_factory=dict)  # index letter -> lower limit
+    highs: dict[str, str] = field(default_factory=dict)
+    loss: dict[str, None] = field(default_factory=dict)
+    left: dict[str, None] = field(default_factory=dict)  # what is defined
+    plain: dict[str, None] = field(default_factory=dict)  # symbols without any index
+    gradients: dict[str, str] = field(default_factory=dict)  # spelling of a gradient -> what it is the gradient by
+    labels: dict[str, None] = field(default_factory=dict)
+    chains: list[tuple[Formula, Chain]] = field(default_factory=list)
+    marked: frozenset[str] = frozenset()  # bases that letters above tell apart: a^i, a^f
+
+    def is_index(self, spelling: str) -> bool:
+        """Whether it only counts."""
+        return any(spelling in indices for lists in self.indices.values() for indices in lists)
+
+    def letters(self, spelling: str) -> tuple[str, ...]:
+        """The index list that a symbol most often has, as letters."""
+        lists = [(n, count) for n, count in self.indices[spelling].items() if all(n)]
+        if not lists:
+            return ()
+        most = max(len(n) for n, _ in lists)
+        usual = max((pair for pair in lists if len(pair[0]) == most), key=lambda pair: pair[1])[0]
+        return usual if len(set(usual)) == len(usual) else tuple("ijkmnpqr"[: len(usual)])
+
+
+def look(found: tuple[Formula, ...]) -> Seen:
+    """All that can be seen without knowing what a name means."""
+    basic, spoken = Vocabulary(), spoken_words(found)
+    vocabulary = Vocabulary(basic.words | spoken, basic.heads, basic.letters)
+    seen = Seen()
+    for formula in found:
+        try:
+            chains = statements_of(formula.text, vocabulary)
+        except (NotRead, RecursionError):
+            continue
+        seen.chains += [(formula, chain) for chain in chains]
+    seen.marked = _marked(seen)
+    for _, chain in seen.chains:
+        _look_at(chain, seen)
+    return seen
+
+
+def _marked(seen: Seen) -> frozenset[str]:
+    above: dict[str, set[str]] = {}
+    for tree in (t for _, chain in seen.chains for t in walk(chain)):
+        if isinstance(tree, Name) and tree.sup is not None and _mark(tree).isalpha():
+            above.setdefault(tree.base, set()).add(_mark(tree))
+    return frozenset(base for base, marks in above.items() if len(marks - set(DEFAULT_LABELS)) > 1)
+
+
+def _mark(name: Name) -> str:
+    return latex(name.sup).replace(" ", "") if name.sup is not None else ""
+
+
+def _look_at(chain: Chain, seen: Seen) -> None:
+    left = bare(chain.first)
+    if chain.rest and chain.rest[0][0] == "=" and isinstance(left, Name):
+        seen.left[spelling(left, seen.marked)] = None
+        _look_at_gradient(left, chain.rest[0][1], seen)
+    if chain.rest and chain.rest[0][0] == "=" and isinstance(chain.rest[0][1], Name):
+        _look_at_gradient(chain.rest[0][1], left, seen)
+    inside: set[int] = set()
+    for tree in walk(chain):
+        if isinstance(tree, Slope):
+            top = bare(tree.top)
+            if is_a_loss(top) and isinstance(top, Name):
+                seen.loss[top.base] = None
+                inside.add(id(top))
+        elif isinstance(tree, Big):
+            letter = tree.variable.base
+            inside.add(id(tree.variable))
+            if tree.low is not None and tree.high is not None:
+                seen.lows.setdefault(letter, latex(tree.low))
+                seen.highs.setdefault(letter, latex(tree.high))
+        elif isinstance(tree, Name) and id(tree) not in inside:
+            _look_at_name(tree, seen)
+    _look_at_range(chain, seen)
+
+
+def is_a_loss(top: Tree) -> bool:
+    """Whether what is differentiated looks like a loss."""
+    if not isinstance(top, Name) or top.sub or top.args or top.sup is not None:
+        return False
+    return top.base in ("L", "J", "E", "l", "C", r"\ell", r"\mathcal{L}") or top.base.lower() in ("loss", "cost")
+
+
+def _look_at_gradient(name: Name, value: Tree, seen: Seen) -> None:
+    value = bare(value)
+    if isinstance(value, Slope) and is_a_loss(bare(value.top)) and not is_a_loss(name):
+        seen.gradients.setdefault(spelling(name, seen.marked), spelling(value.bottom, seen.marked))
+
+
+def _look_at_range(chain: Chain, seen: Seen) -> None:
+    """`1 <= i <= m` says as much as a sum's limits."""
+    if len(chain.rest) == 2 and {op for op, _ in chain.rest} <= {"<", "<="} and isinstance(chain.rest[0][1], Name):
+        (first, letter), (second, high) = chain.rest
+        if isinstance(letter, Name) and first == "<=":
+            seen.lows.setdefault(letter.base, latex(chain.first))
+            seen.highs.setdefault(letter.base, latex(high) + (" - 1" if second == "<" else ""))
+
+
+def _look_at_name(name: Name, seen: Seen) -> None:
+    letters: list[str] = []
+    for index in spread([*name.sub, *name.args]):
+        if name.base.startswith("\\") and isinstance(index, Name) and index.base.isupper() and not name.args:
+            seen.labels[index.base] = None
+        elif isinstance(index, Name):
+            letters.append(index.base)
+        else:
+            first = next((t.base for t in walk(index) if isinstance(t, Name)), "")
+            letters.append(first if first.islower() else "")
+    sup = latex(name.sup).replace(" ", "") if name.sup is not None else ""
+    known = spelling(name, seen.marked)
+    if sup.isalpha() and sup not in DEFAULT_LABELS and name.base not in seen.marked:
+        seen.labels[sup] = None
+    if name.args:
+        seen.bracketed[known] = None
+    if not letters:
+        seen.plain[known] = None
+    seen.indices.setdefault(known, Counter())[tuple(letters)] += 1
+
+
+def spelling(name: Name, marked: frozenset[str] = frozenset()) -> str:
+    """The symbol without its indices; with its square, or a mark above that tells it apart, which is another symbol."""
+    if name.base in marked and _mark(name).isalpha():
+        return f"{name.base}^{_mark(name)}"
+    squared = isinstance(name.sup, Num) and name.sup.value == 2 and name.base.startswith("\\")
+    return f"{name.base}^2" if squared else name.base
