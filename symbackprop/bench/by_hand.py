@@ -128,7 +128,7 @@ class MaxPool:
         return (grad_x[:, :, pad : pad + shape[2], pad : pad + shape[3]],)
 
 
-class Convolution(by_hand_images.Convolution):
+class Convolution:
     """Convolution by im2col that keeps what the generated modules keep: x, not its columns, which are R*S times x."""
 
     @staticmethod

@@ -12,6 +12,7 @@ from symbackprop.errors import UserError
 from symbackprop.nn.sequential import Sequential
 
 Array = npt.NDArray[Any]
+PIECE = 1 << 15  # numbers that are updated at once
 
 
 class SGD:
@@ -27,7 +28,7 @@ class SGD:
                 raise UserError(f"{name}: expected a number that is not negative, came {value}")
         self.rate, self.momentum, self.decay = rate, momentum, decay
         self.velocity: dict[str, Array] = {}
-        self._room: dict[str, Array] = {}
+        self._room: Array = np.empty(PIECE, np.float32)
 
     def step(self, parameters: Mapping[str, Array], gradients: Mapping[str, Array]) -> None:
         """Update the parameters in place; one without a gradient stays as it is."""
@@ -36,13 +37,25 @@ class SGD:
                 self._update(name, parameter, gradients[name])
 
     def _update(self, name: str, parameter: Array, gradient: Array) -> None:
-        room = self._room.setdefault(name, np.empty_like(parameter))  # nothing is allocated after the first step
+        if self.momentum and name not in self.velocity:
+            self.velocity[name] = np.zeros_like(parameter)
+        velocity = self.velocity[name] if self.momentum else parameter
+        if self._room.dtype != parameter.dtype:
+            self._room = np.empty(PIECE, parameter.dtype)
+        if not (parameter.flags.c_contiguous and velocity.flags.c_contiguous):
+            return self._update_piece(parameter, gradient, velocity, np.empty_like(parameter))
+        flat = [array.reshape(-1) for array in (parameter, gradient, velocity)]
+        # piece by piece, each of which stays in a core's cache from the first operation to the last
+        for at in range(0, parameter.size, PIECE):
+            self._update_piece(*(array[at : at + PIECE] for array in flat), self._room[: parameter.size - at])
+
+    def _update_piece(self, parameter: Array, gradient: Array, velocity: Array, room: Array) -> None:
+        """An update in place; nothing is allocated."""
         if self.decay:
             np.multiply(parameter, self.decay, out=room)
             room += gradient
             gradient = room
         if self.momentum:
-            velocity = self.velocity.setdefault(name, np.zeros_like(parameter))
             velocity *= self.momentum
             velocity += gradient
             gradient = velocity

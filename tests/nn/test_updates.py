@@ -11,7 +11,7 @@ from symbackprop.errors import UserError
 from symbackprop.nn.batches import batches, updates
 from symbackprop.nn.initialise import INITIALISERS, fans
 from symbackprop.nn.layers import batchnorm1d, batchnorm2d, linear
-from symbackprop.nn.optimise import SGD, hold_shifts
+from symbackprop.nn.optimise import PIECE, SGD, hold_shifts
 from symbackprop.nn.sequential import Sequential
 from symbackprop.nn.statistics import take_population_statistics
 from symbackprop.nn.units import Running
@@ -168,3 +168,16 @@ def test_a_shift_is_raised_to_minus_c_sigma_and_no_further(of: str, sigma: float
 def test_a_sigma_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UserError, match='expected "input" or "output"'):
         hold_shifts(network(batchnorm1d()), 1, "both")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_update_in_pieces_is_that_of_the_whole(order: Any) -> None:
+    rng = np.random.default_rng(0)
+    parameter, gradient, velocity = (rng.standard_normal((7, PIECE // 3)) for _ in range(3))
+    sgd = SGD(0.1, 0.9, 0.01)
+    own, sgd.velocity = np.array(parameter, order=order), {"w": np.array(velocity, order=order)}
+    sgd.step({"w": own}, {"w": gradient})
+    moved = 0.9 * velocity + (gradient + 0.01 * parameter)
+
+    np.testing.assert_allclose(own, parameter - 0.1 * moved, rtol=1e-12)
+    np.testing.assert_allclose(sgd.velocity["w"], moved, rtol=1e-12)
