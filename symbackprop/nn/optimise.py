@@ -43,11 +43,13 @@ class SGD:
         if self._room.dtype != parameter.dtype:
             self._room = np.empty(PIECE, parameter.dtype)
         if not (parameter.flags.c_contiguous and velocity.flags.c_contiguous):
-            return self._update_piece(parameter, gradient, velocity, np.empty_like(parameter))
-        flat = [array.reshape(-1) for array in (parameter, gradient, velocity)]
+            self._update_piece(parameter, gradient, velocity, np.empty_like(parameter))
+            return
+        p, g, v = (array.reshape(-1) for array in (parameter, gradient, velocity))
         # piece by piece, each of which stays in a core's cache from the first operation to the last
         for at in range(0, parameter.size, PIECE):
-            self._update_piece(*(array[at : at + PIECE] for array in flat), self._room[: parameter.size - at])
+            piece = slice(at, at + PIECE)
+            self._update_piece(p[piece], g[piece], v[piece], self._room[: p.size - at])
 
     def _update_piece(self, parameter: Array, gradient: Array, velocity: Array, room: Array) -> None:
         """An update in place; nothing is allocated."""
