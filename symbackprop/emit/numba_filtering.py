@@ -13,24 +13,43 @@ SIZES = ((1, 1), (2, 3), (4, 3), (6, 3), (2, 5), (4, 5), (2, 7), (4, 7))
 
 
 def filtering_fields() -> dict[str, object]:
-    """What the template reads: the transforms, each once, and how much each algorithm amplifies rounding errors.
+    """What the template of correlations reads: the transforms, each once, and how much each amplifies rounding errors.
 
     Raises: CheckFailed where an algorithm or its code is wrong.
     """
-    found = [algorithm(m, r) for m, r in SIZES]
-    made: dict[str, dict[str, object]] = {}
-    for one in found:
-        prove(one)
-        for transform in _transforms(one):
-            made[str(transform["name"])] = transform
-    kept = [one for one in found if one.products > 1]
-    amplified = [float(one.amplification) for one in kept]
+    found = _proved([algorithm(m, r) for m, r in SIZES])
+    amplified = [a for _, _, a in _amplified(found)]
     return {
-        "transforms": [t for kind in ("data", "filter", "output") for t in made.values() if t["kind"] == kind],
-        "algorithms": [(one.m, one.r, a) for one, a in zip(kept, amplified, strict=True)],
+        "transforms": _each(found, ("data", "filter", "output")),
+        "algorithms": _amplified(found),
         "least": min(amplified),
         "most": max(amplified),
     }
+
+
+def taps_fields() -> dict[str, object]:
+    """The same for the taps of a correlation: F(r, m) has them as its outputs, on the points of F(m, r).
+
+    Raises: CheckFailed where an algorithm or its code is wrong.
+    """
+    found = _proved([algorithm(r, m) for m, r in SIZES])
+    return {"transforms": _each(found, ("filter", "output")), "algorithms": _amplified(found)}
+
+
+def _proved(found: list[Algorithm]) -> list[Algorithm]:
+    for one in found:
+        prove(one)
+    return found
+
+
+def _each(found: list[Algorithm], kinds: tuple[str, ...]) -> list[dict[str, object]]:
+    made = {str(transform["name"]): transform for one in found for transform in _transforms(one)}
+    return [transform for kind in kinds for transform in made.values() if transform["kind"] == kind]
+
+
+def _amplified(found: list[Algorithm]) -> list[tuple[int, int, float]]:
+    """m, r and the amplification of each that filters."""
+    return [(one.m, one.r, float(one.amplification)) for one in found if one.products > 1]
 
 
 def _transforms(one: Algorithm) -> list[dict[str, object]]:

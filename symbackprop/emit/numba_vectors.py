@@ -7,15 +7,16 @@ from functools import cache
 from hashlib import sha256
 
 from symbackprop.emit.header import version
-from symbackprop.emit.numba_filtering import filtering_fields
+from symbackprop.emit.numba_filtering import filtering_fields, taps_fields
 from symbackprop.emit.templating import render
 
 NAME = "_vectors"
 MODULES = (
     "__init__", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix", "problem", "reduction",
-    "reduction_kernels", "settings", "winograd",
+    "reduction_kernels", "settings", "winograd", "winograd_taps",
 )  # fmt: skip
-_FIELDS: dict[str, Callable[[], dict[str, object]]] = {"winograd": filtering_fields}  # of modules that are derived
+# of modules that are derived
+_FIELDS: dict[str, Callable[[], dict[str, object]]] = {"winograd": filtering_fields, "winograd_taps": taps_fields}
 
 
 @cache

@@ -29,8 +29,8 @@ SHAPES = [  # N, C, H, W, K, R, S, pad, dilation, groups
 MOST = 1e-5  # of the largest output
 
 
-def load(folder: Path) -> ModuleType:
-    """The package, written to a folder, in which minimal filtering is the only family and nothing is too small."""
+def load(folder: Path, family: str = "winograd") -> ModuleType:
+    """The package, written to a folder, in which this family is the only one and nothing is too small."""
     package = folder / "filtering_under_test"
     package.mkdir(exist_ok=True)
     for name in [n for n in sys.modules if n.split(".")[0] == package.name]:
@@ -43,7 +43,7 @@ def load(folder: Path) -> ModuleType:
     assert spec.loader is not None
     module = sys.modules[package.name] = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMBACKPROP_FAMILY", "winograd")
+        patch.setenv("SYMBACKPROP_FAMILY", family)
         spec.loader.exec_module(module)
     return module
 
@@ -114,12 +114,76 @@ def test_random_correlations_are_right(vectors: ModuleType, seed: int) -> None:
     assert max(found) < MOST
 
 
+def tap_error(v: ModuleType, shape: tuple[int, ...]) -> float:
+    """The greatest error of grad_weight beside float64, relative to its largest number."""
+    n, c, h, w, k, r, s, pad, dilation, groups = shape
+    p, q = h + 2 * pad - dilation * (r - 1), w + 2 * pad - dilation * (s - 1)
+    rng, at, d, m = np.random.default_rng(0), v.at, c // groups, k // groups
+    x, dy = (rng.normal(size=size).astype("float32") for size in ((n, c, h, w), (n, k, p, q)))
+    found, expected, seen = np.full((k, d, r, s), np.nan, "float32"), np.zeros((k, d, r, s)), padded(x, pad)
+    plan = v.plan(
+        4,
+        {"g": groups, "k": m, "c": d, "r": r, "s": s, "n": n, "p": p, "q": q},
+        (found.shape, (at(g=m, k=1), at(c=1), at(r=1), at(s=1))),
+        (x.shape, (at(n=1), at(g=d, c=1), at(-pad, p=1, r=dilation), at(-pad, q=1, s=dilation))),
+        (dy.shape, (at(n=1), at(g=m, k=1), at(p=1), at(q=1))),
+        term=((d,), (at(c=1),)),
+    )
+    term = rng.normal(size=d).astype("float32")
+    v.compute(plan, found, x, dy, term=term, scale=0.5)
+    for g in range(groups):
+        ks, cs = slice(g * m, g * m + m), slice(g * d, g * d + d)
+        for a in range(r):
+            for b in range(s):
+                part = seen[:, cs, dilation * a : dilation * a + p, dilation * b : dilation * b + q]
+                expected[ks, :, a, b] = np.einsum("nkpq,ncpq->kc", dy[:, ks].astype(float), part)
+    expected = 0.5 * expected + term[:, None, None]
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+TAPS = [  # of the same form
+    (2, 64, 14, 14, 64, 3, 3, 1, 1, 1),
+    (2, 17, 23, 31, 18, 3, 3, 0, 2, 1),
+    (1, 33, 17, 50, 20, 3, 3, 2, 3, 1),
+    (3, 16, 1, 200, 16, 1, 7, 0, 1, 1),
+    (3, 7, 25, 14, 70, 5, 3, 3, 1, 1),
+    (2, 9, 40, 15, 7, 3, 1, 0, 1, 1),
+    (2, 12, 19, 30, 20, 3, 3, 1, 1, 2),
+    (16, 8, 30, 30, 8, 3, 3, 1, 1, 1),
+]
+
+
+@pytest.fixture(scope="module")
+def taps(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The package with the family of taps."""
+    return load(tmp_path_factory.mktemp("taps"), "winograd_taps")
+
+
+def test_gradients_by_the_taps_are_right(taps: ModuleType) -> None:
+    assert max(tap_error(taps, shape) for shape in TAPS) < MOST
+
+
+def test_the_number_of_threads_changes_no_bit_of_the_taps(taps: ModuleType) -> None:
+    before = numba.get_num_threads()
+    try:
+        found = []
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            found.append(tap_error(taps, TAPS[-1]))
+    finally:
+        numba.set_num_threads(before)
+
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("width", ["32", pytest.param("16", marks=pytest.mark.slow), "4"])
 def test_correlations_are_right_at_a_narrower_width(tmp_path: Path, width: str) -> None:
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
         "import test_numba_winograd as t; v = t.load(Path(sys.argv[2])); assert v.lanes.BYTES == int(sys.argv[3]);"
-        "print(max(e for s in t.SHAPES for e in t.errors(v, s)))"
+        "v._FORCED = 'winograd'; errors = [e for s in t.SHAPES for e in t.errors(v, s)];"
+        "v._FORCED = 'winograd_taps'; errors += [t.tap_error(v, s) for s in t.TAPS];"
+        "print(max(errors))"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), width]
     root = str(Path(__file__).parents[2])
