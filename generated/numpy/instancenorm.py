@@ -131,9 +131,9 @@ def backward(saved, dy, *, wrt=None):
         sum_grad_y_xhat = (grad_y*xhat).sum((2, 3))
         # grad_x[n,c,h,w] = gamma[c]/(H*W*sqrt(var[n,c] + eps))*(H*W*grad_y[n,c,h,w] - sum[h',w'](grad_y[n,c,h',w']) -
         #     xhat[n,c,h,w]*sum[h',w'](grad_y[n,c,h',w']*xhat[n,c,h',w']))
-        grad_x = (gamma*inv_sqrt_var)[:, :, None, None]*(
+        grad_x = (gamma/H/W*inv_sqrt_var)[:, :, None, None]*(
             H*W*grad_y - sum_grad_y[:, :, None, None] - sum_grad_y_xhat[:, :, None, None]*xhat
-        )/H/W
+        )
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
         grad_gamma = (grad_y*xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)

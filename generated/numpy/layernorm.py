@@ -129,9 +129,9 @@ def backward(saved, dy, *, wrt=None):
         sum_grad_y_gamma_xhat = (gamma*grad_y*xhat).sum(1)
         # grad_x[n,d] = 1/(D*sqrt(var[n] + eps))*(D*grad_y[n,d]*gamma[d] - sum[d'](grad_y[n,d']*gamma[d']) -
         #     xhat[n,d]*sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d']))
-        grad_x = inv_sqrt_var[:, None]*(
+        grad_x = (inv_sqrt_var/D)[:, None]*(
             D*gamma*grad_y - sum_grad_y_gamma[:, None] - sum_grad_y_gamma_xhat[:, None]*xhat
-        )/D
+        )
     if want_gamma:
         # grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
         grad_gamma = (grad_y*xhat).sum(0, dtype=np.float64).astype(dtype)

@@ -125,14 +125,17 @@ def _quotient(above: list[Value], below: list[Value], w: Writer) -> Value:
         target = groups.get(v.axes)
         late.append(v) if target is None else target[1].append(v)
     result: Value | None = None
+    late.sort(key=lambda v: len(v.axes))
     for axes in sorted(groups, key=len):
         numerators, denominators = groups[axes]
+        while result is not None and late and len(late[0].axes) < len(axes):  # before the product grows by an axis
+            result = binary("/", result, late.pop(0), PRODUCT, w.scope)
         for v in numerators:
             result = v if result is None else binary("*", result, v, PRODUCT, w.scope)
         if denominators and result is not None:
             result = binary("/", result, _multiplied(denominators, w), PRODUCT, w.scope)
     result = result or Value("1", ATOM, weak=True)
-    for v in sorted(late, key=lambda v: len(v.axes)):
+    for v in late:
         result = binary("/", result, v, PRODUCT, w.scope)
     return result
 
