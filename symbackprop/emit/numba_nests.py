@@ -158,7 +158,7 @@ class _Writer:
         if len(nest.parallel) == 1:
             (index,) = nest.parallel
             start = f"for {self.index(index)} in prange({self._int(index.extent)}):"
-            return [*self._lines(nest.shared), start, *self._indented(nest.body)]
+            return [*self._lines(nest.shared), start, *self._indented(nest.body), *self._lines(nest.after)]
         return [*self._lines(nest.shared), *self._tasks(nest.parallel), *self._indented(nest.body)]
 
     def _tasks(self, indices: tuple[Index, ...]) -> list[str]:

@@ -6,7 +6,7 @@ at the same point only: all of batch norm is done channel by channel, and a chan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from symbackprop.loops.tensors import ARGUMENTS
@@ -17,10 +17,14 @@ from symbackprop.program.statements import Statement
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Statements of one nest; `outer` are the independent indices that they all have."""
+    """Statements of one nest; `outer` are the independent indices that they all have.
+
+    The last `columns` of them are sums over the outer indices instead, taken in while a task has the data at hand.
+    """
 
     outer: tuple[Index, ...]
     statements: tuple[Statement, ...]
+    columns: int = 0
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -43,6 +47,46 @@ def groups(statements: Iterable[Statement]) -> tuple[Group, ...]:
         else:
             found.append(Group(statement.indices, (statement,)))
     return tuple(_with_common_names(g) for g in found)
+
+
+def with_columns(found: tuple[Group, ...], fits: Callable[[Group], bool]) -> tuple[Group, ...]:
+    """The groups, sums over the rows of what the group before them walks row by row taken into it where that `fits`."""
+    result: list[Group] = []
+    for group in found:
+        joined = _column_sums(result[-1], group) if result else None
+        if joined is None or not fits(joined):
+            result.append(group)
+        else:
+            result[-1] = joined
+    return tuple(result)
+
+
+def _column_sums(group: Group, sums: Group) -> Group | None:
+    """The group with sums over its outer indices in it, or None where they are something else."""
+    if not group.outer or group.columns or any(is_contraction(s) or s.kind == "scatter" for s in group.statements):
+        return None
+    here = {r.tensor: r for s in group.statements for r in reads(s) if r.indices}
+    renamed = []
+    for s in sums.statements:
+        if s.kind not in ("sum", "mean") or not s.indices or any(r.tensor in group.targets for r in reads(s)):
+            return None
+        names = _rows_in_common(group, s, here)
+        if names is None or set(names) != set(s.bound) or is_contraction(s):
+            return None
+        renamed.append(_renamed(s, names))
+    return Group(group.outer, (*group.statements, *renamed), len(renamed))
+
+
+def _rows_in_common(group: Group, s: Statement, here: dict[str, Read]) -> dict[Index, Index] | None:
+    """For each bound index the outer one in whose place it stands, in a tensor that both walk whole."""
+    for read in reads(s):
+        if read.tensor not in here or not {*s.indices, *s.bound} <= set(read.indices):
+            continue
+        pairs = [(b, o) for b, o in zip(read.indices, here[read.tensor].indices, strict=True) if o in group.outer]
+        names = {b: o for b, o in pairs if isinstance(b, Index) and isinstance(o, Index) and b.extent == o.extent}
+        if set(names) == set(s.bound) and set(names.values()) == set(group.outer):
+            return names
+    return None
 
 
 def reads(statement: Statement) -> tuple[Read, ...]:

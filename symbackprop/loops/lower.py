@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from symbackprop.calculus.derivation import gradient_name
+from symbackprop.loops.absorb import absorbed
 from symbackprop.loops.contraction import contraction
-from symbackprop.loops.groups import Group, groups, reads
+from symbackprop.loops.groups import Group, groups, reads, with_columns
 from symbackprop.loops.kernel import Allocation, Kernel, Pass
-from symbackprop.loops.nest import build_nest
+from symbackprop.loops.nest import build_nest, has_one_row_index
 from symbackprop.loops.tensors import Tensors
 from symbackprop.loops.windows import window_nest
 from symbackprop.program.extents import all_sizes, with_named_extents
@@ -42,7 +43,8 @@ def _names(program: Program) -> tuple[str, ...]:
 
 
 def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tensors, names: tuple[str, ...]) -> Pass:
-    found = groups(statements)
+    found = groups(absorbed(statements, frozenset(kept)))
+    found = with_columns(found, lambda group: has_one_row_index(group, tensors))
     nests = []
     stored: set[str] = set()
     for at, group in enumerate(found):

@@ -142,7 +142,7 @@ def _apply(group: Group, axes: dict[str, tuple[Expr, ...]], pair: Pair) -> tuple
         return rebuild(expr, tuple(move(p) for p in parts(expr)))
 
     statements = tuple(_moved(s, move, lambda own: _without(own, pair, one)) for s in group.statements)
-    return Group(_without(group.outer, pair, one), statements), new_axes
+    return Group(_without(group.outer, pair, one), statements, group.columns), new_axes
 
 
 def _moved(

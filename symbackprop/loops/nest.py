@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from symbackprop.loops.columns import ColumnSums, column_sums
 from symbackprop.loops.groups import Group, is_contraction, is_reduction, mentions, reads
 from symbackprop.loops.guards import guarded
 from symbackprop.loops.hoist import hoist
@@ -74,6 +75,14 @@ def build_nest(
     return _Builder(merged, kept, replace(tensors, axes={**tensors.axes, **merged.axes}), names, written).nest()
 
 
+def has_one_row_index(group: Group, tensors: Tensors) -> bool:
+    """Whether the tasks of a group with column sums are the values of one index, which it can take in pieces."""
+    merged = merge_axes(group, tensors)
+    known = replace(tensors, axes={**tensors.axes, **merged.axes})
+    rows = Group(merged.group.outer, merged.group.statements[: len(group.statements) - group.columns])
+    return len(outer_of(rows, row_of(rows, known), known)) == 1 and len(rows.outer) == 1
+
+
 @dataclass(frozen=True, slots=True)
 class _Storage:
     """Where a number of each statement is kept: in a local, in a row of the task, or in an array."""
@@ -89,7 +98,9 @@ class _Builder:
         self, merged: Merged, kept: frozenset[str], tensors: Tensors, names: Iterable[str], written: frozenset[str]
     ) -> None:
         self.written, self.cleared = written, frozenset[str]()
-        self.group, self.tensors, self.axes = merged.group, tensors, merged.axes
+        whole, self.tensors, self.axes = merged.group, tensors, merged.axes
+        rows = len(whole.statements) - whole.columns
+        self.group, self.columns = Group(whole.outer, whole.statements[:rows]), whole.statements[rows:]
         self.new = LocalNames((*names, *tensors.axes))
         self.row = row_of(self.group, tensors)
         self.outer = outer_of(self.group, self.row, tensors)
@@ -129,7 +140,7 @@ class _Builder:
                 self.storage.locals[s.target] = self.new(f"{s.target}_here") if s.target in kept else s.target
             if s.target in kept or not fixed:
                 arrays.add(s.target)
-        return frozenset(arrays)
+        return frozenset({*arrays, *(s.target for s in self.columns)})
 
     def _scratch(self, wish: str, wide: bool) -> str:
         name = self.new(f"{wish}_row")
@@ -139,30 +150,47 @@ class _Builder:
 
     def nest(self) -> Nest:
         """All of it."""
-        wanted = self.group.wanted_by
+        everything = (*self.group.statements, *self.columns)
+        wanted = tuple(dict.fromkeys(name for s in everything for name in s.wanted_by))
         body: list[Node] = []
         for sweep in self.sweeps:
             lasting = dict(self.storage.locals)
             nodes = self._sweep(sweep)
             self.storage = replace(self.storage, locals=lasting)  # a local inside of a loop ends with it
             body += [Wanted(sweep.wanted_by, nodes)] if set(sweep.wanted_by) != set(wanted) else nodes
-        equations = tuple(s.comment for s in self.group.statements if s.comment)
-        stored = "_".join(t for t in self.group.targets if t in self.arrays)
+        equations = tuple(s.comment for s in everything if s.comment)
+        stored = "_".join(t for t in (*self.group.targets, *(s.target for s in self.columns)) if t in self.arrays)
+        parallel = self.outer
+        if self.columns:
+            sums = self._column_sums(wanted)
+            (row,) = self.outer
+            parallel, inner = (sums.piece,), (*hoist(tuple(body), self.outer, self.new), *sums.taken)
+            nodes = (*self.scratch, *sums.starts, Loop(row, sums.low, sums.high, inner))
+        else:
+            nodes = (*self.scratch, *hoist(tuple(body), self.outer, self.new))
         return Nest(
-            stored, equations, self._arrays(), self.outer, self.strip,
-            (*self.scratch, *hoist(tuple(body), self.outer, self.new)), wanted, tuple(self.traffic),
+            stored, equations, self._arrays(), parallel, self.strip, nodes, wanted, tuple(self.traffic),
             tuple(self.shared), self.after, cleared=self.cleared,
         )  # fmt: skip
 
     def _arrays(self) -> tuple[Array, ...]:
         """The arrays that the nest reads, then those that it writes."""
-        targets = set(self.group.targets)
-        read = dict.fromkeys(r.tensor for s in self.group.statements for r in reads(s) if r.tensor not in targets)
-        written = [t for t in dict.fromkeys(self.group.targets) if t in self.arrays]
+        everything = (*self.group.statements, *self.columns)
+        targets = {s.target for s in everything}
+        read = dict.fromkeys(r.tensor for s in everything for r in reads(s) if r.tensor not in targets)
+        written = [t for t in dict.fromkeys(s.target for s in everything) if t in self.arrays]
         return tuple(
             Array(t, self.axes[t], "integer" if t in self.tensors.integers else "real", t in written)
             for t in (*read, *written)
         )
+
+    def _column_sums(self, wanted: tuple[str, ...]) -> ColumnSums:
+        (row,) = self.outer
+        made = column_sums(self.columns, row, self.tensors, self.new, wanted)
+        self.shared += made.shared
+        self.after = (*self.after, *made.after)
+        self.traffic += [Access(r.tensor, self.axes[r.tensor], "read") for s in self.columns for r in reads(s)]
+        return made
 
     # sweeps
 

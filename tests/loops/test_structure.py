@@ -9,7 +9,7 @@ from typing import Any
 from symbackprop import equations
 from symbackprop.loops import kernel as nodes
 from symbackprop.loops.kernel import Loop, Nest, expressions, walk_nodes
-from symbackprop.notation.nodes import ONE, ZERO, FloorDiv, Mod, Size, mul, walk
+from symbackprop.notation.nodes import ONE, ZERO, Call, FloorDiv, Mod, Size, mul, walk
 
 ROOT = Path(__file__).resolve().parents[2]
 ACTIVATIONS = (Size("N"), Size("C"), mul(Size("H"), Size("W")))
@@ -123,7 +123,22 @@ def test_divisions_of_positions_are_done_once_for_each_position_there_is(loops: 
     assert not [e for n in walk_nodes(nest.body) for e in _all(n) if isinstance(e, FloorDiv | Mod)]
 
 
-def test_a_matrix_by_a_vector_shares_a_nest_with_what_reads_its_rows(loops: Any) -> None:
-    names = [n.name for n in loops.kernel(equations.load("layernorm")).backward.nests]
+def test_sums_along_rows_and_across_them_share_a_nest(loops: Any) -> None:
+    (nest,) = loops.kernel(equations.load("layernorm")).backward.nests
 
-    assert names[0] == "grad_x"
+    assert nest.name == "grad_x_grad_gamma_grad_beta"
+    assert [n.tensor for n in walk_nodes(nest.after) if isinstance(n, nodes.Store)] == ["grad_gamma_row", "grad_beta_row"]
+
+
+def test_a_map_that_one_map_reads_is_written_there(loops: Any) -> None:
+    (nest,) = loops.kernel(equations.load("softmax_cross_entropy")).backward.nests
+
+    assert [a.name for a in nest.arrays if a.written] == ["grad_z"]
+
+
+def test_a_map_that_is_read_twice_is_computed_once(loops: Any) -> None:
+    text = "layer one\ninput x[N, D], w[D]\nu[n,d] = exp(x[n,d])\ny[n,d] = u[n,d]*u[n,d] + w[d]\noutput y\n"
+    (nest,) = loops.kernel(text).forward.nests
+    calls = [e for n in walk_nodes(nest.body) for e in _all(n) if isinstance(e, Call)]
+
+    assert len([e for e in calls if e.function == "exp"]) == 1

@@ -68,6 +68,13 @@ var[n] = mean[d]((x[n,d] - mu[n])^2)
 y[n,d] = g[d]*(x[n,d] - mu[n])/sqrt(var[n] + eps)
 output y
 """,
+    "column sums beside rows of two axes": """layer one
+input x[A, B, D], g[D], b[D]
+top[a,c] = mean[d](x[a,c,d])
+y[a,c,d] = g[d]*(x[a,c,d] - top[a,c])^2 + b[d]
+range c = B
+output y
+""",
     "statistics of each column": """layer one
 input x[N, D], g[D]
 param eps = 1e-5
