@@ -17,14 +17,15 @@ def absorbed(statements: Iterable[Statement], kept: frozenset[str]) -> tuple[Sta
     of its terms.
     """
     left = list(statements)
-    for statement in tuple(left):
-        reader = _only_reader(statement, left)
-        if statement.kind != "map" or statement.target in kept or reader is None:
-            continue
-        if not set(reader.wanted_by) <= set(statement.wanted_by):
-            continue
-        left[left.index(reader)] = _with(reader, statement)
-        left.remove(statement)
+    at = 0
+    while at < len(left):
+        statement = left[at]
+        reader = _only_reader(statement, left) if statement.kind == "map" and statement.target not in kept else None
+        if reader is not None and set(reader.wanted_by) <= set(statement.wanted_by):
+            left[left.index(reader)] = _with(reader, statement)
+            del left[at]
+        else:
+            at += 1
     return tuple(left)
 
 
