@@ -118,17 +118,18 @@ def backward(saved, dy, *, wrt=None):
     grad_beta = None
 
     grad_y = np.asarray(grad_y, order="C")
-    if want_x:
-        grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_y, gamma, x, mu, inv_sqrt_var, grad_x, N, D)
-    if want_gamma or want_beta:
-        grad_gamma = np.empty((D,), dtype)
-        grad_beta = np.empty((D,), dtype)
-        _compute_grad_gamma_grad_beta(grad_y, x, mu, inv_sqrt_var, grad_gamma, grad_beta, N, D)
-        if not want_gamma:
-            grad_gamma = None
-        if not want_beta:
-            grad_beta = None
+    grad_x = np.empty((N, D), dtype)
+    grad_gamma = np.empty((D,), dtype)
+    grad_beta = np.empty((D,), dtype)
+    _compute_grad_x_grad_gamma_grad_beta(
+        grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x,
+    )
+    if not want_x:
+        grad_x = None
+    if not want_gamma:
+        grad_gamma = None
+    if not want_beta:
+        grad_beta = None
     return Gradients(grad_x, grad_gamma, grad_beta)
 
 
@@ -185,67 +186,78 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, gamma, x, mu, inv_sqrt_var, grad_x, N, D):
+def _compute_grad_x_grad_gamma_grad_beta(
+    grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x
+):
     """sum_grad_y_gamma[n] = sum[d'](grad_y[n,d']*gamma[d'])
     sum_grad_y_gamma_xhat[n] = sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d'])
     inv_sqrt_var_2[n] = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat[n]
     grad_x[n,d] = 1/(D*sqrt(var[n] + eps))*(D*grad_y[n,d]*gamma[d] - sum[d'](grad_y[n,d']*gamma[d']) -
         xhat[n,d]*sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d']))
-    """
-    real = grad_y.dtype.type
-    for n in prange(N):
-        sum_grad_y_gamma_sum = 0.0
-        sum_grad_y_gamma_xhat_sum = 0.0
-        mu_here = mu[n]
-        inv_sqrt_var_here = inv_sqrt_var[n]
-        grad_y_row = grad_y[n]
-        gamma_row = gamma
-        x_row = x[n]
-        for d in range(D):
-            sum_grad_y_gamma_sum += grad_y_row[d]*gamma_row[d]
-            sum_grad_y_gamma_xhat_sum += grad_y_row[d]*gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
-        sum_grad_y_gamma = real(sum_grad_y_gamma_sum)
-        sum_grad_y_gamma_xhat = real(sum_grad_y_gamma_xhat_sum)
-        inv_sqrt_var_2 = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat
-        inv_sqrt_var_here = inv_sqrt_var[n]
-        mu_here = mu[n]
-        grad_x_row = grad_x[n]
-        grad_y_row = grad_y[n]
-        gamma_row = gamma
-        x_row = x[n]
-        for d in range(D):
-            grad_x_row[d] = inv_sqrt_var_here*(
-                real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma + inv_sqrt_var_2*(x_row[d] - mu_here)
-            )/real(D)
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_gamma_grad_beta(grad_y, x, mu, inv_sqrt_var, grad_gamma, grad_beta, N, D):
-    """grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
+    grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
     grad_beta[d] = sum[n](grad_y[n,d])
     """
     real = grad_y.dtype.type
-    for piece in prange((D + 127)//128):
-        d_low = piece*128
-        d_high = min(D, d_low + 128)
-        grad_gamma_sum_row = np.empty(128, np.float64)
-        grad_beta_sum_row = np.empty(128, np.float64)
-        for d in range(d_high - d_low):
-            grad_gamma_sum_row[d] = real(0)
-            grad_beta_sum_row[d] = real(0)
-        for n in range(N):
-            mu_here = mu[n]
-            inv_sqrt_var_here = inv_sqrt_var[n]
-            grad_y_row = grad_y[n, d_low:]
-            x_row = x[n, d_low:]
-            for d in range(d_high - d_low):
-                grad_gamma_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
-                grad_beta_sum_row[d] += grad_y_row[d]
-        grad_gamma_row = grad_gamma[d_low:]
-        grad_beta_row = grad_beta[d_low:]
-        for d in range(d_high - d_low):
-            grad_gamma_row[d] = grad_gamma_sum_row[d]
-            grad_beta_row[d] = grad_beta_sum_row[d]
+    rows = max(32, (N + 63)//64)
+    grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
+    grad_beta_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
+    for piece in prange((N + rows - 1)//rows):
+        if want_gamma or want_beta:
+            grad_gamma_parts_row = grad_gamma_parts[D*piece:]
+            grad_beta_parts_row = grad_beta_parts[D*piece:]
+            for d in range(D):
+                grad_gamma_parts_row[d] = real(0)
+                grad_beta_parts_row[d] = real(0)
+        for n in range(piece*rows, min(N, piece*rows + rows)):
+            if want_x:
+                sum_grad_y_gamma_sum = 0.0
+                sum_grad_y_gamma_xhat_sum = 0.0
+                mu_here = mu[n]
+                inv_sqrt_var_here = inv_sqrt_var[n]
+                grad_y_row = grad_y[n]
+                gamma_row = gamma
+                x_row = x[n]
+                for d in range(D):
+                    sum_grad_y_gamma_sum += grad_y_row[d]*gamma_row[d]
+                    sum_grad_y_gamma_xhat_sum += grad_y_row[d]*gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
+                sum_grad_y_gamma = real(sum_grad_y_gamma_sum)
+                sum_grad_y_gamma_xhat = real(sum_grad_y_gamma_xhat_sum)
+            if want_x:
+                inv_sqrt_var_2 = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat
+            if want_x:
+                inv_sqrt_var_here = inv_sqrt_var[n]
+                mu_here = mu[n]
+                grad_x_row = grad_x[n]
+                grad_y_row = grad_y[n]
+                gamma_row = gamma
+                x_row = x[n]
+                for d in range(D):
+                    grad_x_row[d] = inv_sqrt_var_here*(
+                        real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma
+                        + inv_sqrt_var_2*(x_row[d] - mu_here)
+                    )/real(D)
+            if want_gamma or want_beta:
+                mu_here = mu[n]
+                inv_sqrt_var_here = inv_sqrt_var[n]
+                grad_gamma_parts_row = grad_gamma_parts[D*piece:]
+                grad_y_row = grad_y[n]
+                x_row = x[n]
+                grad_beta_parts_row = grad_beta_parts[D*piece:]
+                for d in range(D):
+                    grad_gamma_parts_row[d] += grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
+                    grad_beta_parts_row[d] += grad_y_row[d]
+    if want_gamma or want_beta:
+        for at in range(1, (N + rows - 1)//rows):
+            grad_gamma_parts_row = grad_gamma_parts[D*at:]
+            grad_beta_parts_row = grad_beta_parts[D*at:]
+            for d in range(D):
+                grad_gamma_parts[d] += grad_gamma_parts_row[d]
+                grad_beta_parts[d] += grad_beta_parts_row[d]
+        grad_gamma_row = grad_gamma
+        grad_beta_row = grad_beta
+        for d in range(D):
+            grad_gamma_row[d] = grad_gamma_parts[d]
+            grad_beta_row[d] = grad_beta_parts[d]
 
 
 @njit(cache=True, error_model="numpy")

@@ -101,11 +101,8 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        grad_lse_inv_sum_exp_x = np.empty((N,), dtype)
-        _compute_grad_lse_inv_sum_exp_x(grad_y, sum_exp_x, grad_lse_inv_sum_exp_x, N, K)
-    if want_x:
         grad_x = np.empty((N, K), dtype)
-        _compute_grad_x(x, top, grad_y, grad_lse_inv_sum_exp_x, grad_x, N, K)
+        _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K)
     return Gradients(grad_x)
 
 
@@ -159,9 +156,10 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_lse_inv_sum_exp_x(grad_y, sum_exp_x, grad_lse_inv_sum_exp_x, N, K):
+def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K):
     """grad_lse[n] = -sum[k](grad_y[n,k])
     grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
+    grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
     """
     real = grad_y.dtype.type
     for n in prange(N):
@@ -170,26 +168,13 @@ def _compute_grad_lse_inv_sum_exp_x(grad_y, sum_exp_x, grad_lse_inv_sum_exp_x, N
         for k in range(K):
             grad_lse_sum += grad_y_row[k]
         grad_lse = real(-grad_lse_sum)
-        grad_lse_inv_sum_exp_x_here = grad_lse/sum_exp_x[n]
-        grad_lse_inv_sum_exp_x[n] = grad_lse_inv_sum_exp_x_here
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(x, top, grad_y, grad_lse_inv_sum_exp_x, grad_x, N, K):
-    """exp_x[n,k] = exp(x[n,k] - top[n])
-    grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
-    """
-    for n in prange(N):
-        exp_x_row = np.empty(K, x.dtype)
+        grad_lse_inv_sum_exp_x = grad_lse/sum_exp_x[n]
         top_here = top[n]
-        grad_lse_inv_sum_exp_x_here = grad_lse_inv_sum_exp_x[n]
-        x_row = x[n]
         grad_x_row = grad_x[n]
         grad_y_row = grad_y[n]
+        x_row = x[n]
         for k in range(K):
-            exp_x_here = _exp(x_row[k] - top_here)
-            exp_x_row[k] = exp_x_here
-            grad_x_row[k] = grad_y_row[k] + grad_lse_inv_sum_exp_x_here*exp_x_here
+            grad_x_row[k] = grad_y_row[k] + grad_lse_inv_sum_exp_x*_exp(x_row[k] - top_here)
 
 
 def _exp(v):

@@ -111,12 +111,15 @@ def backward(saved, dy, *, wrt=None):
     grad_gamma = None
 
     grad_y = np.asarray(grad_y, order="C")
-    if want_x:
-        grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, N, D, eps)
-    if want_gamma:
-        grad_gamma = np.empty((D,), dtype)
-        _compute_grad_gamma(grad_y, x, inv_rms, grad_gamma, N, D)
+    grad_x = np.empty((N, D), dtype)
+    grad_gamma = np.empty((D,), dtype)
+    _compute_grad_x_grad_gamma(
+        grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, grad_gamma, N, D, eps, want_gamma, want_x,
+    )
+    if not want_x:
+        grad_x = None
+    if not want_gamma:
+        grad_gamma = None
     return Gradients(grad_x, grad_gamma)
 
 
@@ -169,51 +172,60 @@ def _compute_mean_squared_x_rms_inv_rms_y(x, gamma, mean_squared_x, rms, inv_rms
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, N, D, eps):
+def _compute_grad_x_grad_gamma(
+    grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, grad_gamma, N, D, eps, want_gamma, want_x
+):
     """grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
     grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
     grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
+    grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])
     """
     real = grad_y.dtype.type
-    for n in prange(N):
-        grad_rms_sum = 0.0
-        grad_y_row = grad_y[n]
-        x_row = x[n]
-        gamma_row = gamma
+    rows = max(32, (N + 63)//64)
+    grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
+    for piece in prange((N + rows - 1)//rows):
+        if want_gamma:
+            grad_gamma_parts_row = grad_gamma_parts[D*piece:]
+            for d in range(D):
+                grad_gamma_parts_row[d] = real(0)
+        for n in range(piece*rows, min(N, piece*rows + rows)):
+            if want_x:
+                grad_rms_sum = 0.0
+                grad_y_row = grad_y[n]
+                x_row = x[n]
+                gamma_row = gamma
+                for d in range(D):
+                    grad_rms_sum += grad_y_row[d]*x_row[d]*gamma_row[d]
+                grad_rms = real(-grad_rms_sum/rms[n]**2)
+            if want_x:
+                grad_rms_inv_sqrt_mean_squared_x = grad_rms/(
+                    math.sqrt(mean_squared_x[n] + real(eps))*real(D)
+                )
+            if want_x:
+                inv_rms_here = inv_rms[n]
+                grad_x_row = grad_x[n]
+                grad_y_row = grad_y[n]
+                gamma_row = gamma
+                x_row = x[n]
+                for d in range(D):
+                    grad_x_row[d] = (
+                        grad_y_row[d]*gamma_row[d]*inv_rms_here + grad_rms_inv_sqrt_mean_squared_x*x_row[d]
+                    )
+            if want_gamma:
+                inv_rms_here = inv_rms[n]
+                grad_gamma_parts_row = grad_gamma_parts[D*piece:]
+                grad_y_row = grad_y[n]
+                x_row = x[n]
+                for d in range(D):
+                    grad_gamma_parts_row[d] += grad_y_row[d]*x_row[d]*inv_rms_here
+    if want_gamma:
+        for at in range(1, (N + rows - 1)//rows):
+            grad_gamma_parts_row = grad_gamma_parts[D*at:]
+            for d in range(D):
+                grad_gamma_parts[d] += grad_gamma_parts_row[d]
+        grad_gamma_row = grad_gamma
         for d in range(D):
-            grad_rms_sum += grad_y_row[d]*x_row[d]*gamma_row[d]
-        grad_rms = real(-grad_rms_sum/rms[n]**2)
-        grad_rms_inv_sqrt_mean_squared_x = grad_rms/(math.sqrt(mean_squared_x[n] + real(eps))*real(D))
-        inv_rms_here = inv_rms[n]
-        grad_x_row = grad_x[n]
-        grad_y_row = grad_y[n]
-        gamma_row = gamma
-        x_row = x[n]
-        for d in range(D):
-            grad_x_row[d] = (
-                grad_y_row[d]*gamma_row[d]*inv_rms_here + grad_rms_inv_sqrt_mean_squared_x*x_row[d]
-            )
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_gamma(grad_y, x, inv_rms, grad_gamma, N, D):
-    """grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])"""
-    real = grad_y.dtype.type
-    for piece in prange((D + 127)//128):
-        d_low = piece*128
-        d_high = min(D, d_low + 128)
-        grad_gamma_sum_row = np.empty(128, np.float64)
-        for d in range(d_high - d_low):
-            grad_gamma_sum_row[d] = real(0)
-        for n in range(N):
-            inv_rms_here = inv_rms[n]
-            grad_y_row = grad_y[n, d_low:]
-            x_row = x[n, d_low:]
-            for d in range(d_high - d_low):
-                grad_gamma_sum_row[d] += grad_y_row[d]*x_row[d]*inv_rms_here
-        grad_gamma_row = grad_gamma[d_low:]
-        for d in range(d_high - d_low):
-            grad_gamma_row[d] = grad_gamma_sum_row[d]
+            grad_gamma_row[d] = grad_gamma_parts[d]
 
 
 def _real(name, value):

@@ -109,11 +109,8 @@ def backward(saved, dloss=None, *, wrt=None):
 
     grad_loss = np.asarray(grad_loss, order="C")
     if want_z:
-        exp_z = np.empty((N, K), dtype)
-        _compute_exp_z(z, top, exp_z, N, K)
-    if want_z:
         grad_z = np.empty((N, K), dtype)
-        _compute_grad_z(sum_exp_z, grad_loss.reshape(1), exp_z, t, grad_z, N, K)
+        _compute_grad_z(sum_exp_z, grad_loss.reshape(1), z, top, t, grad_z, N, K)
     return Gradients(grad_z)
 
 
@@ -184,18 +181,7 @@ def _compute_loss(lse, z, t, loss, N):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_exp_z(z, top, exp_z, N, K):
-    """exp_z[n,k] = exp(z[n,k] - top[n])"""
-    for n in prange(N):
-        top_here = top[n]
-        exp_z_row = exp_z[n]
-        z_row = z[n]
-        for k in range(K):
-            exp_z_row[k] = _exp(z_row[k] - top_here)
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_z(sum_exp_z, grad_loss, exp_z, t, grad_z, N, K):
+def _compute_grad_z(sum_exp_z, grad_loss, z, top, t, grad_z, N, K):
     """inv_sum_exp_z[n] = 1/sum_exp_z[n]
     grad_z[n,k] = grad_loss/N*(exp(z[n,k] - top[n])/sum[k''](exp(z[n,k''] - top[n])) + where(t[n] == k, -1, 0))
     """
@@ -203,12 +189,13 @@ def _compute_grad_z(sum_exp_z, grad_loss, exp_z, t, grad_z, N, K):
     for n in prange(N):
         inv_sum_exp_z = real(1)/sum_exp_z[n]
         grad_loss_here = grad_loss[0]
+        top_here = top[n]
         t_here = t[n]
         grad_z_row = grad_z[n]
-        exp_z_row = exp_z[n]
+        z_row = z[n]
         for k in range(K):
             grad_z_row[k] = grad_loss_here*(
-                exp_z_row[k]*inv_sum_exp_z + (real(-1) if t_here == k else real(0))
+                _exp(z_row[k] - top_here)*inv_sum_exp_z + (real(-1) if t_here == k else real(0))
             )/real(N)
 
 
