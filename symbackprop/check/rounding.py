@@ -90,9 +90,7 @@ def _grown(factor: float, error: float) -> float:
     return abs(factor) * error if factor and error else 0.0
 
 
-def roundings(
-    layer: Layer, arrays: Arrays, params: Mapping[str, float | int], cotangents: Arrays
-) -> dict[str, Array]:
+def roundings(layer: Layer, arrays: Arrays, params: Mapping[str, float | int], cotangents: Arrays) -> dict[str, Array]:
     """Bounds, in units of roundoff, of what rounding does to each output (`y`) and each gradient (`grad_x`)."""
     names = tuple(t.name for t in layer.real_inputs)
     point = SeededPoint(rounded_point(layer, arrays, params), names)

@@ -73,7 +73,7 @@ def statement(data: dict[str, Any], file: str = "legend") -> Part:
             stubs.append(_stub(tensor, slots, axes, file))
     whole = replace(layer, definitions=tuple(stubs))
     rest = {k: v for k, v in data.items() if k != "header"}
-    return legend_of({**rest, "layer": layer.name}, lambda _: whole, file).parts[0]
+    return legend_of({**rest, "layer": layer.name}, lambda _: whole, file, apart=False).parts[0]
 
 
 def _target(value: str) -> tuple[str, list[str] | None]:

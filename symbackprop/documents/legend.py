@@ -123,18 +123,22 @@ def load_legend(path: Path, load: Callable[[str], Layer], layer: str | None = No
 
 
 def legend_of(
-    data: Mapping[str, Any], load: Callable[[str], Layer], file: str = "legend", layer: str | None = None
+    data: Mapping[str, Any],
+    load: Callable[[str], Layer],
+    file: str = "legend",
+    layer: str | None = None,
+    apart: bool = True,
 ) -> Legend:
-    """The legend of a table."""
+    """The legend of a table. With `apart`, letters that the document does not print are no letters of its own."""
     base = {k: v for k, v in data.items() if k != "part"}
     if layer is not None:
         base = {**{k: v for k, v in base.items() if k != "equations"}, "layer": layer}
     raw = data.get("part", [])
     if not isinstance(raw, list) or not all(isinstance(r, dict) for r in raw):
         raise LegendError(f"{file}: `part` is a list of tables: [[part]]")
-    parts = [_part(_merged(base, one), load, file) for one in raw]
+    parts = [_part(_merged(base, one), load, file, apart) for one in raw]
     if "layer" in base or "equations" in base:
-        parts.insert(0, _part(base, load, file))
+        parts.insert(0, _part(base, load, file, apart))
     if not parts:
         raise LegendError(f'{file}: no layer is named; write `layer = "NAME"`, or give --layer')
     return Legend(tuple(parts))
@@ -152,7 +156,7 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> Part:
+def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str, apart: bool) -> Part:
     for key in data:
         if key not in KEYS:
             raise LegendError(f"{file}: there is no entry `{key}` in a legend; there are {', '.join(KEYS)}")
@@ -160,6 +164,8 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> P
     lists = {key: _strings(data, key, file) for key in LISTS}
     tables = {key: _table(data, key, file) for key in TABLES}
     symbols, constants = _names(tables["names"], layer, file)
+    if apart:
+        symbols = _apart(symbols, {*lists["silent"], *constants, *layer_names(layer)}, layer)
     _check_fixed(tables["fix"], layer, file)
     for name in lists["equal"]:
         if name not in layer_names(layer):
@@ -182,6 +188,29 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str) -> P
         _unit(layer, lists["loss"], symbols),
         _lines(data.get("lines", ""), file),
     )
+
+
+def _apart(symbols: tuple[Meant, ...], kept: set[str], layer: Layer) -> tuple[Meant, ...]:
+    """The symbols with letters that stand for no index of the document renamed: it may use them for something else.
+
+    A letter that another symbol has as an index of the same axis size is that index, left out.
+    """
+    axes: dict[str, set[str]] = {}
+    for symbol in symbols:
+        for slot, axis in zip(symbol.slots, layer.axes(symbol.tensor), strict=True):
+            for name in (t.base for t in walk(slot) if isinstance(t, Name) and t.base in symbol.formals):
+                axes.setdefault(name, set()).add(str(axis))
+
+    def renamed(symbol: Meant) -> Meant:
+        slots = []
+        for slot, axis in zip(symbol.slots, layer.axes(symbol.tensor), strict=True):
+            own = isinstance(slot, Name) and slot.base not in (*symbol.formals, *kept)
+            if own and isinstance(slot, Name) and str(axis) not in axes.get(slot.base, ()):
+                slot = Name(f"{slot.base}{getattr(axis, 'name', '')}apart", span=slot.span)
+            slots.append(slot)
+        return replace(symbol, slots=tuple(slots))
+
+    return tuple(renamed(s) for s in symbols)
 
 
 def _unit(layer: Layer, loss: tuple[str, ...], symbols: tuple[Meant, ...]) -> tuple[str, ...]:

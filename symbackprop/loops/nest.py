@@ -411,9 +411,7 @@ class _Builder:
         self.shared += tables.nodes
         return (*self._clear(s), *self.walks.loops(order, tuple(c for c in conditions if c not in tests), body))
 
-    def _looked_up(
-        self, target: Read, conditions: tuple[Expr, ...], last: tuple[Index, ...]
-    ) -> dict[Expr, Assign]:
+    def _looked_up(self, target: Read, conditions: tuple[Expr, ...], last: tuple[Index, ...]) -> dict[Expr, Assign]:
         """Locals for the positions that are read at each step of the last loop and have to be compared with an axis."""
         compared = {e for c in conditions for e in walk(c)}
         found: dict[Expr, Assign] = {}

@@ -6,6 +6,7 @@ A course note on softmax, one on batch norm with `\mathcal`, a LaTeX homework on
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from symbackprop.build import load
 from symbackprop.documents.audit import Audit, audit
 from symbackprop.documents.guess import guessed, legend_for
 from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM
+from symbackprop.documents.legend import load_legend
 from symbackprop.documents.source import formulas
 
 HERE = Path(__file__).parent / "unseen"
@@ -60,3 +62,15 @@ def test_a_guessed_legend_is_short_and_the_same_each_time(name: str, layer: str)
 
     assert text == guessed(found, source, layer)
     assert len([line for line in text.splitlines() if not line.startswith("#")]) <= 20
+
+
+def test_the_legend_of_the_guide_is_right(tmp_path: Path) -> None:
+    """The letter n is a column of the kernel in the document, and the image's number in the legend: they stay apart."""
+    guide = (Path(__file__).parents[2] / "docs" / "auditing.md").read_text(encoding="utf-8")
+    printed = re.search(r"(?m)(?:^    [^\n]+\n)+", guide[guide.index("    layer =") :])
+    assert printed is not None
+    (tmp_path / "guide.toml").write_text(re.sub(r"(?m)^    ", "", printed.group()), encoding="utf-8")
+    found = audit(formulas(HERE / "conv.tex"), load_legend(tmp_path / "guide.toml", load), mend=False)
+
+    assert [f.formula.line for f in found.findings if f.verdict == FAILS] == [22, 27, 28]
+    assert [f for f in found.findings if f.verdict not in (HOLDS, HOLDS_IF, FAILS, NO_CLAIM)] == []
