@@ -79,19 +79,19 @@ def forward(x, *, kernel=2, stride=2, pad=0):
     kernel = _integer("kernel", kernel)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
-    (x,) = _real_arrays(("x", x, "N C H W"))
+    x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - kernel) // stride + 1
+    P = (H + 2*pad - kernel)//stride + 1
     _at_least_one("P = (H + 2*pad - kernel)//stride + 1", P, H=H, pad=pad, kernel=kernel, stride=stride)
-    Q = (W + 2 * pad - kernel) // stride + 1
+    Q = (W + 2*pad - kernel)//stride + 1
     _at_least_one("Q = (W + 2*pad - kernel)//stride + 1", Q, W=W, pad=pad, kernel=kernel, stride=stride)
     _at_least_one("the range of r", kernel, kernel=kernel)
     _at_least_one("the range of s", kernel, kernel=kernel)
 
     x = np.asarray(x, order="C")
     y = np.empty((N, C, P, Q), x.dtype)
-    _compute_y(x.reshape(N * C, H, W), y.reshape(N * C, P, Q), N, C, H, W, P, Q, kernel, stride, pad)
+    _compute_y(x.reshape(N*C, H, W), y.reshape(N*C, P, Q), N, C, H, W, P, Q, kernel, stride, pad)
     return y, Saved(N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
 
 
@@ -107,14 +107,16 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     N, C, H, W, P, Q, kernel, stride, pad, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, C, P, Q), dtype, None)
     grad_x = None
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y.reshape(N * C, P, Q), grad_x.reshape(N * C, H, W), N, C, H, W, P, Q, kernel, stride, pad)
+        _compute_grad_x(
+            grad_y.reshape(N*C, P, Q), grad_x.reshape(N*C, H, W), N, C, H, W, P, Q, kernel, stride, pad
+        )
     return Gradients(grad_x)
 
 
@@ -146,68 +148,60 @@ class AvgPool2d:
 def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
     """y[n,c,p,q] = mean[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])"""
     real = x.dtype.type
-    q_pitch = (kernel - 1) // stride + Q
-    band = min(P, max(1, 4096 // (q_pitch * stride * stride)))
-    bands = (P - 1) // band + 1
-    residue_size = q_pitch * ((kernel - 1) // stride) + band * q_pitch
-    width = max(1, 16384 // (residue_size * stride * stride))
-    for piece in prange((N * C * bands + width - 1) // width):
-        x_staged = np.empty(stride * stride * residue_size, x.dtype)
-        y_sum = np.empty(band * q_pitch, np.float64)
-        for task_2 in range(piece * width, min(N * C * bands, piece * width + width)):
-            nc = task_2 // bands
-            p_low = (task_2 % bands) * band
+    q_pitch = (kernel - 1)//stride + Q
+    band = min(P, max(1, 4096//(q_pitch*stride*stride)))
+    bands = (P - 1)//band + 1
+    residue_size = q_pitch*((kernel - 1)//stride) + band*q_pitch
+    width = max(1, 16384//(residue_size*stride*stride))
+    for piece in prange((N*C*bands + width - 1)//width):
+        x_staged = np.empty(stride*stride*residue_size, x.dtype)
+        y_sum = np.empty(band*q_pitch, np.float64)
+        for task_2 in range(piece*width, min(N*C*bands, piece*width + width)):
+            nc = task_2//bands
+            p_low = (task_2 % bands)*band
             rows = min(band, P - p_low)
-            run = q_pitch * rows + Q - q_pitch
+            run = q_pitch*rows + Q - q_pitch
             _stage(
-                x_staged,
-                residue_size,
-                x[nc].reshape(H * W),
-                (1, H, W),
-                (0, stride * p_low - pad, -pad),
-                (1, stride, stride),
-                (1, rows + (-1 + kernel) // stride, Q + (-1 + kernel) // stride),
-                real(0),
+                x_staged, residue_size, x[nc].reshape(H*W), (1, H, W), (0, stride*p_low - pad, -pad),
+                (1, stride, stride), (1, rows + (-1 + kernel)//stride, Q + (-1 + kernel)//stride), real(0)
             )
             for at in range(run):
                 y_sum[at] = real(0)
             for r in range(kernel):
                 for s in range(kernel):
                     x_staged_row = x_staged[
-                        residue_size * stride * (r % stride)
-                        + residue_size * (s % stride)
-                        + q_pitch * (r // stride)
-                        + s // stride :
+                        residue_size*stride*(r % stride) + residue_size*(s % stride) + q_pitch*(r//stride)
+                        + s//stride:
                     ]
                     for at in range(run):
                         y_sum[at] += x_staged_row[at]
             for p in range(rows):
                 y_row = y[nc, p_low + p]
-                y_sum_row = y_sum[q_pitch * p :]
+                y_sum_row = y_sum[q_pitch*p:]
                 for q in range(Q):
-                    y_row[q] = y_sum_row[q] / (kernel * kernel)
+                    y_row[q] = y_sum_row[q]/(kernel*kernel)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
     """grad_x[n,c,h,w] = 1/kernel^2*sum[r,s](where((h + pad - r) % stride == 0 and 0 <= (h + pad - r)//stride and (h
-    + pad - r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad -
-    s)//stride < Q, grad_y[n, c, (h + pad - r)//stride, (w + pad - s)//stride], 0))
+        + pad - r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad -
+        s)//stride < Q, grad_y[n, c, (h + pad - r)//stride, (w + pad - s)//stride], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H * W):
-        nc, h, w = task // (H * W), task // W % H, task % W
-        s_step_start_2 = max(0, -((kernel - w - pad - 1) // stride))
-        s_step_stop_2 = min(Q, (w + pad) // stride + 1)
+    for task in prange(N*C*H*W):
+        nc, h, w = task//(H*W), task//W % H, task % W
+        s_step_start_2 = max(0, -((kernel - w - pad - 1)//stride))
+        s_step_stop_2 = min(Q, (w + pad)//stride + 1)
         grad_x_sum = 0.0
-        for r in range(max(0, -(stride * P - h - 1 - pad)), min(kernel, h + pad + 1)):
+        for r in range(max(0, -(stride*P - h - 1 - pad)), min(kernel, h + pad + 1)):
             if (h + pad - r) % stride == 0:
                 s_step_start = s_step_start_2
                 s_step_stop = s_step_stop_2
-                grad_y_row = grad_y[nc, (h + pad - r) // stride, s_step_start:]
+                grad_y_row = grad_y[nc, (h + pad - r)//stride, s_step_start:]
                 for s_step in range(s_step_stop - s_step_start):
                     grad_x_sum += grad_y_row[s_step]
-        grad_x_here = real(grad_x_sum / (kernel**2))
+        grad_x_here = real(grad_x_sum/(kernel**2))
         grad_x[nc, h, w] = grad_x_here
 
 
@@ -219,42 +213,42 @@ def _stage(staged, size, image, shape, first, step, count, outside):
     """
     depth, height, width = shape
     stride, length = step[2], count[2]
-    for zs in range(step[0] * count[0]):  # rows in the order in which they lie in memory
-        uz, jz = zs // step[0], zs % step[0]
-        for ys in range(step[1] * count[1]):
-            uy, jy = ys // step[1], ys % step[1]
-            row = (jz * step[1] + jy) * stride * size + (uz * count[1] + uy) * length
-            source = ((first[0] + zs) * height + first[1] + ys) * width + first[2]
+    for zs in range(step[0]*count[0]):  # rows in the order in which they lie in memory
+        uz, jz = zs//step[0], zs % step[0]
+        for ys in range(step[1]*count[1]):
+            uy, jy = ys//step[1], ys % step[1]
+            row = (jz*step[1] + jy)*stride*size + (uz*count[1] + uy)*length
+            source = ((first[0] + zs)*height + first[1] + ys)*width + first[2]
             if 0 <= first[0] + zs < depth and 0 <= first[1] + ys < height:
                 _stage_row(staged, row, size, image, source, -first[2], width - first[2], stride, length, outside)
             else:
                 for j in range(stride):
-                    _fill(staged, row + j * size, row + j * size + length, outside)
+                    _fill(staged, row + j*size, row + j*size + length, outside)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _stage_row(staged, row, size, image, source, left, right, stride, length, outside):
     """staged[row + j*size + u] = image[source + j + stride*u] where left <= j + stride*u < right, `outside` elsewhere."""
-    low = min(length, max(0, -(-left // stride)))  # between these the places of all residues are in the image
-    high = max(low, min(length, right // stride))
+    low = min(length, max(0, -(-left//stride)))  # between these the places of all residues are in the image
+    high = max(low, min(length, right//stride))
     for j in range(stride):
         for u in range(low):
-            inside = left <= j + stride * u < right
-            staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)] if inside else outside
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
         for u in range(high, length):
-            inside = left <= j + stride * u < right
-            staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)] if inside else outside
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
     if stride == 1:
         for u in range(low, high):
             staged[np.uintp(row + u)] = image[np.uintp(source + u)]
     elif stride == 2:
         for u in range(low, high):
-            staged[np.uintp(row + u)] = image[np.uintp(source + 2 * u)]
-            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2 * u + 1)]
+            staged[np.uintp(row + u)] = image[np.uintp(source + 2*u)]
+            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2*u + 1)]
     else:
         for j in range(stride):
             for u in range(low, high):
-                staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)]
+                staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -123,17 +123,7 @@ def backward(saved, dy, *, wrt=None):
     grad_gamma = np.empty((D,), dtype)
     grad_beta = np.empty((D,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
-        grad_y,
-        x,
-        mu,
-        inv_sqrt_var,
-        gamma,
-        grad_x,
-        grad_gamma,
-        grad_beta,
-        N,
-        D,
-        want_x,
+        grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta, N, D, want_x,
     )
     if not want_x:
         grad_x = None
@@ -175,8 +165,8 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
     y[n,d] = gamma[d]*xhat[n,d] + beta[d]
     """
     real = x.dtype.type
-    for piece in prange((D + 127) // 128):
-        d_low = piece * 128
+    for piece in prange((D + 127)//128):
+        d_low = piece*128
         d_high = min(D, d_low + 128)
         var_row = np.empty(128, x.dtype)
         gamma_inv_sqrt_var_row = np.empty(128, x.dtype)
@@ -193,24 +183,24 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
             for d in range(d_high - d_low):
                 mu_deviation = np.float64(x_row[d] - mu_shift_row[d])
                 mu_sum_row[d] += mu_deviation
-                var_sum_row[d] += mu_deviation * mu_deviation
+                var_sum_row[d] += mu_deviation*mu_deviation
         mu_row = mu[d_low:]
         for d in range(d_high - d_low):
-            mu_row[d] = mu_shift_row[d] + mu_sum_row[d] / N
-            var_row[d] = _max(var_sum_row[d] - mu_sum_row[d] * mu_sum_row[d] / N, 0.0) / N
+            mu_row[d] = mu_shift_row[d] + mu_sum_row[d]/N
+            var_row[d] = _max(var_sum_row[d] - mu_sum_row[d]*mu_sum_row[d]/N, 0.0)/N
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
         gamma_row = gamma[d_low:]
         for d in range(d_high - d_low):
-            inv_sqrt_var_here = real(1) / math.sqrt(var_row[d] + real(eps))
+            inv_sqrt_var_here = real(1)/math.sqrt(var_row[d] + real(eps))
             inv_sqrt_var_row[d] = inv_sqrt_var_here
-            gamma_inv_sqrt_var_row[d] = gamma_row[d] * inv_sqrt_var_here
+            gamma_inv_sqrt_var_row[d] = gamma_row[d]*inv_sqrt_var_here
         for n in range(N):
             y_row = y[n, d_low:]
             x_row = x[n, d_low:]
             mu_row = mu[d_low:]
             beta_row = beta[d_low:]
             for d in range(d_high - d_low):
-                y_row[d] = gamma_inv_sqrt_var_row[d] * (x_row[d] - mu_row[d]) + beta_row[d]
+                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -227,8 +217,8 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[d] = sum[n](grad_y[n,d])
     """
     real = grad_y.dtype.type
-    for piece in prange((D + 127) // 128):
-        d_low = piece * 128
+    for piece in prange((D + 127)//128):
+        d_low = piece*128
         d_high = min(D, d_low + 128)
         sum_grad_y_row = np.empty(128, grad_y.dtype)
         sum_grad_y_xhat_row = np.empty(128, grad_y.dtype)
@@ -246,7 +236,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
             inv_sqrt_var_row = inv_sqrt_var[d_low:]
             for d in range(d_high - d_low):
                 sum_grad_y_sum_row[d] += grad_y_row[d]
-                sum_grad_y_xhat_sum_row[d] += grad_y_row[d] * (x_row[d] - mu_row[d]) * inv_sqrt_var_row[d]
+                sum_grad_y_xhat_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_row[d])*inv_sqrt_var_row[d]
         for d in range(d_high - d_low):
             sum_grad_y_row[d] = sum_grad_y_sum_row[d]
             sum_grad_y_xhat_row[d] = sum_grad_y_xhat_sum_row[d]
@@ -255,8 +245,8 @@ def _compute_grad_x_grad_gamma_grad_beta(
         grad_gamma_row = grad_gamma[d_low:]
         grad_beta_row = grad_beta[d_low:]
         for d in range(d_high - d_low):
-            gamma_inv_sqrt_var_2_row[d] = gamma_row[d] * inv_sqrt_var_row[d] / real(N)
-            inv_sqrt_var_sum_grad_y_xhat_row[d] = -inv_sqrt_var_row[d] * sum_grad_y_xhat_row[d]
+            gamma_inv_sqrt_var_2_row[d] = gamma_row[d]*inv_sqrt_var_row[d]/real(N)
+            inv_sqrt_var_sum_grad_y_xhat_row[d] = -inv_sqrt_var_row[d]*sum_grad_y_xhat_row[d]
             grad_gamma_row[d] = sum_grad_y_xhat_row[d]
             grad_beta_row[d] = sum_grad_y_row[d]
         if want_x:
@@ -266,10 +256,9 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 x_row = x[n, d_low:]
                 mu_row = mu[d_low:]
                 for d in range(d_high - d_low):
-                    grad_x_row[d] = gamma_inv_sqrt_var_2_row[d] * (
-                        real(N) * grad_y_row[d]
-                        - sum_grad_y_row[d]
-                        + inv_sqrt_var_sum_grad_y_xhat_row[d] * (x_row[d] - mu_row[d])
+                    grad_x_row[d] = gamma_inv_sqrt_var_2_row[d]*(
+                        real(N)*grad_y_row[d] - sum_grad_y_row[d]
+                        + inv_sqrt_var_sum_grad_y_xhat_row[d]*(x_row[d] - mu_row[d])
                     )
 
 

@@ -150,18 +150,7 @@ def backward(saved, dy, *, wrt=None):
         grad_mu = np.empty((D,), dtype)
         grad_var = np.empty((D,), dtype)
         _compute_grad_beta_grad_mu_grad_var(
-            grad_y,
-            gamma,
-            inv_sqrt_var,
-            var,
-            sum_grad_y_x,
-            grad_beta,
-            grad_mu,
-            grad_var,
-            N,
-            D,
-            eps,
-            want_beta,
+            grad_y, gamma, inv_sqrt_var, var, sum_grad_y_x, grad_beta, grad_mu, grad_var, N, D, eps, want_beta,
             want_mu,
         )
         if not want_beta:
@@ -201,14 +190,14 @@ def _compute_gamma_inv_sqrt_var_y(gamma, var, x, mu, beta, gamma_inv_sqrt_var, y
     y[n,d] = gamma[d]*(x[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
     """
     real = gamma.dtype.type
-    for piece in prange((D + 4095) // 4096):
-        d_low = piece * 4096
+    for piece in prange((D + 4095)//4096):
+        d_low = piece*4096
         d_high = min(D, d_low + 4096)
         gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[d_low:]
         gamma_row = gamma[d_low:]
         var_row = var[d_low:]
         for d in range(d_high - d_low):
-            gamma_inv_sqrt_var_row[d] = gamma_row[d] / math.sqrt(var_row[d] + real(eps))
+            gamma_inv_sqrt_var_row[d] = gamma_row[d]/math.sqrt(var_row[d] + real(eps))
         for n in range(N):
             y_row = y[n, d_low:]
             gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[d_low:]
@@ -216,7 +205,7 @@ def _compute_gamma_inv_sqrt_var_y(gamma, var, x, mu, beta, gamma_inv_sqrt_var, y
             mu_row = mu[d_low:]
             beta_row = beta[d_low:]
             for d in range(d_high - d_low):
-                y_row[d] = gamma_inv_sqrt_var_row[d] * (x_row[d] - mu_row[d]) + beta_row[d]
+                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -227,15 +216,15 @@ def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D):
         gamma_inv_sqrt_var_row = gamma_inv_sqrt_var
         grad_y_row = grad_y[n]
         for d in range(D):
-            grad_x_row[d] = gamma_inv_sqrt_var_row[d] * grad_y_row[d]
+            grad_x_row[d] = gamma_inv_sqrt_var_row[d]*grad_y_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, D):
     """sum_grad_y_x[d] = sum[n](grad_y[n,d]*(x[n,d] - mu[d]))"""
     real = grad_y.dtype.type
-    for piece in prange((D + 127) // 128):
-        d_low = piece * 128
+    for piece in prange((D + 127)//128):
+        d_low = piece*128
         d_high = min(D, d_low + 128)
         sum_grad_y_x_sum_row = np.empty(128, np.float64)
         for d in range(d_high - d_low):
@@ -245,7 +234,7 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, D):
             x_row = x[n, d_low:]
             mu_row = mu[d_low:]
             for d in range(d_high - d_low):
-                sum_grad_y_x_sum_row[d] += grad_y_row[d] * (x_row[d] - mu_row[d])
+                sum_grad_y_x_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_row[d])
         sum_grad_y_x_row = sum_grad_y_x[d_low:]
         for d in range(d_high - d_low):
             sum_grad_y_x_row[d] = sum_grad_y_x_sum_row[d]
@@ -257,17 +246,17 @@ def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma
     grad_gamma[d] = 1/sqrt(var[d] + eps)*sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
     """
     real = var.dtype.type
-    for piece in prange((D + 4095) // 4096):
-        d_low = piece * 4096
+    for piece in prange((D + 4095)//4096):
+        d_low = piece*4096
         d_high = min(D, d_low + 4096)
         var_row = var[d_low:]
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
         grad_gamma_row = grad_gamma[d_low:]
         sum_grad_y_x_row = sum_grad_y_x[d_low:]
         for d in range(d_high - d_low):
-            inv_sqrt_var_here = real(1) / math.sqrt(var_row[d] + real(eps))
+            inv_sqrt_var_here = real(1)/math.sqrt(var_row[d] + real(eps))
             inv_sqrt_var_row[d] = inv_sqrt_var_here
-            grad_gamma_row[d] = inv_sqrt_var_here * sum_grad_y_x_row[d]
+            grad_gamma_row[d] = inv_sqrt_var_here*sum_grad_y_x_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -280,8 +269,8 @@ def _compute_grad_beta_grad_mu_grad_var(
     grad_var[d] = -0.5*gamma[d]/(var[d] + eps)^1.5*sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
     """
     real = grad_y.dtype.type
-    for piece in prange((D + 127) // 128):
-        d_low = piece * 128
+    for piece in prange((D + 127)//128):
+        d_low = piece*128
         d_high = min(D, d_low + 128)
         sum_grad_y_row = np.empty(128, grad_y.dtype)
         sum_grad_y_sum_row = np.empty(128, np.float64)
@@ -303,8 +292,10 @@ def _compute_grad_beta_grad_mu_grad_var(
         sum_grad_y_x_row = sum_grad_y_x[d_low:]
         for d in range(d_high - d_low):
             grad_beta_row[d] = sum_grad_y_row[d]
-            grad_mu_row[d] = -gamma_row[d] * inv_sqrt_var_row[d] * sum_grad_y_row[d]
-            grad_var_row[d] = real(-0.5) * gamma_row[d] * sum_grad_y_x_row[d] / (var_row[d] + real(eps)) ** real(1.5)
+            grad_mu_row[d] = -gamma_row[d]*inv_sqrt_var_row[d]*sum_grad_y_row[d]
+            grad_var_row[d] = real(-0.5)*gamma_row[d]*sum_grad_y_x_row[d]/(
+                var_row[d] + real(eps)
+            )**real(1.5)
 
 
 def _real(name, value):

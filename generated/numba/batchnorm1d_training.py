@@ -118,18 +118,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
     mean_of_batch = np.empty((D,), x.dtype)
     var_of_batch = np.empty((D,), x.dtype)
     _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
-        x,
-        gamma,
-        beta,
-        mu,
-        var,
-        inv_sqrt_var,
-        y,
-        mean_of_batch,
-        var_of_batch,
-        N,
-        D,
-        eps,
+        x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch, N, D, eps,
     )
     return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, D, eps, x.dtype)
 
@@ -163,21 +152,8 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
     grad_gamma = np.empty((D,), dtype)
     grad_beta = np.empty((D,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
-        grad_y,
-        x,
-        mu,
-        inv_sqrt_var,
-        gamma,
-        var,
-        grad_var_of_batch,
-        grad_mean_of_batch,
-        grad_x,
-        grad_gamma,
-        grad_beta,
-        N,
-        D,
-        eps,
-        want_x,
+        grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma,
+        grad_beta, N, D, eps, want_x,
     )
     if not want_x:
         grad_x = None
@@ -223,8 +199,8 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
     var_of_batch[d] = var[d]
     """
     real = x.dtype.type
-    for piece in prange((D + 127) // 128):
-        d_low = piece * 128
+    for piece in prange((D + 127)//128):
+        d_low = piece*128
         d_high = min(D, d_low + 128)
         gamma_inv_sqrt_var_row = np.empty(128, x.dtype)
         mu_shift_row = np.empty(128, np.float64)
@@ -240,12 +216,12 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
             for d in range(d_high - d_low):
                 mu_deviation = np.float64(x_row[d] - mu_shift_row[d])
                 mu_sum_row[d] += mu_deviation
-                var_sum_row[d] += mu_deviation * mu_deviation
+                var_sum_row[d] += mu_deviation*mu_deviation
         mu_row = mu[d_low:]
         var_row = var[d_low:]
         for d in range(d_high - d_low):
-            mu_row[d] = mu_shift_row[d] + mu_sum_row[d] / N
-            var_row[d] = _max(var_sum_row[d] - mu_sum_row[d] * mu_sum_row[d] / N, 0.0) / N
+            mu_row[d] = mu_shift_row[d] + mu_sum_row[d]/N
+            var_row[d] = _max(var_sum_row[d] - mu_sum_row[d]*mu_sum_row[d]/N, 0.0)/N
         var_row = var[d_low:]
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
         gamma_row = gamma[d_low:]
@@ -253,9 +229,9 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
         mu_row = mu[d_low:]
         var_of_batch_row = var_of_batch[d_low:]
         for d in range(d_high - d_low):
-            inv_sqrt_var_here = real(1) / math.sqrt(var_row[d] + real(eps))
+            inv_sqrt_var_here = real(1)/math.sqrt(var_row[d] + real(eps))
             inv_sqrt_var_row[d] = inv_sqrt_var_here
-            gamma_inv_sqrt_var_row[d] = gamma_row[d] * inv_sqrt_var_here
+            gamma_inv_sqrt_var_row[d] = gamma_row[d]*inv_sqrt_var_here
             mean_of_batch_row[d] = mu_row[d]
             var_of_batch_row[d] = var_row[d]
         for n in range(N):
@@ -264,26 +240,13 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
             mu_row = mu[d_low:]
             beta_row = beta[d_low:]
             for d in range(d_high - d_low):
-                y_row[d] = gamma_inv_sqrt_var_row[d] * (x_row[d] - mu_row[d]) + beta_row[d]
+                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y,
-    x,
-    mu,
-    inv_sqrt_var,
-    gamma,
-    var,
-    grad_var_of_batch,
-    grad_mean_of_batch,
-    grad_x,
-    grad_gamma,
-    grad_beta,
-    N,
-    D,
-    eps,
-    want_x,
+    grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma, grad_beta,
+        N, D, eps, want_x
 ):
     """sum_grad_y[d] = sum[n'](grad_y[n',d])
     sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
@@ -298,8 +261,8 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[d] = sum[n](grad_y[n,d])
     """
     real = grad_y.dtype.type
-    for piece in prange((D + 127) // 128):
-        d_low = piece * 128
+    for piece in prange((D + 127)//128):
+        d_low = piece*128
         d_high = min(D, d_low + 128)
         sum_grad_y_row = np.empty(128, grad_y.dtype)
         sum_grad_y_xhat_row = np.empty(128, grad_y.dtype)
@@ -318,7 +281,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
             inv_sqrt_var_row = inv_sqrt_var[d_low:]
             for d in range(d_high - d_low):
                 sum_grad_y_sum_row[d] += grad_y_row[d]
-                sum_grad_y_xhat_sum_row[d] += grad_y_row[d] * (x_row[d] - mu_row[d]) * inv_sqrt_var_row[d]
+                sum_grad_y_xhat_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_row[d])*inv_sqrt_var_row[d]
         for d in range(d_high - d_low):
             sum_grad_y_row[d] = sum_grad_y_sum_row[d]
             sum_grad_y_xhat_row[d] = sum_grad_y_xhat_sum_row[d]
@@ -329,16 +292,11 @@ def _compute_grad_x_grad_gamma_grad_beta(
         grad_gamma_row = grad_gamma[d_low:]
         grad_beta_row = grad_beta[d_low:]
         for d in range(d_high - d_low):
-            gamma_inv_sqrt_var_2_row[d] = real(N) * gamma_row[d] * inv_sqrt_var_row[d]
-            inv_sqrt_var_gamma_sum_grad_y_row[d] = -inv_sqrt_var_row[d] * gamma_row[d] * sum_grad_y_row[d]
-            inv_sqrt_var_sqrt_var_row[d] = (
-                real(2)
-                * inv_sqrt_var_row[d]
-                * math.sqrt(var_row[d] + real(eps))
-                * (
-                    grad_var_of_batch_row[d]
-                    - real(0.5) * gamma_row[d] * sum_grad_y_xhat_row[d] / (var_row[d] + real(eps))
-                )
+            gamma_inv_sqrt_var_2_row[d] = real(N)*gamma_row[d]*inv_sqrt_var_row[d]
+            inv_sqrt_var_gamma_sum_grad_y_row[d] = -inv_sqrt_var_row[d]*gamma_row[d]*sum_grad_y_row[d]
+            inv_sqrt_var_sqrt_var_row[d] = real(2)*inv_sqrt_var_row[d]*math.sqrt(var_row[d] + real(eps))*(
+                grad_var_of_batch_row[d]
+                - real(0.5)*gamma_row[d]*sum_grad_y_xhat_row[d]/(var_row[d] + real(eps))
             )
             grad_gamma_row[d] = sum_grad_y_xhat_row[d]
             grad_beta_row[d] = sum_grad_y_row[d]
@@ -351,11 +309,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 mu_row = mu[d_low:]
                 for d in range(d_high - d_low):
                     grad_x_row[d] = (
-                        gamma_inv_sqrt_var_2_row[d] * grad_y_row[d]
-                        + grad_mean_of_batch_row[d]
+                        gamma_inv_sqrt_var_2_row[d]*grad_y_row[d] + grad_mean_of_batch_row[d]
                         + inv_sqrt_var_gamma_sum_grad_y_row[d]
-                        + inv_sqrt_var_sqrt_var_row[d] * (x_row[d] - mu_row[d])
-                    ) / real(N)
+                        + inv_sqrt_var_sqrt_var_row[d]*(x_row[d] - mu_row[d])
+                    )/real(N)
 
 
 @njit(cache=True, error_model="numpy")

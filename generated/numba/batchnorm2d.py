@@ -99,17 +99,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
     inv_sqrt_var = np.empty((C,), x.dtype)
     y = np.empty((N, C, H, W), x.dtype)
     _compute_mu_inv_sqrt_var_y(
-        x.reshape(N, C, H * W),
-        gamma,
-        beta,
-        mu,
-        inv_sqrt_var,
-        y.reshape(N, C, H * W),
-        N,
-        C,
-        H,
-        W,
-        eps,
+        x.reshape(N, C, H*W), gamma, beta, mu, inv_sqrt_var, y.reshape(N, C, H*W), N, C, H, W, eps,
     )
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, C, H, W, x.dtype)
 
@@ -137,19 +127,8 @@ def backward(saved, dy, *, wrt=None):
     grad_gamma = np.empty((C,), dtype)
     grad_beta = np.empty((C,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
-        grad_y.reshape(N, C, H * W),
-        x.reshape(N, C, H * W),
-        mu,
-        inv_sqrt_var,
-        gamma,
-        grad_x.reshape(N, C, H * W),
-        grad_gamma,
-        grad_beta,
-        N,
-        C,
-        H,
-        W,
-        want_x,
+        grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, gamma, grad_x.reshape(N, C, H*W),
+        grad_gamma, grad_beta, N, C, H, W, want_x,
     )
     if not want_x:
         grad_x = None
@@ -197,22 +176,22 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, 
         var_sum = 0.0
         for n in range(N):
             x_row = x[n, c]
-            for hw in range(H * W):
+            for hw in range(H*W):
                 mu_deviation = np.float64(x_row[hw] - mu_shift)
                 mu_sum += mu_deviation
-                var_sum += mu_deviation * mu_deviation
-        mu_here = real(mu_shift + mu_sum / (N * H * W))
+                var_sum += mu_deviation*mu_deviation
+        mu_here = real(mu_shift + mu_sum/(N*H*W))
         mu[c] = mu_here
-        var = real(_max(var_sum - mu_sum * mu_sum / (N * H * W), 0.0) / (N * H * W))
-        inv_sqrt_var_here = real(1) / math.sqrt(var + real(eps))
+        var = real(_max(var_sum - mu_sum*mu_sum/(N*H*W), 0.0)/(N*H*W))
+        inv_sqrt_var_here = real(1)/math.sqrt(var + real(eps))
         inv_sqrt_var[c] = inv_sqrt_var_here
-        gamma_inv_sqrt_var = gamma[c] * inv_sqrt_var_here
+        gamma_inv_sqrt_var = gamma[c]*inv_sqrt_var_here
         for n in range(N):
             beta_here = beta[c]
             y_row = y[n, c]
             x_row = x[n, c]
-            for hw in range(H * W):
-                y_row[hw] = gamma_inv_sqrt_var * (x_row[hw] - mu_here) + beta_here
+            for hw in range(H*W):
+                y_row[hw] = gamma_inv_sqrt_var*(x_row[hw] - mu_here) + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -237,13 +216,13 @@ def _compute_grad_x_grad_gamma_grad_beta(
             inv_sqrt_var_here = inv_sqrt_var[c]
             grad_y_row = grad_y[n, c]
             x_row = x[n, c]
-            for hw in range(H * W):
+            for hw in range(H*W):
                 sum_grad_y_sum += grad_y_row[hw]
-                sum_grad_y_xhat_sum += grad_y_row[hw] * (x_row[hw] - mu_here) * inv_sqrt_var_here
+                sum_grad_y_xhat_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
         sum_grad_y = real(sum_grad_y_sum)
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
-        gamma_inv_sqrt_var_2 = gamma[c] * inv_sqrt_var[c] / real(N * H * W)
-        inv_sqrt_var_sum_grad_y_xhat = -inv_sqrt_var[c] * sum_grad_y_xhat
+        gamma_inv_sqrt_var_2 = gamma[c]*inv_sqrt_var[c]/real(N*H*W)
+        inv_sqrt_var_sum_grad_y_xhat = -inv_sqrt_var[c]*sum_grad_y_xhat
         grad_gamma_here = sum_grad_y_xhat
         grad_gamma[c] = grad_gamma_here
         grad_beta_here = sum_grad_y
@@ -254,11 +233,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 grad_x_row = grad_x[n, c]
                 grad_y_row = grad_y[n, c]
                 x_row = x[n, c]
-                for hw in range(H * W):
-                    grad_x_row[hw] = gamma_inv_sqrt_var_2 * (
-                        real(N * H * W) * grad_y_row[hw]
-                        - sum_grad_y
-                        + inv_sqrt_var_sum_grad_y_xhat * (x_row[hw] - mu_here)
+                for hw in range(H*W):
+                    grad_x_row[hw] = gamma_inv_sqrt_var_2*(
+                        real(N*H*W)*grad_y_row[hw] - sum_grad_y
+                        + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here)
                     )
 
 

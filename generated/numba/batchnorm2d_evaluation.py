@@ -111,18 +111,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
     gamma_inv_sqrt_var = np.empty((C,), x.dtype)
     y = np.empty((N, C, H, W), x.dtype)
     _compute_gamma_inv_sqrt_var_y(
-        gamma,
-        var,
-        x.reshape(N, C, H * W),
-        mu,
-        beta,
-        gamma_inv_sqrt_var,
-        y.reshape(N, C, H * W),
-        N,
-        C,
-        H,
-        W,
-        eps,
+        gamma, var, x.reshape(N, C, H*W), mu, beta, gamma_inv_sqrt_var, y.reshape(N, C, H*W), N, C, H, W, eps,
     )
     return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, C, H, W, eps, x.dtype)
 
@@ -150,10 +139,12 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(gamma_inv_sqrt_var, grad_y.reshape(N, C, H * W), grad_x.reshape(N, C, H * W), N, C, H, W)
+        _compute_grad_x(
+            gamma_inv_sqrt_var, grad_y.reshape(N, C, H*W), grad_x.reshape(N, C, H*W), N, C, H, W
+        )
     sum_grad_y_x = np.empty((C,), dtype)
     if want_gamma or want_var:
-        _compute_sum_grad_y_x(grad_y.reshape(N, C, H * W), x.reshape(N, C, H * W), mu, sum_grad_y_x, N, C, H, W)
+        _compute_sum_grad_y_x(grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, sum_grad_y_x, N, C, H, W)
     inv_sqrt_var = np.empty((C,), dtype)
     if want_gamma or want_mu:
         grad_gamma = np.empty((C,), dtype)
@@ -165,21 +156,8 @@ def backward(saved, dy, *, wrt=None):
         grad_mu = np.empty((C,), dtype)
         grad_var = np.empty((C,), dtype)
         _compute_grad_beta_grad_mu_grad_var(
-            grad_y.reshape(N, C, H * W),
-            gamma,
-            inv_sqrt_var,
-            var,
-            sum_grad_y_x,
-            grad_beta,
-            grad_mu,
-            grad_var,
-            N,
-            C,
-            H,
-            W,
-            eps,
-            want_beta,
-            want_mu,
+            grad_y.reshape(N, C, H*W), gamma, inv_sqrt_var, var, sum_grad_y_x, grad_beta, grad_mu, grad_var, N, C, H,
+            W, eps, want_beta, want_mu,
         )
         if not want_beta:
             grad_beta = None
@@ -219,27 +197,27 @@ def _compute_gamma_inv_sqrt_var_y(gamma, var, x, mu, beta, gamma_inv_sqrt_var, y
     """
     real = gamma.dtype.type
     for c in prange(C):
-        gamma_inv_sqrt_var_here = gamma[c] / math.sqrt(var[c] + real(eps))
+        gamma_inv_sqrt_var_here = gamma[c]/math.sqrt(var[c] + real(eps))
         gamma_inv_sqrt_var[c] = gamma_inv_sqrt_var_here
         for n in range(N):
             mu_here = mu[c]
             beta_here = beta[c]
             y_row = y[n, c]
             x_row = x[n, c]
-            for hw in range(H * W):
-                y_row[hw] = gamma_inv_sqrt_var_here * (x_row[hw] - mu_here) + beta_here
+            for hw in range(H*W):
+                y_row[hw] = gamma_inv_sqrt_var_here*(x_row[hw] - mu_here) + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, C, H, W):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps)"""
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         gamma_inv_sqrt_var_here = gamma_inv_sqrt_var[c]
         grad_x_row = grad_x[n, c]
         grad_y_row = grad_y[n, c]
-        for hw in range(H * W):
-            grad_x_row[hw] = gamma_inv_sqrt_var_here * grad_y_row[hw]
+        for hw in range(H*W):
+            grad_x_row[hw] = gamma_inv_sqrt_var_here*grad_y_row[hw]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -252,8 +230,8 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, C, H, W):
             mu_here = mu[c]
             grad_y_row = grad_y[n, c]
             x_row = x[n, c]
-            for hw in range(H * W):
-                sum_grad_y_x_sum += grad_y_row[hw] * (x_row[hw] - mu_here)
+            for hw in range(H*W):
+                sum_grad_y_x_sum += grad_y_row[hw]*(x_row[hw] - mu_here)
         sum_grad_y_x_here = real(sum_grad_y_x_sum)
         sum_grad_y_x[c] = sum_grad_y_x_here
 
@@ -264,22 +242,23 @@ def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma
     grad_gamma[c] = 1/sqrt(var[c] + eps)*sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
     """
     real = var.dtype.type
-    for piece in prange((C + 4095) // 4096):
-        c_low = piece * 4096
+    for piece in prange((C + 4095)//4096):
+        c_low = piece*4096
         c_high = min(C, c_low + 4096)
         var_row = var[c_low:]
         inv_sqrt_var_row = inv_sqrt_var[c_low:]
         grad_gamma_row = grad_gamma[c_low:]
         sum_grad_y_x_row = sum_grad_y_x[c_low:]
         for c in range(c_high - c_low):
-            inv_sqrt_var_here = real(1) / math.sqrt(var_row[c] + real(eps))
+            inv_sqrt_var_here = real(1)/math.sqrt(var_row[c] + real(eps))
             inv_sqrt_var_row[c] = inv_sqrt_var_here
-            grad_gamma_row[c] = inv_sqrt_var_here * sum_grad_y_x_row[c]
+            grad_gamma_row[c] = inv_sqrt_var_here*sum_grad_y_x_row[c]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_beta_grad_mu_grad_var(
-    grad_y, gamma, inv_sqrt_var, var, sum_grad_y_x, grad_beta, grad_mu, grad_var, N, C, H, W, eps, want_beta, want_mu
+    grad_y, gamma, inv_sqrt_var, var, sum_grad_y_x, grad_beta, grad_mu, grad_var, N, C, H, W, eps, want_beta,
+        want_mu
 ):
     """sum_grad_y[c] = sum[n,h,w](grad_y[n,c,h,w])
     grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
@@ -292,14 +271,14 @@ def _compute_grad_beta_grad_mu_grad_var(
             sum_grad_y_sum = 0.0
             for n in range(N):
                 grad_y_row = grad_y[n, c]
-                for hw in range(H * W):
+                for hw in range(H*W):
                     sum_grad_y_sum += grad_y_row[hw]
             sum_grad_y = real(sum_grad_y_sum)
         grad_beta_here = sum_grad_y
         grad_beta[c] = grad_beta_here
-        grad_mu_here = -gamma[c] * inv_sqrt_var[c] * sum_grad_y
+        grad_mu_here = -gamma[c]*inv_sqrt_var[c]*sum_grad_y
         grad_mu[c] = grad_mu_here
-        grad_var_here = real(-0.5) * gamma[c] * sum_grad_y_x[c] / (var[c] + real(eps)) ** real(1.5)
+        grad_var_here = real(-0.5)*gamma[c]*sum_grad_y_x[c]/(var[c] + real(eps))**real(1.5)
         grad_var[c] = grad_var_here
 
 

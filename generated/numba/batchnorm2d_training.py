@@ -121,20 +121,8 @@ def forward(x, gamma, beta, *, eps=1e-05):
     mean_of_batch = np.empty((C,), x.dtype)
     var_of_batch = np.empty((C,), x.dtype)
     _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
-        x.reshape(N, C, H * W),
-        gamma,
-        beta,
-        mu,
-        var,
-        inv_sqrt_var,
-        y.reshape(N, C, H * W),
-        mean_of_batch,
-        var_of_batch,
-        N,
-        C,
-        H,
-        W,
-        eps,
+        x.reshape(N, C, H*W), gamma, beta, mu, var, inv_sqrt_var, y.reshape(N, C, H*W), mean_of_batch,
+        var_of_batch, N, C, H, W, eps,
     )
     return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, C, H, W, eps, x.dtype)
 
@@ -168,23 +156,8 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
     grad_gamma = np.empty((C,), dtype)
     grad_beta = np.empty((C,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
-        grad_y.reshape(N, C, H * W),
-        x.reshape(N, C, H * W),
-        mu,
-        inv_sqrt_var,
-        gamma,
-        var,
-        grad_var_of_batch,
-        grad_mean_of_batch,
-        grad_x.reshape(N, C, H * W),
-        grad_gamma,
-        grad_beta,
-        N,
-        C,
-        H,
-        W,
-        eps,
-        want_x,
+        grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, gamma, var, grad_var_of_batch,
+        grad_mean_of_batch, grad_x.reshape(N, C, H*W), grad_gamma, grad_beta, N, C, H, W, eps, want_x,
     )
     if not want_x:
         grad_x = None
@@ -236,17 +209,17 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
         var_sum = 0.0
         for n in range(N):
             x_row = x[n, c]
-            for hw in range(H * W):
+            for hw in range(H*W):
                 mu_deviation = np.float64(x_row[hw] - mu_shift)
                 mu_sum += mu_deviation
-                var_sum += mu_deviation * mu_deviation
-        mu_here = real(mu_shift + mu_sum / (N * H * W))
+                var_sum += mu_deviation*mu_deviation
+        mu_here = real(mu_shift + mu_sum/(N*H*W))
         mu[c] = mu_here
-        var_here = real(_max(var_sum - mu_sum * mu_sum / (N * H * W), 0.0) / (N * H * W))
+        var_here = real(_max(var_sum - mu_sum*mu_sum/(N*H*W), 0.0)/(N*H*W))
         var[c] = var_here
-        inv_sqrt_var_here = real(1) / math.sqrt(var_here + real(eps))
+        inv_sqrt_var_here = real(1)/math.sqrt(var_here + real(eps))
         inv_sqrt_var[c] = inv_sqrt_var_here
-        gamma_inv_sqrt_var = gamma[c] * inv_sqrt_var_here
+        gamma_inv_sqrt_var = gamma[c]*inv_sqrt_var_here
         mean_of_batch_here = mu_here
         mean_of_batch[c] = mean_of_batch_here
         var_of_batch_here = var_here
@@ -255,29 +228,14 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
             beta_here = beta[c]
             y_row = y[n, c]
             x_row = x[n, c]
-            for hw in range(H * W):
-                y_row[hw] = gamma_inv_sqrt_var * (x_row[hw] - mu_here) + beta_here
+            for hw in range(H*W):
+                y_row[hw] = gamma_inv_sqrt_var*(x_row[hw] - mu_here) + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y,
-    x,
-    mu,
-    inv_sqrt_var,
-    gamma,
-    var,
-    grad_var_of_batch,
-    grad_mean_of_batch,
-    grad_x,
-    grad_gamma,
-    grad_beta,
-    N,
-    C,
-    H,
-    W,
-    eps,
-    want_x,
+    grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma, grad_beta,
+        N, C, H, W, eps, want_x
 ):
     """sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
     sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
@@ -301,18 +259,15 @@ def _compute_grad_x_grad_gamma_grad_beta(
             inv_sqrt_var_here = inv_sqrt_var[c]
             grad_y_row = grad_y[n, c]
             x_row = x[n, c]
-            for hw in range(H * W):
+            for hw in range(H*W):
                 sum_grad_y_sum += grad_y_row[hw]
-                sum_grad_y_xhat_sum += grad_y_row[hw] * (x_row[hw] - mu_here) * inv_sqrt_var_here
+                sum_grad_y_xhat_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
         sum_grad_y = real(sum_grad_y_sum)
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
-        gamma_inv_sqrt_var_2 = real(N * H * W) * gamma[c] * inv_sqrt_var[c]
-        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var[c] * gamma[c] * sum_grad_y
-        inv_sqrt_var_sqrt_var = (
-            real(2)
-            * inv_sqrt_var[c]
-            * math.sqrt(var[c] + real(eps))
-            * (grad_var_of_batch[c] - real(0.5) * gamma[c] * sum_grad_y_xhat / (var[c] + real(eps)))
+        gamma_inv_sqrt_var_2 = real(N*H*W)*gamma[c]*inv_sqrt_var[c]
+        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var[c]*gamma[c]*sum_grad_y
+        inv_sqrt_var_sqrt_var = real(2)*inv_sqrt_var[c]*math.sqrt(var[c] + real(eps))*(
+            grad_var_of_batch[c] - real(0.5)*gamma[c]*sum_grad_y_xhat/(var[c] + real(eps))
         )
         grad_gamma_here = sum_grad_y_xhat
         grad_gamma[c] = grad_gamma_here
@@ -325,13 +280,11 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 grad_x_row = grad_x[n, c]
                 grad_y_row = grad_y[n, c]
                 x_row = x[n, c]
-                for hw in range(H * W):
+                for hw in range(H*W):
                     grad_x_row[hw] = (
-                        gamma_inv_sqrt_var_2 * grad_y_row[hw]
-                        + grad_mean_of_batch_here
-                        + inv_sqrt_var_gamma_sum_grad_y
-                        + inv_sqrt_var_sqrt_var * (x_row[hw] - mu_here)
-                    ) / real(N * H * W)
+                        gamma_inv_sqrt_var_2*grad_y_row[hw] + grad_mean_of_batch_here
+                        + inv_sqrt_var_gamma_sum_grad_y + inv_sqrt_var_sqrt_var*(x_row[hw] - mu_here)
+                    )/real(N*H*W)
 
 
 @njit(cache=True, error_model="numpy")

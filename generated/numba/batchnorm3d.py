@@ -101,18 +101,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
     inv_sqrt_var = np.empty((C,), x.dtype)
     y = np.empty((N, C, D, H, W), x.dtype)
     _compute_mu_inv_sqrt_var_y(
-        x.reshape(N, C, D * H * W),
-        gamma,
-        beta,
-        mu,
-        inv_sqrt_var,
-        y.reshape(N, C, D * H * W),
-        N,
-        C,
-        D,
-        H,
-        W,
-        eps,
+        x.reshape(N, C, D*H*W), gamma, beta, mu, inv_sqrt_var, y.reshape(N, C, D*H*W), N, C, D, H, W, eps,
     )
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, C, D, H, W, x.dtype)
 
@@ -140,20 +129,8 @@ def backward(saved, dy, *, wrt=None):
     grad_gamma = np.empty((C,), dtype)
     grad_beta = np.empty((C,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
-        grad_y.reshape(N, C, D * H * W),
-        x.reshape(N, C, D * H * W),
-        mu,
-        inv_sqrt_var,
-        gamma,
-        grad_x.reshape(N, C, D * H * W),
-        grad_gamma,
-        grad_beta,
-        N,
-        C,
-        D,
-        H,
-        W,
-        want_x,
+        grad_y.reshape(N, C, D*H*W), x.reshape(N, C, D*H*W), mu, inv_sqrt_var, gamma, grad_x.reshape(N, C, D*H*W),
+        grad_gamma, grad_beta, N, C, D, H, W, want_x,
     )
     if not want_x:
         grad_x = None
@@ -201,22 +178,22 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, 
         var_sum = 0.0
         for n in range(N):
             x_row = x[n, c]
-            for dhw in range(D * H * W):
+            for dhw in range(D*H*W):
                 mu_deviation = np.float64(x_row[dhw] - mu_shift)
                 mu_sum += mu_deviation
-                var_sum += mu_deviation * mu_deviation
-        mu_here = real(mu_shift + mu_sum / (N * D * H * W))
+                var_sum += mu_deviation*mu_deviation
+        mu_here = real(mu_shift + mu_sum/(N*D*H*W))
         mu[c] = mu_here
-        var = real(_max(var_sum - mu_sum * mu_sum / (N * D * H * W), 0.0) / (N * D * H * W))
-        inv_sqrt_var_here = real(1) / math.sqrt(var + real(eps))
+        var = real(_max(var_sum - mu_sum*mu_sum/(N*D*H*W), 0.0)/(N*D*H*W))
+        inv_sqrt_var_here = real(1)/math.sqrt(var + real(eps))
         inv_sqrt_var[c] = inv_sqrt_var_here
-        gamma_inv_sqrt_var = gamma[c] * inv_sqrt_var_here
+        gamma_inv_sqrt_var = gamma[c]*inv_sqrt_var_here
         for n in range(N):
             beta_here = beta[c]
             y_row = y[n, c]
             x_row = x[n, c]
-            for dhw in range(D * H * W):
-                y_row[dhw] = gamma_inv_sqrt_var * (x_row[dhw] - mu_here) + beta_here
+            for dhw in range(D*H*W):
+                y_row[dhw] = gamma_inv_sqrt_var*(x_row[dhw] - mu_here) + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -242,13 +219,13 @@ def _compute_grad_x_grad_gamma_grad_beta(
             inv_sqrt_var_here = inv_sqrt_var[c]
             grad_y_row = grad_y[n, c]
             x_row = x[n, c]
-            for dhw in range(D * H * W):
+            for dhw in range(D*H*W):
                 sum_grad_y_sum += grad_y_row[dhw]
-                sum_grad_y_xhat_sum += grad_y_row[dhw] * (x_row[dhw] - mu_here) * inv_sqrt_var_here
+                sum_grad_y_xhat_sum += grad_y_row[dhw]*(x_row[dhw] - mu_here)*inv_sqrt_var_here
         sum_grad_y = real(sum_grad_y_sum)
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
-        gamma_inv_sqrt_var_2 = gamma[c] * inv_sqrt_var[c] / real(N * D * H * W)
-        inv_sqrt_var_sum_grad_y_xhat = -inv_sqrt_var[c] * sum_grad_y_xhat
+        gamma_inv_sqrt_var_2 = gamma[c]*inv_sqrt_var[c]/real(N*D*H*W)
+        inv_sqrt_var_sum_grad_y_xhat = -inv_sqrt_var[c]*sum_grad_y_xhat
         grad_gamma_here = sum_grad_y_xhat
         grad_gamma[c] = grad_gamma_here
         grad_beta_here = sum_grad_y
@@ -259,11 +236,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 grad_x_row = grad_x[n, c]
                 grad_y_row = grad_y[n, c]
                 x_row = x[n, c]
-                for dhw in range(D * H * W):
-                    grad_x_row[dhw] = gamma_inv_sqrt_var_2 * (
-                        real(N * D * H * W) * grad_y_row[dhw]
-                        - sum_grad_y
-                        + inv_sqrt_var_sum_grad_y_xhat * (x_row[dhw] - mu_here)
+                for dhw in range(D*H*W):
+                    grad_x_row[dhw] = gamma_inv_sqrt_var_2*(
+                        real(N*D*H*W)*grad_y_row[dhw] - sum_grad_y
+                        + inv_sqrt_var_sum_grad_y_xhat*(x_row[dhw] - mu_here)
                     )
 
 

@@ -158,8 +158,8 @@ class Bilinear:
 def _compute_y(x, z, weight, bias, y, N, I, J, K):
     """y[n,k] = bias[k] + sum[i,j](x[n,i]*z[n,j]*weight[k,i,j])"""
     real = x.dtype.type
-    for task in prange(N * K):
-        n, k = task // K, task % K
+    for task in prange(N*K):
+        n, k = task//K, task % K
         y_sum = 0.0
         for i in range(I):
             y_sum_part = real(0)
@@ -167,7 +167,7 @@ def _compute_y(x, z, weight, bias, y, N, I, J, K):
             z_row = z[n]
             weight_row = weight[k, i]
             for j in range(J):
-                y_sum_part += x_here * z_row[j] * weight_row[j]
+                y_sum_part += x_here*z_row[j]*weight_row[j]
             y_sum += y_sum_part
         y_here = real(bias[k] + y_sum)
         y[n, k] = y_here
@@ -177,8 +177,8 @@ def _compute_y(x, z, weight, bias, y, N, I, J, K):
 def _compute_grad_x(grad_y, z, weight, grad_x, N, I, J, K):
     """grad_x[n,i] = sum[k,j](grad_y[n,k]*z[n,j]*weight[k,i,j])"""
     real = grad_y.dtype.type
-    for task in prange(N * I):
-        n, i = task // I, task % I
+    for task in prange(N*I):
+        n, i = task//I, task % I
         grad_x_sum = 0.0
         for k in range(K):
             grad_x_sum_part = real(0)
@@ -186,7 +186,7 @@ def _compute_grad_x(grad_y, z, weight, grad_x, N, I, J, K):
             z_row = z[n]
             weight_row = weight[k, i]
             for j in range(J):
-                grad_x_sum_part += grad_y_here * z_row[j] * weight_row[j]
+                grad_x_sum_part += grad_y_here*z_row[j]*weight_row[j]
             grad_x_sum += grad_x_sum_part
         grad_x_here = real(grad_x_sum)
         grad_x[n, i] = grad_x_here
@@ -213,17 +213,15 @@ def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
                 weight_row_4 = weight[k, i + 3]
                 for j in range(J):
                     grad_z_sum_row[j] += (
-                        grad_y_here * x_here * weight_row[j]
-                        + grad_y_here * x_here_2 * weight_row_2[j]
-                        + grad_y_here * x_here_3 * weight_row_3[j]
-                        + grad_y_here * x_here_4 * weight_row_4[j]
+                        grad_y_here*x_here*weight_row[j] + grad_y_here*x_here_2*weight_row_2[j]
+                        + grad_y_here*x_here_3*weight_row_3[j] + grad_y_here*x_here_4*weight_row_4[j]
                     )
             for i in range(I - I % 4, I):
                 grad_y_here = grad_y[n, k]
                 x_here = x[n, i]
                 weight_row = weight[k, i]
                 for j in range(J):
-                    grad_z_sum_row[j] += grad_y_here * x_here * weight_row[j]
+                    grad_z_sum_row[j] += grad_y_here*x_here*weight_row[j]
         grad_z_row = grad_z[n]
         for j in range(J):
             grad_z_row[j] = grad_z_sum_row[j]
@@ -233,8 +231,8 @@ def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
 def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
     """grad_weight[k,i,j] = sum[n](grad_y[n,k]*x[n,i]*z[n,j])"""
     real = grad_y.dtype.type
-    for task in prange(K * I):
-        k, i = task // I, task % I
+    for task in prange(K*I):
+        k, i = task//I, task % I
         grad_weight_sum_row = np.empty(J, np.float64)
         for j in range(J):
             grad_weight_sum_row[j] = real(0)
@@ -253,17 +251,15 @@ def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
             z_row_4 = z[n + 3]
             for j in range(J):
                 grad_weight_sum_row[j] += (
-                    grad_y_here * x_here * z_row[j]
-                    + grad_y_here_2 * x_here_2 * z_row_2[j]
-                    + grad_y_here_3 * x_here_3 * z_row_3[j]
-                    + grad_y_here_4 * x_here_4 * z_row_4[j]
+                    grad_y_here*x_here*z_row[j] + grad_y_here_2*x_here_2*z_row_2[j]
+                    + grad_y_here_3*x_here_3*z_row_3[j] + grad_y_here_4*x_here_4*z_row_4[j]
                 )
         for n in range(N - N % 4, N):
             grad_y_here = grad_y[n, k]
             x_here = x[n, i]
             z_row = z[n]
             for j in range(J):
-                grad_weight_sum_row[j] += grad_y_here * x_here * z_row[j]
+                grad_weight_sum_row[j] += grad_y_here*x_here*z_row[j]
         grad_weight_row = grad_weight[k, i]
         for j in range(J):
             grad_weight_row[j] = grad_weight_sum_row[j]
@@ -273,8 +269,8 @@ def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
 def _compute_grad_bias(grad_y, grad_bias, N, K):
     """grad_bias[k] = sum[n](grad_y[n,k])"""
     real = grad_y.dtype.type
-    for piece in prange((K + 127) // 128):
-        k_low = piece * 128
+    for piece in prange((K + 127)//128):
+        k_low = piece*128
         k_high = min(K, k_low + 128)
         grad_bias_sum_row = np.empty(128, np.float64)
         for k in range(k_high - k_low):

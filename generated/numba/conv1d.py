@@ -101,9 +101,10 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     x = np.asarray(x, order="C")
@@ -142,7 +143,9 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
             _compute_grad_x(grad_y, weight, grad_x, N, C, W, K, S, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, C, S), dtype)
-        if not _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, W, K, S, Q, stride, pad, dilation):
+        if not _contract_grad_weight(
+            grad_weight, x, grad_y, accuracy, N, C, W, K, S, Q, stride, pad, dilation
+        ):
             _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
@@ -161,15 +164,11 @@ class Conv1d:
         self._saved = None
 
     def __repr__(self):
-        return (
-            f"Conv1d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r}, accuracy={self.accuracy!r})"
-        )
+        return f"Conv1d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r}, accuracy={self.accuracy!r})"
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(
-            x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy
-        )
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
@@ -207,14 +206,14 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, W, K, S, Q, stride, pad, dil
 def _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation):
     """y[n,k,q] = bias[k] + sum[c,s](x[n, c, stride*q + dilation*s - pad]*weight[k,c,s])"""
     real = x.dtype.type
-    for task in prange(N * K):
-        n, k = task // K, task % K
+    for task in prange(N*K):
+        n, k = task//K, task % K
         y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
             y_sum_row[q] = real(0)
         for s in range(S):
-            q_start = max(0, -((dilation * s - pad) // stride))
-            q_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+            q_start = max(0, -((dilation*s - pad)//stride))
+            q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
             if stride == 1:
                 for c in range(0, C - C % 4, 4):
                     weight_here = weight[k, c, s]
@@ -222,30 +221,28 @@ def _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation):
                     weight_here_3 = weight[k, c + 2, s]
                     weight_here_4 = weight[k, c + 3, s]
                     y_sum_row_row = y_sum_row[q_start:]
-                    x_row = x[n, c, q_start + dilation * s - pad :]
-                    x_row_2 = x[n, c + 1, q_start + dilation * s - pad :]
-                    x_row_3 = x[n, c + 2, q_start + dilation * s - pad :]
-                    x_row_4 = x[n, c + 3, q_start + dilation * s - pad :]
+                    x_row = x[n, c, q_start + dilation*s - pad:]
+                    x_row_2 = x[n, c + 1, q_start + dilation*s - pad:]
+                    x_row_3 = x[n, c + 2, q_start + dilation*s - pad:]
+                    x_row_4 = x[n, c + 3, q_start + dilation*s - pad:]
                     for q in range(q_stop - q_start):
                         y_sum_row_row[q] += (
-                            x_row[q] * weight_here
-                            + x_row_2[q] * weight_here_2
-                            + x_row_3[q] * weight_here_3
-                            + x_row_4[q] * weight_here_4
+                            x_row[q]*weight_here + x_row_2[q]*weight_here_2 + x_row_3[q]*weight_here_3
+                            + x_row_4[q]*weight_here_4
                         )
                 for c in range(C - C % 4, C):
                     weight_here = weight[k, c, s]
                     y_sum_row_row = y_sum_row[q_start:]
-                    x_row = x[n, c, q_start + dilation * s - pad :]
+                    x_row = x[n, c, q_start + dilation*s - pad:]
                     for q in range(q_stop - q_start):
-                        y_sum_row_row[q] += x_row[q] * weight_here
+                        y_sum_row_row[q] += x_row[q]*weight_here
             else:
                 for c in range(C):
                     weight_here = weight[k, c, s]
                     y_sum_row_row = y_sum_row[q_start:]
-                    x_steps = x[n, c, stride * q_start + dilation * s - pad :: stride]
+                    x_steps = x[n, c, stride*q_start + dilation*s - pad::stride]
                     for q in range(q_stop - q_start):
-                        y_sum_row_row[q] += x_steps[q] * weight_here
+                        y_sum_row_row[q] += x_steps[q]*weight_here
         bias_here = bias[k]
         y_row = y[n, k]
         for q in range(Q):
@@ -278,48 +275,46 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, W, K, S, Q, stride,
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, W, K, S, Q, stride, pad, dilation):
     """grad_x[n,c,w] = sum[k,s](where((w + pad - dilation*s) % stride == 0 and 0 <= (w + pad - dilation*s)//stride
-    and (w + pad - dilation*s)//stride < Q, grad_y[n, k, (w + pad - dilation*s)//stride]*weight[k,c,s], 0))
+        and (w + pad - dilation*s)//stride < Q, grad_y[n, k, (w + pad - dilation*s)//stride]*weight[k,c,s], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
             grad_x_sum_row[w] = real(0)
         for s in range(S):
-            w_step_start = max(0, -((dilation * s - pad) // stride))
-            w_step_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+            w_step_start = max(0, -((dilation*s - pad)//stride))
+            w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
             if stride == 1:
                 for k in range(0, K - K % 4, 4):
                     weight_here = weight[k, c, s]
                     weight_here_2 = weight[k + 1, c, s]
                     weight_here_3 = weight[k + 2, c, s]
                     weight_here_4 = weight[k + 3, c, s]
-                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
+                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
                     grad_y_row = grad_y[n, k, w_step_start:]
                     grad_y_row_2 = grad_y[n, k + 1, w_step_start:]
                     grad_y_row_3 = grad_y[n, k + 2, w_step_start:]
                     grad_y_row_4 = grad_y[n, k + 3, w_step_start:]
                     for w_step in range(w_step_stop - w_step_start):
                         grad_x_sum_row_row[w_step] += (
-                            grad_y_row[w_step] * weight_here
-                            + grad_y_row_2[w_step] * weight_here_2
-                            + grad_y_row_3[w_step] * weight_here_3
-                            + grad_y_row_4[w_step] * weight_here_4
+                            grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2
+                            + grad_y_row_3[w_step]*weight_here_3 + grad_y_row_4[w_step]*weight_here_4
                         )
                 for k in range(K - K % 4, K):
                     weight_here = weight[k, c, s]
-                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
+                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
                     grad_y_row = grad_y[n, k, w_step_start:]
                     for w_step in range(w_step_stop - w_step_start):
-                        grad_x_sum_row_row[w_step] += grad_y_row[w_step] * weight_here
+                        grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
             else:
                 for k in range(K):
                     weight_here = weight[k, c, s]
-                    grad_x_sum_row_steps = grad_x_sum_row[stride * w_step_start + dilation * s - pad :: stride]
+                    grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + dilation*s - pad::stride]
                     grad_y_row = grad_y[n, k, w_step_start:]
                     for w_step in range(w_step_stop - w_step_start):
-                        grad_x_sum_row_steps[w_step] += grad_y_row[w_step] * weight_here
+                        grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
@@ -341,9 +336,7 @@ def _plan_grad_weight(itemsize, accuracy, N, C, W, K, S, Q, stride, pad, dilatio
 
 def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, W, K, S, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, W, K, S, Q, stride, pad, dilation) if _vectors else None
-    )
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, W, K, S, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -354,10 +347,10 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, W, K, S, Q, st
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, dilation):
     """grad_weight[k,c,s] = sum[n,q](grad_y[n,k,q]*x[n, c, stride*q + dilation*s - pad])"""
     real = grad_y.dtype.type
-    for task in prange(K * C * S):
-        k, c, s = task // (C * S), task // S % C, task % S
-        q_start_2 = max(0, -((dilation * s - pad) // stride))
-        q_stop_2 = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+    for task in prange(K*C*S):
+        k, c, s = task//(C*S), task//S % C, task % S
+        q_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
         grad_weight_sum = 0.0
         for n in range(N):
             grad_weight_sum_part = real(0)
@@ -365,14 +358,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, 
             q_stop = q_stop_2
             if stride == 1:
                 grad_y_row = grad_y[n, k, q_start:]
-                x_row = x[n, c, q_start + dilation * s - pad :]
+                x_row = x[n, c, q_start + dilation*s - pad:]
                 for q in range(q_stop - q_start):
-                    grad_weight_sum_part += grad_y_row[q] * x_row[q]
+                    grad_weight_sum_part += grad_y_row[q]*x_row[q]
             else:
                 grad_y_row = grad_y[n, k, q_start:]
-                x_steps = x[n, c, stride * q_start + dilation * s - pad :: stride]
+                x_steps = x[n, c, stride*q_start + dilation*s - pad::stride]
                 for q in range(q_stop - q_start):
-                    grad_weight_sum_part += grad_y_row[q] * x_steps[q]
+                    grad_weight_sum_part += grad_y_row[q]*x_steps[q]
             grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, s] = grad_weight_here

@@ -120,18 +120,20 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1, accuracy=
     _require(groups != 0, "groups != 0", groups=groups)
     _require(C % groups == 0, "C % groups == 0", C=C, groups=groups)
     _require(K % groups == 0, "K % groups == 0", K=K, groups=groups)
-    D = C // groups
+    D = C//groups
     _at_least_one("D = C//groups", D, C=C, groups=groups)
-    M = K // groups
+    M = K//groups
     _at_least_one("M = K//groups", M, K=K, groups=groups)
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
     _axis("weight", weight, 1, "D", D, "D = C//groups")
 
@@ -139,7 +141,9 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1, accuracy=
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, P, Q), x.dtype)
-    if not _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
+    if not _contract_y(
+        y, x, weight, bias, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups
+    ):
         _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation)
     return y, Saved(x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, x.dtype)
 
@@ -168,54 +172,20 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
         if not _contract_grad_x(
-            grad_x,
-            grad_y,
-            weight,
-            accuracy,
-            N,
-            C,
-            H,
-            W,
-            K,
-            D,
-            R,
-            S,
-            M,
-            P,
-            Q,
-            stride,
-            pad,
-            dilation,
-            groups,
+            grad_x, grad_y, weight, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups,
         ):
             _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, D, R, S), dtype)
         if not _contract_grad_weight(
-            grad_weight,
-            x,
-            grad_y,
-            accuracy,
-            N,
-            C,
-            H,
-            W,
-            K,
-            D,
-            R,
-            S,
-            M,
-            P,
-            Q,
-            stride,
-            pad,
-            dilation,
-            groups,
+            grad_weight, x, grad_y, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups,
         ):
-            _compute_grad_weight(grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation)
+            _compute_grad_weight(
+                grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation
+            )
     if want_bias:
         grad_bias = np.empty((K,), dtype)
-        _compute_grad_bias(grad_y.reshape(N, K, P * Q), grad_bias, N, K, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, K, P*Q), grad_bias, N, K, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -235,16 +205,7 @@ class Conv2d:
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(
-            x,
-            weight,
-            bias,
-            stride=self.stride,
-            pad=self.pad,
-            dilation=self.dilation,
-            groups=self.groups,
-            accuracy=self.accuracy,
-        )
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
@@ -257,17 +218,14 @@ class Conv2d:
 @lru_cache(maxsize=256)
 def _plan_y(itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """y as a product of matrices: rows n p q of x, in vectors, by columns k of weight, summed over c r s; one for
-    each k_group.
+        each k_group.
     """
     at = _vectors.at
     return _vectors.plan(
         itemsize,
         extents=dict(n=N, k_group=groups, k=M, p=P, q=Q, c=D, r=R, s=S),
         target=((N, K, P, Q), (at(n=1), at(k_group=M, k=1), at(p=1), at(q=1))),
-        rows=(
-            (N, C, H, W),
-            (at(n=1), at(k_group=D, c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation)),
-        ),
+        rows=((N, C, H, W), (at(n=1), at(k_group=D, c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
         columns=((K, D, R, S), (at(k_group=M, k=1), at(c=1), at(r=1), at(s=1))),
         term=((K,), (at(k_group=M, k=1),)),
         strict=accuracy == "strict",
@@ -276,11 +234,7 @@ def _plan_y(itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, di
 
 def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_y(y.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups)
-        if _vectors
-        else None
-    )
+    plan = _plan_y(y.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
@@ -290,21 +244,21 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, D, R, S, M, P, Q, s
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q + dilation*s -
-    pad]*weight[k,c,r,s])
+        pad]*weight[k,c,r,s])
     """
     real = x.dtype.type
-    for task in prange(N * K * P):
-        n, k, p = task // (K * P), task // P % K, task % P
+    for task in prange(N*K*P):
+        n, k, p = task//(K*P), task//P % K, task % P
         y_sum_row = np.empty(Q, np.float64)
-        k_over_M = k // M
+        k_over_M = k//M
         for q in range(Q):
             y_sum_row[q] = real(0)
         for r in range(R):
-            h = stride * p + dilation * r - pad
+            h = stride*p + dilation*r - pad
             if 0 <= h < H:
                 for s in range(S):
-                    q_start = max(0, -((dilation * s - pad) // stride))
-                    q_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                    q_start = max(0, -((dilation*s - pad)//stride))
+                    q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         for c in range(0, D - D % 4, 4):
                             weight_here = weight[k, c, r, s]
@@ -312,30 +266,28 @@ def _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, di
                             weight_here_3 = weight[k, c + 2, r, s]
                             weight_here_4 = weight[k, c + 3, r, s]
                             y_sum_row_row = y_sum_row[q_start:]
-                            x_row = x[n, D * k_over_M + c, h, q_start + dilation * s - pad :]
-                            x_row_2 = x[n, D * k_over_M + c + 1, h, q_start + dilation * s - pad :]
-                            x_row_3 = x[n, D * k_over_M + c + 2, h, q_start + dilation * s - pad :]
-                            x_row_4 = x[n, D * k_over_M + c + 3, h, q_start + dilation * s - pad :]
+                            x_row = x[n, D*k_over_M + c, h, q_start + dilation*s - pad:]
+                            x_row_2 = x[n, D*k_over_M + c + 1, h, q_start + dilation*s - pad:]
+                            x_row_3 = x[n, D*k_over_M + c + 2, h, q_start + dilation*s - pad:]
+                            x_row_4 = x[n, D*k_over_M + c + 3, h, q_start + dilation*s - pad:]
                             for q in range(q_stop - q_start):
                                 y_sum_row_row[q] += (
-                                    x_row[q] * weight_here
-                                    + x_row_2[q] * weight_here_2
-                                    + x_row_3[q] * weight_here_3
-                                    + x_row_4[q] * weight_here_4
+                                    x_row[q]*weight_here + x_row_2[q]*weight_here_2
+                                    + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
                                 )
                         for c in range(D - D % 4, D):
                             weight_here = weight[k, c, r, s]
                             y_sum_row_row = y_sum_row[q_start:]
-                            x_row = x[n, D * k_over_M + c, h, q_start + dilation * s - pad :]
+                            x_row = x[n, D*k_over_M + c, h, q_start + dilation*s - pad:]
                             for q in range(q_stop - q_start):
-                                y_sum_row_row[q] += x_row[q] * weight_here
+                                y_sum_row_row[q] += x_row[q]*weight_here
                     else:
                         for c in range(D):
                             weight_here = weight[k, c, r, s]
                             y_sum_row_row = y_sum_row[q_start:]
-                            x_steps = x[n, D * k_over_M + c, h, stride * q_start + dilation * s - pad :: stride]
+                            x_steps = x[n, D*k_over_M + c, h, stride*q_start + dilation*s - pad::stride]
                             for q in range(q_stop - q_start):
-                                y_sum_row_row[q] += x_steps[q] * weight_here
+                                y_sum_row_row[q] += x_steps[q]*weight_here
         bias_here = bias[k]
         y_row = y[n, k, p]
         for q in range(Q):
@@ -345,17 +297,14 @@ def _compute_y(x, weight, bias, y, N, H, W, K, D, R, S, M, P, Q, stride, pad, di
 @lru_cache(maxsize=256)
 def _plan_grad_x(itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """grad_x as a product of matrices: rows n h w of grad_y, in vectors, by columns c of weight, summed over k r s;
-    one for each c_group.
+        one for each c_group.
     """
     at = _vectors.at
     return _vectors.plan(
         itemsize,
         extents=dict(n=N, c_group=groups, c=D, h=H, w=W, k=M, r=R, s=S),
         target=((N, C, H, W), (at(n=1), at(c_group=D, c=1), at(h=1), at(w=1))),
-        rows=(
-            (N, K, P, Q),
-            (at(n=1), at(c_group=M, k=1), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation)),
-        ),
+        rows=((N, K, P, Q), (at(n=1), at(c_group=M, k=1), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation))),
         columns=((K, D, R, S), (at(c_group=M, k=1), at(c=1), at(r=1), at(s=1))),
         strict=accuracy == "strict",
     )
@@ -363,11 +312,7 @@ def _plan_grad_x(itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pa
 
 def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups)
-        if _vectors
-        else None
-    )
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
@@ -377,55 +322,56 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, D, R, S, M
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[k',r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad -
-    dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0
-    <= (w + pad - dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, M*(c//D) + k', (h +
-    pad - dilation*r)//stride, (w + pad - dilation*s)//stride]*weight[M*(c//D) + k', c % D, r, s], 0))
+        dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0
+        <= (w + pad - dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, M*(c//D) + k', (h +
+        pad - dilation*r)//stride, (w + pad - dilation*s)//stride]*weight[M*(c//D) + k', c % D, r, s], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H):
-        n, c, h = task // (C * H), task // H % C, task % H
+    for task in prange(N*C*H):
+        n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
-        c_over_D = c // D
+        c_over_D = c//D
         c_mod_D = c % D
         for w in range(W):
             grad_x_sum_row[w] = real(0)
         for r in range(R):
-            p = (h + pad - dilation * r) // stride
-            if (h + pad - dilation * r) % stride == 0 and 0 <= p < P:
+            p = (h + pad - dilation*r)//stride
+            if (h + pad - dilation*r) % stride == 0 and 0 <= p < P:
                 for s in range(S):
-                    w_step_start = max(0, -((dilation * s - pad) // stride))
-                    w_step_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                    w_step_start = max(0, -((dilation*s - pad)//stride))
+                    w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         for k in range(0, M - M % 4, 4):
-                            weight_here = weight[M * c_over_D + k, c_mod_D, r, s]
-                            weight_here_2 = weight[M * c_over_D + k + 1, c_mod_D, r, s]
-                            weight_here_3 = weight[M * c_over_D + k + 2, c_mod_D, r, s]
-                            weight_here_4 = weight[M * c_over_D + k + 3, c_mod_D, r, s]
-                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
-                            grad_y_row = grad_y[n, M * c_over_D + k, p, w_step_start:]
-                            grad_y_row_2 = grad_y[n, M * c_over_D + k + 1, p, w_step_start:]
-                            grad_y_row_3 = grad_y[n, M * c_over_D + k + 2, p, w_step_start:]
-                            grad_y_row_4 = grad_y[n, M * c_over_D + k + 3, p, w_step_start:]
+                            weight_here = weight[M*c_over_D + k, c_mod_D, r, s]
+                            weight_here_2 = weight[M*c_over_D + k + 1, c_mod_D, r, s]
+                            weight_here_3 = weight[M*c_over_D + k + 2, c_mod_D, r, s]
+                            weight_here_4 = weight[M*c_over_D + k + 3, c_mod_D, r, s]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
+                            grad_y_row = grad_y[n, M*c_over_D + k, p, w_step_start:]
+                            grad_y_row_2 = grad_y[n, M*c_over_D + k + 1, p, w_step_start:]
+                            grad_y_row_3 = grad_y[n, M*c_over_D + k + 2, p, w_step_start:]
+                            grad_y_row_4 = grad_y[n, M*c_over_D + k + 3, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
                                 grad_x_sum_row_row[w_step] += (
-                                    grad_y_row[w_step] * weight_here
-                                    + grad_y_row_2[w_step] * weight_here_2
-                                    + grad_y_row_3[w_step] * weight_here_3
-                                    + grad_y_row_4[w_step] * weight_here_4
+                                    grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2
+                                    + grad_y_row_3[w_step]*weight_here_3
+                                    + grad_y_row_4[w_step]*weight_here_4
                                 )
                         for k in range(M - M % 4, M):
-                            weight_here = weight[M * c_over_D + k, c_mod_D, r, s]
-                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
-                            grad_y_row = grad_y[n, M * c_over_D + k, p, w_step_start:]
+                            weight_here = weight[M*c_over_D + k, c_mod_D, r, s]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
+                            grad_y_row = grad_y[n, M*c_over_D + k, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_row[w_step] += grad_y_row[w_step] * weight_here
+                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                     else:
                         for k in range(M):
-                            weight_here = weight[M * c_over_D + k, c_mod_D, r, s]
-                            grad_x_sum_row_steps = grad_x_sum_row[stride * w_step_start + dilation * s - pad :: stride]
-                            grad_y_row = grad_y[n, M * c_over_D + k, p, w_step_start:]
+                            weight_here = weight[M*c_over_D + k, c_mod_D, r, s]
+                            grad_x_sum_row_steps = grad_x_sum_row[
+                                stride*w_step_start + dilation*s - pad::stride
+                            ]
+                            grad_y_row = grad_y[n, M*c_over_D + k, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_steps[w_step] += grad_y_row[w_step] * weight_here
+                                grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
@@ -434,33 +380,22 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, D, R, S, M, P, Q, stride
 @lru_cache(maxsize=256)
 def _plan_grad_weight(itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """grad_weight as a product of matrices: rows c r s of x, in vectors, by columns k of grad_y, summed over n p q;
-    one for each k_group.
+        one for each k_group.
     """
     at = _vectors.at
     return _vectors.plan(
         itemsize,
         extents=dict(k_group=groups, k=M, c=D, r=R, s=S, n=N, p=P, q=Q),
         target=((K, D, R, S), (at(k_group=M, k=1), at(c=1), at(r=1), at(s=1))),
-        rows=(
-            (N, C, H, W),
-            (at(n=1), at(k_group=D, c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation)),
-        ),
+        rows=((N, C, H, W), (at(n=1), at(k_group=D, c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
         columns=((N, K, P, Q), (at(n=1), at(k_group=M, k=1), at(p=1), at(q=1))),
         strict=accuracy == "strict",
     )
 
 
-def _contract_grad_weight(
-    grad_weight, x, grad_y, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups
-):
+def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_weight(
-            grad_weight.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups
-        )
-        if _vectors
-        else None
-    )
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -470,16 +405,16 @@ def _contract_grad_weight(
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, stride, pad, dilation):
     """grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q +
-    dilation*s - pad])
+        dilation*s - pad])
     """
     real = grad_y.dtype.type
-    for task in prange(K * D * R * S):
-        k, c, r, s = task // (D * R * S), task // (R * S) % D, task // S % R, task % S
-        p_start = max(0, -((dilation * r - pad) // stride))
-        p_stop = min(P, (H + pad - dilation * r - 1) // stride + 1)
-        q_start_2 = max(0, -((dilation * s - pad) // stride))
-        q_stop_2 = min(Q, (W + pad - dilation * s - 1) // stride + 1)
-        k_over_M = k // M
+    for task in prange(K*D*R*S):
+        k, c, r, s = task//(D*R*S), task//(R*S) % D, task//S % R, task % S
+        p_start = max(0, -((dilation*r - pad)//stride))
+        p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
+        q_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
+        k_over_M = k//M
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(p_start, p_stop):
@@ -488,19 +423,17 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, H, W, K, D, R, S, M, P, Q, s
                 q_stop = q_stop_2
                 if stride == 1:
                     grad_y_row = grad_y[n, k, p, q_start:]
-                    x_row = x[n, D * k_over_M + c, stride * p + dilation * r - pad, q_start + dilation * s - pad :]
+                    x_row = x[n, D*k_over_M + c, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
                     for q in range(q_stop - q_start):
-                        grad_weight_sum_part += grad_y_row[q] * x_row[q]
+                        grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
                     grad_y_row = grad_y[n, k, p, q_start:]
                     x_steps = x[
-                        n,
-                        D * k_over_M + c,
-                        stride * p + dilation * r - pad,
-                        stride * q_start + dilation * s - pad :: stride,
+                        n, D*k_over_M + c, stride*p + dilation*r - pad,
+                        stride*q_start + dilation*s - pad::stride
                     ]
                     for q in range(q_stop - q_start):
-                        grad_weight_sum_part += grad_y_row[q] * x_steps[q]
+                        grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here
@@ -514,7 +447,7 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
         grad_bias_sum = 0.0
         for n in range(N):
             grad_y_row = grad_y[n, k]
-            for pq in range(P * Q):
+            for pq in range(P*Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here

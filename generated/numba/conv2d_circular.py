@@ -91,9 +91,9 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - R) // stride + 1
+    P = (H + 2*pad - R)//stride + 1
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
-    Q = (W + 2 * pad - S) // stride + 1
+    Q = (W + 2*pad - S)//stride + 1
     _at_least_one("Q = (W + 2*pad - S)//stride + 1", Q, W=W, pad=pad, S=S, stride=stride)
 
     x = np.asarray(x, order="C")
@@ -131,7 +131,7 @@ def backward(saved, dy, *, wrt=None):
         _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
-        _compute_grad_bias(grad_y.reshape(N, K, P * Q), grad_bias, N, K, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, K, P*Q), grad_bias, N, K, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -162,14 +162,14 @@ class Conv2dCircular:
 def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, (stride*p + r - pad) % H, (stride*q + s - pad) % W]*weight[k,c,r,s])"""
     real = x.dtype.type
-    for task in prange(N * K * P):
-        n, k, p = task // (K * P), task // P % K, task % P
+    for task in prange(N*K*P):
+        n, k, p = task//(K*P), task//P % K, task % P
         y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
             y_sum_row[q] = real(0)
         for c in range(C):
             for r in range(R):
-                remainder = (stride * p + r - pad) % H
+                remainder = (stride*p + r - pad) % H
                 for s in range(0, S - S % 4, 4):
                     weight_here = weight[k, c, r, s]
                     weight_here_2 = weight[k, c, r, s + 1]
@@ -177,15 +177,15 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
                     weight_here_4 = weight[k, c, r, s + 3]
                     for q in range(Q):
                         y_sum_row[q] += (
-                            x[n, c, remainder, (stride * q + s - pad) % W] * weight_here
-                            + x[n, c, remainder, (stride * q + s + 1 - pad) % W] * weight_here_2
-                            + x[n, c, remainder, (stride * q + s + 2 - pad) % W] * weight_here_3
-                            + x[n, c, remainder, (stride * q + s + 3 - pad) % W] * weight_here_4
+                            x[n, c, remainder, (stride*q + s - pad) % W]*weight_here
+                            + x[n, c, remainder, (stride*q + s + 1 - pad) % W]*weight_here_2
+                            + x[n, c, remainder, (stride*q + s + 2 - pad) % W]*weight_here_3
+                            + x[n, c, remainder, (stride*q + s + 3 - pad) % W]*weight_here_4
                         )
                 for s in range(S - S % 4, S):
                     weight_here = weight[k, c, r, s]
                     for q in range(Q):
-                        y_sum_row[q] += x[n, c, remainder, (stride * q + s - pad) % W] * weight_here
+                        y_sum_row[q] += x[n, c, remainder, (stride*q + s - pad) % W]*weight_here
         bias_here = bias[k]
         y_row = y[n, k, p]
         for q in range(Q):
@@ -196,8 +196,8 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad):
     """grad_x[n', c', (stride*p + r - pad) % H, (stride*q + s - pad) % W] += grad_y[n',k,p,q]*weight[k,c',r,s]"""
     real = grad_y.dtype.type
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         for i2 in range(H):
             grad_x_row = grad_x[n, c, i2]
             for i3 in range(W):
@@ -205,28 +205,28 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         for k in range(K):
             for p in range(P):
                 for r in range(R):
-                    remainder = (stride * p + r - pad) % H
+                    remainder = (stride*p + r - pad) % H
                     for s in range(S):
                         weight_here = weight[k, c, r, s]
                         grad_y_row = grad_y[n, k, p]
                         for q in range(Q):
-                            grad_x[n, c, remainder, (stride * q + s - pad) % W] += grad_y_row[q] * weight_here
+                            grad_x[n, c, remainder, (stride*q + s - pad) % W] += grad_y_row[q]*weight_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad):
     """grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, (stride*p + r - pad) % H, (stride*q + s - pad) % W])"""
     real = grad_y.dtype.type
-    for task in prange(K * C * R * S):
-        k, c, r, s = task // (C * R * S), task // (R * S) % C, task // S % R, task % S
+    for task in prange(K*C*R*S):
+        k, c, r, s = task//(C*R*S), task//(R*S) % C, task//S % R, task % S
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(P):
-                remainder = (stride * p + r - pad) % H
+                remainder = (stride*p + r - pad) % H
                 grad_weight_sum_part = real(0)
                 grad_y_row = grad_y[n, k, p]
                 for q in range(Q):
-                    grad_weight_sum_part += grad_y_row[q] * x[n, c, remainder, (stride * q + s - pad) % W]
+                    grad_weight_sum_part += grad_y_row[q]*x[n, c, remainder, (stride*q + s - pad) % W]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here
@@ -240,7 +240,7 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
         grad_bias_sum = 0.0
         for n in range(N):
             grad_y_row = grad_y[n, k]
-            for pq in range(P * Q):
+            for pq in range(P*Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here

@@ -99,36 +99,30 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     K, _, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
-    U = 2 * H - 2
+    U = 2*H - 2
     _at_least_one("U = 2*H - 2", U, H=H)
-    V = 2 * W - 2
+    V = 2*W - 2
     _at_least_one("V = 2*W - 2", V, W=W)
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - R) // stride + 1
+    P = (H + 2*pad - R)//stride + 1
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
-    Q = (W + 2 * pad - S) // stride + 1
+    Q = (W + 2*pad - S)//stride + 1
     _at_least_one("Q = (W + 2*pad - S)//stride + 1", Q, W=W, pad=pad, S=S, stride=stride)
     _places_inside(
-        "x",
-        2,
-        "clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U)",
+        "x", 2, "clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U)",
         np.clip(
-            ((stride * np.arange(P))[:, None] + np.arange(R) - pad) % U,
-            0,
-            U - ((stride * np.arange(P))[:, None] + np.arange(R) - pad) % U,
+            ((stride*np.arange(P))[:, None] + np.arange(R) - pad) % U, 0,
+            U - ((stride*np.arange(P))[:, None] + np.arange(R) - pad) % U
         ),
-        H,
+        H
     )
     _places_inside(
-        "x",
-        3,
-        "clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)",
+        "x", 3, "clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)",
         np.clip(
-            ((stride * np.arange(Q))[:, None] + np.arange(S) - pad) % V,
-            0,
-            V - ((stride * np.arange(Q))[:, None] + np.arange(S) - pad) % V,
+            ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V, 0,
+            V - ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V
         ),
-        W,
+        W
     )
 
     x = np.asarray(x, order="C")
@@ -166,7 +160,7 @@ def backward(saved, dy, *, wrt=None):
         _compute_grad_weight(grad_y, x, grad_weight, N, C, K, R, S, U, V, P, Q, stride, pad)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
-        _compute_grad_bias(grad_y.reshape(N, K, P * Q), grad_bias, N, K, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, K, P*Q), grad_bias, N, K, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -196,17 +190,17 @@ class Conv2dReflect:
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, K, R, S, U, V, P, Q, stride, pad):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U),
-    clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)]*weight[k,c,r,s])
+        clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)]*weight[k,c,r,s])
     """
     real = x.dtype.type
-    for task in prange(N * K * P):
-        n, k, p = task // (K * P), task // P % K, task % P
+    for task in prange(N*K*P):
+        n, k, p = task//(K*P), task//P % K, task % P
         y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
             y_sum_row[q] = real(0)
         for c in range(C):
             for r in range(R):
-                remainder = (stride * p + r - pad) % U
+                remainder = (stride*p + r - pad) % U
                 for s in range(0, S - S % 4, 4):
                     weight_here = weight[k, c, r, s]
                     weight_here_2 = weight[k, c, r, s + 1]
@@ -215,46 +209,33 @@ def _compute_y(x, weight, bias, y, N, C, K, R, S, U, V, P, Q, stride, pad):
                     for q in range(Q):
                         y_sum_row[q] += (
                             x[
-                                n,
-                                c,
-                                min(max(remainder, 0), U - remainder),
-                                min(max((stride * q + s - pad) % V, 0), V - (stride * q + s - pad) % V),
+                                n, c, min(max(remainder, 0), U - remainder),
+                                min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
                             ]
-                            * weight_here
+                                *weight_here
                             + x[
-                                n,
-                                c,
-                                min(max(remainder, 0), U - remainder),
-                                min(max((stride * q + s + 1 - pad) % V, 0), V - (stride * q + s + 1 - pad) % V),
+                                n, c, min(max(remainder, 0), U - remainder),
+                                min(max((stride*q + s + 1 - pad) % V, 0), V - (stride*q + s + 1 - pad) % V)
                             ]
-                            * weight_here_2
+                                *weight_here_2
                             + x[
-                                n,
-                                c,
-                                min(max(remainder, 0), U - remainder),
-                                min(max((stride * q + s + 2 - pad) % V, 0), V - (stride * q + s + 2 - pad) % V),
+                                n, c, min(max(remainder, 0), U - remainder),
+                                min(max((stride*q + s + 2 - pad) % V, 0), V - (stride*q + s + 2 - pad) % V)
                             ]
-                            * weight_here_3
+                                *weight_here_3
                             + x[
-                                n,
-                                c,
-                                min(max(remainder, 0), U - remainder),
-                                min(max((stride * q + s + 3 - pad) % V, 0), V - (stride * q + s + 3 - pad) % V),
+                                n, c, min(max(remainder, 0), U - remainder),
+                                min(max((stride*q + s + 3 - pad) % V, 0), V - (stride*q + s + 3 - pad) % V)
                             ]
-                            * weight_here_4
+                                *weight_here_4
                         )
                 for s in range(S - S % 4, S):
                     weight_here = weight[k, c, r, s]
                     for q in range(Q):
-                        y_sum_row[q] += (
-                            x[
-                                n,
-                                c,
-                                min(max(remainder, 0), U - remainder),
-                                min(max((stride * q + s - pad) % V, 0), V - (stride * q + s - pad) % V),
-                            ]
-                            * weight_here
-                        )
+                        y_sum_row[q] += x[
+                            n, c, min(max(remainder, 0), U - remainder),
+                            min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
+                        ]*weight_here
         bias_here = bias[k]
         y_row = y[n, k, p]
         for q in range(Q):
@@ -264,11 +245,11 @@ def _compute_y(x, weight, bias, y, N, C, K, R, S, U, V, P, Q, stride, pad):
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, U, V, P, Q, stride, pad):
     """grad_x[n', c', clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U), clip((stride*q + s - pad) % V,
-    0, V - (stride*q + s - pad) % V)] += grad_y[n',k,p,q]*weight[k,c',r,s]
+        0, V - (stride*q + s - pad) % V)] += grad_y[n',k,p,q]*weight[k,c',r,s]
     """
     real = grad_y.dtype.type
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         for i2 in range(H):
             grad_x_row = grad_x[n, c, i2]
             for i3 in range(W):
@@ -276,43 +257,38 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, U, V, P, Q, str
         for k in range(K):
             for p in range(P):
                 for r in range(R):
-                    remainder = (stride * p + r - pad) % U
+                    remainder = (stride*p + r - pad) % U
                     if 0 <= min(max(remainder, 0), U - remainder) < H:
                         for s in range(S):
                             for q in range(Q):
-                                if 0 <= min(max((stride * q + s - pad) % V, 0), V - (stride * q + s - pad) % V) < W:
+                                if 0 <= min(
+                                    max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V
+                                ) < W:
                                     grad_x[
-                                        n,
-                                        c,
-                                        min(max(remainder, 0), U - remainder),
-                                        min(max((stride * q + s - pad) % V, 0), V - (stride * q + s - pad) % V),
-                                    ] += grad_y[n, k, p, q] * weight[k, c, r, s]
+                                        n, c, min(max(remainder, 0), U - remainder),
+                                        min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
+                                    ] += grad_y[n, k, p, q]*weight[k, c, r, s]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, K, R, S, U, V, P, Q, stride, pad):
     """grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r
-    - pad) % U), clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)])
+        - pad) % U), clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)])
     """
     real = grad_y.dtype.type
-    for task in prange(K * C * R * S):
-        k, c, r, s = task // (C * R * S), task // (R * S) % C, task // S % R, task % S
+    for task in prange(K*C*R*S):
+        k, c, r, s = task//(C*R*S), task//(R*S) % C, task//S % R, task % S
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(P):
-                remainder = (stride * p + r - pad) % U
+                remainder = (stride*p + r - pad) % U
                 grad_weight_sum_part = real(0)
                 grad_y_row = grad_y[n, k, p]
                 for q in range(Q):
-                    grad_weight_sum_part += (
-                        grad_y_row[q]
-                        * x[
-                            n,
-                            c,
-                            min(max(remainder, 0), U - remainder),
-                            min(max((stride * q + s - pad) % V, 0), V - (stride * q + s - pad) % V),
-                        ]
-                    )
+                    grad_weight_sum_part += grad_y_row[q]*x[
+                        n, c, min(max(remainder, 0), U - remainder),
+                        min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
+                    ]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here
@@ -326,7 +302,7 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
         grad_bias_sum = 0.0
         for n in range(N):
             grad_y_row = grad_y[n, k]
-            for pq in range(P * Q):
+            for pq in range(P*Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here

@@ -110,30 +110,37 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
     dilation = _integer("dilation", dilation)
-    x, weight, bias = _real_arrays(("x", x, "N C D H W"), ("weight", weight, "K C T R S"), ("bias", bias, "K"))
+    x, weight, bias = _real_arrays(
+        ("x", x, "N C D H W"), ("weight", weight, "K C T R S"), ("bias", bias, "K")
+    )
     N, C, D, H, W = x.shape
     K, _, T, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    O = (D + 2 * pad - dilation * (T - 1) - 1) // stride + 1
+    O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1
     _at_least_one(
-        "O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1", O, D=D, pad=pad, dilation=dilation, T=T, stride=stride
+        "O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1", O, D=D, pad=pad, dilation=dilation, T=T,
+        stride=stride
     )
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     x = np.asarray(x, order="C")
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K, O, P, Q), x.dtype)
-    if not _contract_y(y, x, weight, bias, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
+    if not _contract_y(
+        y, x, weight, bias, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation
+    ):
         _compute_y(x, weight, bias, y, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation)
     return y, Saved(x, weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation, x.dtype)
 
@@ -164,34 +171,20 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
         if not _contract_grad_x(
             grad_x, grad_y, weight, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation
         ):
-            _compute_grad_x(grad_y, weight, grad_x, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation)
+            _compute_grad_x(
+                grad_y, weight, grad_x, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation
+            )
     if want_weight:
         grad_weight = np.empty((K, C, T, R, S), dtype)
         if not _contract_grad_weight(
-            grad_weight,
-            x,
-            grad_y,
-            accuracy,
-            N,
-            C,
-            D,
-            H,
-            W,
-            K,
-            T,
-            R,
-            S,
-            O,
-            P,
-            Q,
-            stride,
-            pad,
-            dilation,
+            grad_weight, x, grad_y, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation,
         ):
-            _compute_grad_weight(grad_y, x, grad_weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation)
+            _compute_grad_weight(
+                grad_y, x, grad_weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation
+            )
     if want_bias:
         grad_bias = np.empty((K,), dtype)
-        _compute_grad_bias(grad_y.reshape(N, K, O * P * Q), grad_bias, N, K, O, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, K, O*P*Q), grad_bias, N, K, O, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -206,15 +199,11 @@ class Conv3d:
         self._saved = None
 
     def __repr__(self):
-        return (
-            f"Conv3d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r}, accuracy={self.accuracy!r})"
-        )
+        return f"Conv3d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r}, accuracy={self.accuracy!r})"
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(
-            x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy
-        )
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
@@ -232,16 +221,7 @@ def _plan_y(itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad,
         itemsize,
         extents=dict(n=N, k=K, o=O, p=P, q=Q, c=C, t=T, r=R, s=S),
         target=((N, K, O, P, Q), (at(n=1), at(k=1), at(o=1), at(p=1), at(q=1))),
-        rows=(
-            (N, C, D, H, W),
-            (
-                at(n=1),
-                at(c=1),
-                at(-pad, o=stride, t=dilation),
-                at(-pad, p=stride, r=dilation),
-                at(-pad, q=stride, s=dilation),
-            ),
-        ),
+        rows=((N, C, D, H, W), (at(n=1), at(c=1), at(-pad, o=stride, t=dilation), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
         columns=((K, C, T, R, S), (at(k=1), at(c=1), at(t=1), at(r=1), at(s=1))),
         term=((K,), (at(k=1),)),
         strict=accuracy == "strict",
@@ -250,9 +230,7 @@ def _plan_y(itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad,
 
 def _contract_y(y, x, weight, bias, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_y(y.itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation) if _vectors else None
-    )
+    plan = _plan_y(y.itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
@@ -262,23 +240,23 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
     """y[n,k,o,p,q] = bias[k] + sum[c,t,r,s](x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad,
-    stride*q + dilation*s - pad]*weight[k,c,t,r,s])
+        stride*q + dilation*s - pad]*weight[k,c,t,r,s])
     """
     real = x.dtype.type
-    for task in prange(N * K * O * P):
-        n, k, o, p = task // (K * O * P), task // (O * P) % K, task // P % O, task % P
+    for task in prange(N*K*O*P):
+        n, k, o, p = task//(K*O*P), task//(O*P) % K, task//P % O, task % P
         y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
             y_sum_row[q] = real(0)
         for t in range(T):
-            d = stride * o + dilation * t - pad
+            d = stride*o + dilation*t - pad
             if 0 <= d < D:
                 for r in range(R):
-                    h = stride * p + dilation * r - pad
+                    h = stride*p + dilation*r - pad
                     if 0 <= h < H:
                         for s in range(S):
-                            q_start = max(0, -((dilation * s - pad) // stride))
-                            q_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                            q_start = max(0, -((dilation*s - pad)//stride))
+                            q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                             if stride == 1:
                                 for c in range(0, C - C % 4, 4):
                                     weight_here = weight[k, c, t, r, s]
@@ -286,30 +264,28 @@ def _compute_y(x, weight, bias, y, N, C, D, H, W, K, T, R, S, O, P, Q, stride, p
                                     weight_here_3 = weight[k, c + 2, t, r, s]
                                     weight_here_4 = weight[k, c + 3, t, r, s]
                                     y_sum_row_row = y_sum_row[q_start:]
-                                    x_row = x[n, c, d, h, q_start + dilation * s - pad :]
-                                    x_row_2 = x[n, c + 1, d, h, q_start + dilation * s - pad :]
-                                    x_row_3 = x[n, c + 2, d, h, q_start + dilation * s - pad :]
-                                    x_row_4 = x[n, c + 3, d, h, q_start + dilation * s - pad :]
+                                    x_row = x[n, c, d, h, q_start + dilation*s - pad:]
+                                    x_row_2 = x[n, c + 1, d, h, q_start + dilation*s - pad:]
+                                    x_row_3 = x[n, c + 2, d, h, q_start + dilation*s - pad:]
+                                    x_row_4 = x[n, c + 3, d, h, q_start + dilation*s - pad:]
                                     for q in range(q_stop - q_start):
                                         y_sum_row_row[q] += (
-                                            x_row[q] * weight_here
-                                            + x_row_2[q] * weight_here_2
-                                            + x_row_3[q] * weight_here_3
-                                            + x_row_4[q] * weight_here_4
+                                            x_row[q]*weight_here + x_row_2[q]*weight_here_2
+                                            + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
                                         )
                                 for c in range(C - C % 4, C):
                                     weight_here = weight[k, c, t, r, s]
                                     y_sum_row_row = y_sum_row[q_start:]
-                                    x_row = x[n, c, d, h, q_start + dilation * s - pad :]
+                                    x_row = x[n, c, d, h, q_start + dilation*s - pad:]
                                     for q in range(q_stop - q_start):
-                                        y_sum_row_row[q] += x_row[q] * weight_here
+                                        y_sum_row_row[q] += x_row[q]*weight_here
                             else:
                                 for c in range(C):
                                     weight_here = weight[k, c, t, r, s]
                                     y_sum_row_row = y_sum_row[q_start:]
-                                    x_steps = x[n, c, d, h, stride * q_start + dilation * s - pad :: stride]
+                                    x_steps = x[n, c, d, h, stride*q_start + dilation*s - pad::stride]
                                     for q in range(q_stop - q_start):
-                                        y_sum_row_row[q] += x_steps[q] * weight_here
+                                        y_sum_row_row[q] += x_steps[q]*weight_here
         bias_here = bias[k]
         y_row = y[n, k, o, p]
         for q in range(Q):
@@ -319,23 +295,14 @@ def _compute_y(x, weight, bias, y, N, C, D, H, W, K, T, R, S, O, P, Q, stride, p
 @lru_cache(maxsize=256)
 def _plan_grad_x(itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
     """grad_x as a product of matrices: rows n d h w of grad_y, in vectors, by columns c of weight, summed over k t r
-    s.
+        s.
     """
     at = _vectors.at
     return _vectors.plan(
         itemsize,
         extents=dict(n=N, c=C, d=D, h=H, w=W, k=K, t=T, r=R, s=S),
         target=((N, C, D, H, W), (at(n=1), at(c=1), at(d=1), at(h=1), at(w=1))),
-        rows=(
-            (N, K, O, P, Q),
-            (
-                at(n=1),
-                at(k=1),
-                at(pad, stride, d=1, t=-dilation),
-                at(pad, stride, h=1, r=-dilation),
-                at(pad, stride, w=1, s=-dilation),
-            ),
-        ),
+        rows=((N, K, O, P, Q), (at(n=1), at(k=1), at(pad, stride, d=1, t=-dilation), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation))),
         columns=((K, C, T, R, S), (at(k=1), at(c=1), at(t=1), at(r=1), at(s=1))),
         strict=accuracy == "strict",
     )
@@ -343,11 +310,7 @@ def _plan_grad_x(itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride,
 
 def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_x(grad_x.itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation)
-        if _vectors
-        else None
-    )
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
@@ -357,60 +320,60 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, D, H, W, K, T, R, S
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
     """grad_x[n,c,d,h,w] = sum[k,t,r,s](where((d + pad - dilation*t) % stride == 0 and 0 <= (d + pad -
-    dilation*t)//stride and (d + pad - dilation*t)//stride < O and (h + pad - dilation*r) % stride == 0 and 0
-    <= (h + pad - dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) %
-    stride == 0 and 0 <= (w + pad - dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, k,
-    (d + pad - dilation*t)//stride, (h + pad - dilation*r)//stride, (w + pad -
-    dilation*s)//stride]*weight[k,c,t,r,s], 0))
+        dilation*t)//stride and (d + pad - dilation*t)//stride < O and (h + pad - dilation*r) % stride == 0 and 0
+        <= (h + pad - dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) %
+        stride == 0 and 0 <= (w + pad - dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, k,
+        (d + pad - dilation*t)//stride, (h + pad - dilation*r)//stride, (w + pad -
+        dilation*s)//stride]*weight[k,c,t,r,s], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * D * H):
-        n, c, d, h = task // (C * D * H), task // (D * H) % C, task // H % D, task % H
+    for task in prange(N*C*D*H):
+        n, c, d, h = task//(C*D*H), task//(D*H) % C, task//H % D, task % H
         grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
             grad_x_sum_row[w] = real(0)
         for t in range(T):
-            o = (d + pad - dilation * t) // stride
-            if (d + pad - dilation * t) % stride == 0 and 0 <= o < O:
+            o = (d + pad - dilation*t)//stride
+            if (d + pad - dilation*t) % stride == 0 and 0 <= o < O:
                 for r in range(R):
-                    p = (h + pad - dilation * r) // stride
-                    if (h + pad - dilation * r) % stride == 0 and 0 <= p < P:
+                    p = (h + pad - dilation*r)//stride
+                    if (h + pad - dilation*r) % stride == 0 and 0 <= p < P:
                         for s in range(S):
-                            w_step_start = max(0, -((dilation * s - pad) // stride))
-                            w_step_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                            w_step_start = max(0, -((dilation*s - pad)//stride))
+                            w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                             if stride == 1:
                                 for k in range(0, K - K % 4, 4):
                                     weight_here = weight[k, c, t, r, s]
                                     weight_here_2 = weight[k + 1, c, t, r, s]
                                     weight_here_3 = weight[k + 2, c, t, r, s]
                                     weight_here_4 = weight[k + 3, c, t, r, s]
-                                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
+                                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
                                     grad_y_row = grad_y[n, k, o, p, w_step_start:]
                                     grad_y_row_2 = grad_y[n, k + 1, o, p, w_step_start:]
                                     grad_y_row_3 = grad_y[n, k + 2, o, p, w_step_start:]
                                     grad_y_row_4 = grad_y[n, k + 3, o, p, w_step_start:]
                                     for w_step in range(w_step_stop - w_step_start):
                                         grad_x_sum_row_row[w_step] += (
-                                            grad_y_row[w_step] * weight_here
-                                            + grad_y_row_2[w_step] * weight_here_2
-                                            + grad_y_row_3[w_step] * weight_here_3
-                                            + grad_y_row_4[w_step] * weight_here_4
+                                            grad_y_row[w_step]*weight_here
+                                            + grad_y_row_2[w_step]*weight_here_2
+                                            + grad_y_row_3[w_step]*weight_here_3
+                                            + grad_y_row_4[w_step]*weight_here_4
                                         )
                                 for k in range(K - K % 4, K):
                                     weight_here = weight[k, c, t, r, s]
-                                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
+                                    grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
                                     grad_y_row = grad_y[n, k, o, p, w_step_start:]
                                     for w_step in range(w_step_stop - w_step_start):
-                                        grad_x_sum_row_row[w_step] += grad_y_row[w_step] * weight_here
+                                        grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                             else:
                                 for k in range(K):
                                     weight_here = weight[k, c, t, r, s]
                                     grad_x_sum_row_steps = grad_x_sum_row[
-                                        stride * w_step_start + dilation * s - pad :: stride
+                                        stride*w_step_start + dilation*s - pad::stride
                                     ]
                                     grad_y_row = grad_y[n, k, o, p, w_step_start:]
                                     for w_step in range(w_step_stop - w_step_start):
-                                        grad_x_sum_row_steps[w_step] += grad_y_row[w_step] * weight_here
+                                        grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c, d, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
@@ -419,23 +382,14 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, D, H, W, K, T, R, S, O, P, Q, 
 @lru_cache(maxsize=256)
 def _plan_grad_weight(itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
     """grad_weight as a product of matrices: rows c t r s of x, in vectors, by columns k of grad_y, summed over n o p
-    q.
+        q.
     """
     at = _vectors.at
     return _vectors.plan(
         itemsize,
         extents=dict(k=K, c=C, t=T, r=R, s=S, n=N, o=O, p=P, q=Q),
         target=((K, C, T, R, S), (at(k=1), at(c=1), at(t=1), at(r=1), at(s=1))),
-        rows=(
-            (N, C, D, H, W),
-            (
-                at(n=1),
-                at(c=1),
-                at(-pad, o=stride, t=dilation),
-                at(-pad, p=stride, r=dilation),
-                at(-pad, q=stride, s=dilation),
-            ),
-        ),
+        rows=((N, C, D, H, W), (at(n=1), at(c=1), at(-pad, o=stride, t=dilation), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
         columns=((N, K, O, P, Q), (at(n=1), at(k=1), at(o=1), at(p=1), at(q=1))),
         strict=accuracy == "strict",
     )
@@ -443,11 +397,7 @@ def _plan_grad_weight(itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, st
 
 def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation)
-        if _vectors
-        else None
-    )
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -457,17 +407,17 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, D, H, W, K, T,
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation):
     """grad_weight[k,c,t,r,s] = sum[n,o,p,q](grad_y[n,k,o,p,q]*x[n, c, stride*o + dilation*t - pad, stride*p +
-    dilation*r - pad, stride*q + dilation*s - pad])
+        dilation*r - pad, stride*q + dilation*s - pad])
     """
     real = grad_y.dtype.type
-    for task in prange(K * C * T * R * S):
-        k, c, t, r, s = task // (C * T * R * S), task // (T * R * S) % C, task // (R * S) % T, task // S % R, task % S
-        o_start = max(0, -((dilation * t - pad) // stride))
-        o_stop = min(O, (D + pad - dilation * t - 1) // stride + 1)
-        p_start = max(0, -((dilation * r - pad) // stride))
-        p_stop = min(P, (H + pad - dilation * r - 1) // stride + 1)
-        q_start_2 = max(0, -((dilation * s - pad) // stride))
-        q_stop_2 = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+    for task in prange(K*C*T*R*S):
+        k, c, t, r, s = task//(C*T*R*S), task//(T*R*S) % C, task//(R*S) % T, task//S % R, task % S
+        o_start = max(0, -((dilation*t - pad)//stride))
+        o_stop = min(O, (D + pad - dilation*t - 1)//stride + 1)
+        p_start = max(0, -((dilation*r - pad)//stride))
+        p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
+        q_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
         grad_weight_sum = 0.0
         for n in range(N):
             for o in range(o_start, o_stop):
@@ -478,25 +428,19 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, D, H, W, K, T, R, S, O, P
                     if stride == 1:
                         grad_y_row = grad_y[n, k, o, p, q_start:]
                         x_row = x[
-                            n,
-                            c,
-                            stride * o + dilation * t - pad,
-                            stride * p + dilation * r - pad,
-                            q_start + dilation * s - pad :,
+                            n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad,
+                            q_start + dilation*s - pad:
                         ]
                         for q in range(q_stop - q_start):
-                            grad_weight_sum_part += grad_y_row[q] * x_row[q]
+                            grad_weight_sum_part += grad_y_row[q]*x_row[q]
                     else:
                         grad_y_row = grad_y[n, k, o, p, q_start:]
                         x_steps = x[
-                            n,
-                            c,
-                            stride * o + dilation * t - pad,
-                            stride * p + dilation * r - pad,
-                            stride * q_start + dilation * s - pad :: stride,
+                            n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad,
+                            stride*q_start + dilation*s - pad::stride
                         ]
                         for q in range(q_stop - q_start):
-                            grad_weight_sum_part += grad_y_row[q] * x_steps[q]
+                            grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                     grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, t, r, s] = grad_weight_here
@@ -510,7 +454,7 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, O, P, Q):
         grad_bias_sum = 0.0
         for n in range(N):
             grad_y_row = grad_y[n, k]
-            for opq in range(O * P * Q):
+            for opq in range(O*P*Q):
                 grad_bias_sum += grad_y_row[opq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here

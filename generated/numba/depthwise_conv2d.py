@@ -100,13 +100,15 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("weight", weight, 0, "C", C, "x")
     _axis("bias", bias, 0, "C", C, "x")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     x = np.asarray(x, order="C")
@@ -144,7 +146,7 @@ def backward(saved, dy, *, wrt=None):
         _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((C,), dtype)
-        _compute_grad_bias(grad_y.reshape(N, C, P * Q), grad_bias, N, C, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, C, P*Q), grad_bias, N, C, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -175,32 +177,27 @@ class DepthwiseConv2d:
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """y[n,c,p,q] = bias[c] + sum[r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s -
-    pad]*weight[c,r,s])
+        pad]*weight[c,r,s])
     """
     real = x.dtype.type
-    q_pitch = (dilation * S - dilation) // stride + Q
-    band = min(P, max(1, 4096 // (q_pitch * stride * stride)))
-    bands = (P - 1) // band + 1
-    residue_size = q_pitch * ((dilation * R - dilation) // stride) + band * q_pitch
-    width = max(1, 16384 // (residue_size * stride * stride))
-    for piece in prange((N * C * bands + width - 1) // width):
-        x_staged = np.empty(stride * stride * residue_size, x.dtype)
-        y_sum = np.empty(band * q_pitch, np.float64)
-        for task_2 in range(piece * width, min(N * C * bands, piece * width + width)):
-            n = task_2 // bands // C
-            c = task_2 // bands % C
-            p_low = (task_2 % bands) * band
+    q_pitch = (dilation*S - dilation)//stride + Q
+    band = min(P, max(1, 4096//(q_pitch*stride*stride)))
+    bands = (P - 1)//band + 1
+    residue_size = q_pitch*((dilation*R - dilation)//stride) + band*q_pitch
+    width = max(1, 16384//(residue_size*stride*stride))
+    for piece in prange((N*C*bands + width - 1)//width):
+        x_staged = np.empty(stride*stride*residue_size, x.dtype)
+        y_sum = np.empty(band*q_pitch, np.float64)
+        for task_2 in range(piece*width, min(N*C*bands, piece*width + width)):
+            n = task_2//bands//C
+            c = task_2//bands % C
+            p_low = (task_2 % bands)*band
             rows = min(band, P - p_low)
-            run = q_pitch * rows + Q - q_pitch
+            run = q_pitch*rows + Q - q_pitch
             _stage(
-                x_staged,
-                residue_size,
-                x[n, c].reshape(H * W),
-                (1, H, W),
-                (0, stride * p_low - pad, -pad),
+                x_staged, residue_size, x[n, c].reshape(H*W), (1, H, W), (0, stride*p_low - pad, -pad),
                 (1, stride, stride),
-                (1, rows + (dilation * R - dilation) // stride, Q + (dilation * S - dilation) // stride),
-                real(0),
+                (1, rows + (dilation*R - dilation)//stride, Q + (dilation*S - dilation)//stride), real(0)
             )
             for at in range(run):
                 y_sum[at] = real(0)
@@ -208,17 +205,15 @@ def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation
                 for s in range(S):
                     weight_here = weight[c, r, s]
                     x_staged_row = x_staged[
-                        residue_size * stride * (dilation * r % stride)
-                        + residue_size * (dilation * s % stride)
-                        + q_pitch * (dilation * r // stride)
-                        + dilation * s // stride :
+                        residue_size*stride*(dilation*r % stride) + residue_size*(dilation*s % stride)
+                        + q_pitch*(dilation*r//stride) + dilation*s//stride:
                     ]
                     for at in range(run):
-                        y_sum[at] += x_staged_row[at] * weight_here
+                        y_sum[at] += x_staged_row[at]*weight_here
             for p in range(rows):
                 bias_here = bias[c]
                 y_row = y[n, c, p_low + p]
-                y_sum_row = y_sum[q_pitch * p :]
+                y_sum_row = y_sum[q_pitch*p:]
                 for q in range(Q):
                     y_row[q] = bias_here + y_sum_row[q]
 
@@ -226,34 +221,36 @@ def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad - dilation*r)//stride
-    and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0 <= (w + pad -
-    dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, c, (h + pad - dilation*r)//stride,
-    (w + pad - dilation*s)//stride]*weight[c,r,s], 0))
+        and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0 <= (w + pad -
+        dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, c, (h + pad - dilation*r)//stride,
+        (w + pad - dilation*s)//stride]*weight[c,r,s], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H):
-        n, c, h = task // (C * H), task // H % C, task % H
+    for task in prange(N*C*H):
+        n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
             grad_x_sum_row[w] = real(0)
         for r in range(R):
-            p = (h + pad - dilation * r) // stride
-            if (h + pad - dilation * r) % stride == 0 and 0 <= p < P:
+            p = (h + pad - dilation*r)//stride
+            if (h + pad - dilation*r) % stride == 0 and 0 <= p < P:
                 for s in range(S):
-                    w_step_start = max(0, -((dilation * s - pad) // stride))
-                    w_step_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                    w_step_start = max(0, -((dilation*s - pad)//stride))
+                    w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         weight_here = weight[c, r, s]
-                        grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
+                        grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
                         grad_y_row = grad_y[n, c, p, w_step_start:]
                         for w_step in range(w_step_stop - w_step_start):
-                            grad_x_sum_row_row[w_step] += grad_y_row[w_step] * weight_here
+                            grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                     else:
                         weight_here = weight[c, r, s]
-                        grad_x_sum_row_steps = grad_x_sum_row[stride * w_step_start + dilation * s - pad :: stride]
+                        grad_x_sum_row_steps = grad_x_sum_row[
+                            stride*w_step_start + dilation*s - pad::stride
+                        ]
                         grad_y_row = grad_y[n, c, p, w_step_start:]
                         for w_step in range(w_step_stop - w_step_start):
-                            grad_x_sum_row_steps[w_step] += grad_y_row[w_step] * weight_here
+                            grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
@@ -262,15 +259,15 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad,
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """grad_weight[c,r,s] = sum[n,p,q](grad_y[n,c,p,q]*x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s -
-    pad])
+        pad])
     """
     real = grad_y.dtype.type
-    for task in prange(C * R * S):
-        c, r, s = task // (R * S), task // S % R, task % S
-        p_start = max(0, -((dilation * r - pad) // stride))
-        p_stop = min(P, (H + pad - dilation * r - 1) // stride + 1)
-        q_start_2 = max(0, -((dilation * s - pad) // stride))
-        q_stop_2 = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+    for task in prange(C*R*S):
+        c, r, s = task//(R*S), task//S % R, task % S
+        p_start = max(0, -((dilation*r - pad)//stride))
+        p_stop = min(P, (H + pad - dilation*r - 1)//stride + 1)
+        q_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_stop_2 = min(Q, (W + pad - dilation*s - 1)//stride + 1)
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(p_start, p_stop):
@@ -279,14 +276,16 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride,
                 q_stop = q_stop_2
                 if stride == 1:
                     grad_y_row = grad_y[n, c, p, q_start:]
-                    x_row = x[n, c, stride * p + dilation * r - pad, q_start + dilation * s - pad :]
+                    x_row = x[n, c, stride*p + dilation*r - pad, q_start + dilation*s - pad:]
                     for q in range(q_stop - q_start):
-                        grad_weight_sum_part += grad_y_row[q] * x_row[q]
+                        grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
                     grad_y_row = grad_y[n, c, p, q_start:]
-                    x_steps = x[n, c, stride * p + dilation * r - pad, stride * q_start + dilation * s - pad :: stride]
+                    x_steps = x[
+                        n, c, stride*p + dilation*r - pad, stride*q_start + dilation*s - pad::stride
+                    ]
                     for q in range(q_stop - q_start):
-                        grad_weight_sum_part += grad_y_row[q] * x_steps[q]
+                        grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[c, r, s] = grad_weight_here
@@ -300,7 +299,7 @@ def _compute_grad_bias(grad_y, grad_bias, N, C, P, Q):
         grad_bias_sum = 0.0
         for n in range(N):
             grad_y_row = grad_y[n, c]
-            for pq in range(P * Q):
+            for pq in range(P*Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[c] = grad_bias_here
@@ -314,42 +313,42 @@ def _stage(staged, size, image, shape, first, step, count, outside):
     """
     depth, height, width = shape
     stride, length = step[2], count[2]
-    for zs in range(step[0] * count[0]):  # rows in the order in which they lie in memory
-        uz, jz = zs // step[0], zs % step[0]
-        for ys in range(step[1] * count[1]):
-            uy, jy = ys // step[1], ys % step[1]
-            row = (jz * step[1] + jy) * stride * size + (uz * count[1] + uy) * length
-            source = ((first[0] + zs) * height + first[1] + ys) * width + first[2]
+    for zs in range(step[0]*count[0]):  # rows in the order in which they lie in memory
+        uz, jz = zs//step[0], zs % step[0]
+        for ys in range(step[1]*count[1]):
+            uy, jy = ys//step[1], ys % step[1]
+            row = (jz*step[1] + jy)*stride*size + (uz*count[1] + uy)*length
+            source = ((first[0] + zs)*height + first[1] + ys)*width + first[2]
             if 0 <= first[0] + zs < depth and 0 <= first[1] + ys < height:
                 _stage_row(staged, row, size, image, source, -first[2], width - first[2], stride, length, outside)
             else:
                 for j in range(stride):
-                    _fill(staged, row + j * size, row + j * size + length, outside)
+                    _fill(staged, row + j*size, row + j*size + length, outside)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _stage_row(staged, row, size, image, source, left, right, stride, length, outside):
     """staged[row + j*size + u] = image[source + j + stride*u] where left <= j + stride*u < right, `outside` elsewhere."""
-    low = min(length, max(0, -(-left // stride)))  # between these the places of all residues are in the image
-    high = max(low, min(length, right // stride))
+    low = min(length, max(0, -(-left//stride)))  # between these the places of all residues are in the image
+    high = max(low, min(length, right//stride))
     for j in range(stride):
         for u in range(low):
-            inside = left <= j + stride * u < right
-            staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)] if inside else outside
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
         for u in range(high, length):
-            inside = left <= j + stride * u < right
-            staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)] if inside else outside
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
     if stride == 1:
         for u in range(low, high):
             staged[np.uintp(row + u)] = image[np.uintp(source + u)]
     elif stride == 2:
         for u in range(low, high):
-            staged[np.uintp(row + u)] = image[np.uintp(source + 2 * u)]
-            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2 * u + 1)]
+            staged[np.uintp(row + u)] = image[np.uintp(source + 2*u)]
+            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2*u + 1)]
     else:
         for j in range(stride):
             for u in range(low, high):
-                staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)]
+                staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

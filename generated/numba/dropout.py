@@ -70,8 +70,8 @@ def forward(x, mask, *, rate=0.5):
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
     rate = _real("rate", rate)
-    (x,) = _real_arrays(("x", x, "N D"))
-    (mask,) = _integer_arrays(("mask", mask, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
+    mask, = _integer_arrays(("mask", mask, "N D"))
     N, D = x.shape
     _axis("mask", mask, 0, "N", N, "x")
     _axis("mask", mask, 1, "D", D, "x")
@@ -79,7 +79,7 @@ def forward(x, mask, *, rate=0.5):
     x = np.asarray(x, order="C")
     mask = np.asarray(mask, order="C")
     y = np.empty((N, D), x.dtype)
-    _compute_y(x.reshape(N * D), mask.reshape(N * D), y.reshape(N * D), N, D, rate)
+    _compute_y(x.reshape(N*D), mask.reshape(N*D), y.reshape(N*D), N, D, rate)
     return y, Saved(mask, N, D, rate, x.dtype)
 
 
@@ -95,14 +95,14 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     mask, N, D, rate, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_y.reshape(N * D), mask.reshape(N * D), grad_x.reshape(N * D), N, D, rate)
+        _compute_grad_x(grad_y.reshape(N*D), mask.reshape(N*D), grad_x.reshape(N*D), N, D, rate)
     return Gradients(grad_x)
 
 
@@ -132,28 +132,28 @@ class Dropout:
 def _compute_y(x, mask, y, N, D, rate):
     """y[n,d] = x[n,d]*mask[n,d]/(1 - rate)"""
     real = x.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         y_row = y[nd_low:]
         x_row = x[nd_low:]
         mask_row = mask[nd_low:]
         for nd in range(nd_high - nd_low):
-            y_row[nd] = x_row[nd] * real(mask_row[nd]) / (real(1) - real(rate))
+            y_row[nd] = x_row[nd]*real(mask_row[nd])/(real(1) - real(rate))
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, mask, grad_x, N, D, rate):
     """grad_x[n,d] = grad_y[n,d]*mask[n,d]/(1 - rate)"""
     real = grad_y.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         grad_x_row = grad_x[nd_low:]
         grad_y_row = grad_y[nd_low:]
         mask_row = mask[nd_low:]
         for nd in range(nd_high - nd_low):
-            grad_x_row[nd] = grad_y_row[nd] * real(mask_row[nd]) / (real(1) - real(rate))
+            grad_x_row[nd] = grad_y_row[nd]*real(mask_row[nd])/(real(1) - real(rate))
 
 
 def _real(name, value):

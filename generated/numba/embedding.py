@@ -65,8 +65,8 @@ def forward(weight, t):
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (weight,) = _real_arrays(("weight", weight, "V D"))
-    (t,) = _integer_arrays(("t", t, "N"))
+    weight, = _real_arrays(("weight", weight, "V D"))
+    t, = _integer_arrays(("t", t, "N"))
     V, D = weight.shape
     N = t.shape[0]
     _values_inside("t", t, "weight", 0, V)
@@ -90,7 +90,7 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     t, V, D, N, dtype = saved
-    (want_weight,) = _wanted(wrt, ("weight",))
+    want_weight, = _wanted(wrt, ("weight",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_weight = None
 

@@ -69,11 +69,11 @@ def forward(x):
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N C H W"))
+    x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
-    A = H * W
+    A = H*W
     _at_least_one("A = H*W", A, H=H, W=W)
-    D = C * H * W
+    D = C*H*W
     _at_least_one("D = C*H*W", D, C=C, H=H, W=W)
     _places_inside("x", 1, "d//A", np.arange(D) // A, C)
     _places_inside("x", 2, "d % A//W", np.arange(D) % A // W, H)
@@ -96,7 +96,7 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     N, C, H, W, A, D, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
@@ -134,23 +134,22 @@ def _compute_y(x, y, N, W, A, D):
     for n in prange(N):
         y_row = y[n]
         for d in range(D):
-            y_row[d] = x[n, d // A, d % A // W, d % A % W]
+            y_row[d] = x[n, d//A, d % A//W, d % A % W]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, grad_x, N, C, H, W, A, D):
     """grad_x[n,c,h,w] = where(A*c + W*h + w < D and c < (D - 1)//A + 1 and W*h + w < A and h < (A - 1)//W + 1,
-    grad_y[n, A*c + W*h + w], 0)
+        grad_y[n, A*c + W*h + w], 0)
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H):
-        n, c, h = task // (C * H), task // H % C, task % H
+    for task in prange(N*C*H):
+        n, c, h = task//(C*H), task//H % C, task % H
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = (
-                grad_y[n, A * c + W * h + w]
-                if A * c + W * h + w < D and c < (D - 1) // A + 1 and W * h + w < A and h < (A - 1) // W + 1
-                else real(0)
+                grad_y[n, A*c + W*h + w] if A*c + W*h + w < D and c < (D - 1)//A + 1 and W*h
+                + w < A and h < (A - 1)//W + 1 else real(0)
             )
 
 

@@ -66,12 +66,12 @@ def forward(x):
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
     N, D = x.shape
 
     x = np.asarray(x, order="C")
     y = np.empty((N, D), x.dtype)
-    _compute_y(x.reshape(N * D), y.reshape(N * D), N, D)
+    _compute_y(x.reshape(N*D), y.reshape(N*D), N, D)
     return y, Saved(x, N, D, x.dtype)
 
 
@@ -87,14 +87,14 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, N, D, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_y.reshape(N * D), x.reshape(N * D), grad_x.reshape(N * D), N, D)
+        _compute_grad_x(grad_y.reshape(N*D), x.reshape(N*D), grad_x.reshape(N*D), N, D)
     return Gradients(grad_x)
 
 
@@ -123,29 +123,29 @@ class Gelu:
 def _compute_y(x, y, N, D):
     """y[n,d] = 0.5*x[n,d]*(1 + erf(x[n,d]/sqrt(2)))"""
     real = x.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         y_row = y[nd_low:]
         x_row = x[nd_low:]
         for nd in range(nd_high - nd_low):
-            y_row[nd] = real(0.5) * x_row[nd] * (real(1) + _erf(x_row[nd] / math.sqrt(real(2))))
+            y_row[nd] = real(0.5)*x_row[nd]*(real(1) + _erf(x_row[nd]/math.sqrt(real(2))))
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, x, grad_x, N, D):
     """grad_x[n,d] = grad_y[n,d]*(0.5*(1 + erf(x[n,d]/sqrt(2))) + x[n,d]/sqrt(pi)*exp(-0.5*x[n,d]^2)/sqrt(2))"""
     real = grad_y.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         grad_x_row = grad_x[nd_low:]
         grad_y_row = grad_y[nd_low:]
         x_row = x[nd_low:]
         for nd in range(nd_high - nd_low):
-            grad_x_row[nd] = grad_y_row[nd] * (
-                real(0.5) * (real(1) + _erf(x_row[nd] / math.sqrt(real(2))))
-                + x_row[nd] * _exp(real(-0.5) * x_row[nd] ** 2) / (math.sqrt(real(math.pi)) * math.sqrt(real(2)))
+            grad_x_row[nd] = grad_y_row[nd]*(
+                real(0.5)*(real(1) + _erf(x_row[nd]/math.sqrt(real(2))))
+                + x_row[nd]*_exp(real(-0.5)*x_row[nd]**2)/(math.sqrt(real(math.pi))*math.sqrt(real(2)))
             )
 
 
@@ -159,43 +159,43 @@ def _exp_float32(v):
     """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
     real, whole = np.float32, np.int32
     v = real(-105.0) if v < real(-105.0) else real(89.0) if v > real(89.0) else v
-    rounded = v * real(1.442695) + real(1.2582912e07)  # too large for a fraction: its last bits are k
-    k = real(rounded).view(whole) - real(1.2582912e07).view(whole)
-    n = rounded - real(1.2582912e07)
-    r = (v - n * real(0.69314575)) - n * real(1.4286068e-06)
+    rounded = v*real(1.442695) + real(1.2582912e+07)  # too large for a fraction: its last bits are k
+    k = real(rounded).view(whole) - real(1.2582912e+07).view(whole)
+    n = rounded - real(1.2582912e+07)
+    r = (v - n*real(0.69314575)) - n*real(1.4286068e-06)
     p = real(0.0013926927)
-    p = p * r + real(0.008363774)
-    p = p * r + real(0.04166655)
-    p = p * r + real(0.16666573)
-    p = p * r + real(0.5)
+    p = p*r + real(0.008363774)
+    p = p*r + real(0.04166655)
+    p = p*r + real(0.16666573)
+    p = p*r + real(0.5)
     half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
     first = whole((half + whole(127)) << whole(23)).view(real)
     second = whole((k - half + whole(127)) << whole(23)).view(real)
-    return (real(1) + (r + r * r * p)) * first * second
+    return (real(1) + (r + r*r*p))*first*second
 
 
 def _exp_float64(v):
     """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
     real, whole = np.float64, np.int64
     v = real(-746.0) if v < real(-746.0) else real(710.0) if v > real(710.0) else v
-    rounded = v * real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
+    rounded = v*real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
     k = real(rounded).view(whole) - real(6755399441055744.0).view(whole)
     n = rounded - real(6755399441055744.0)
-    r = (v - n * real(0.693147180559663)) - n * real(2.8235290563031577e-13)
+    r = (v - n*real(0.693147180559663)) - n*real(2.8235290563031577e-13)
     p = real(2.510134692835034e-08)
-    p = p * r + real(2.7621338669142925e-07)
-    p = p * r + real(2.75572664186123e-06)
-    p = p * r + real(2.4801518641395993e-05)
-    p = p * r + real(0.00019841269864380513)
-    p = p * r + real(0.0013888888918939168)
-    p = p * r + real(0.008333333333329793)
-    p = p * r + real(0.04166666666662064)
-    p = p * r + real(0.16666666666666669)
-    p = p * r + real(0.5000000000000001)
+    p = p*r + real(2.7621338669142925e-07)
+    p = p*r + real(2.75572664186123e-06)
+    p = p*r + real(2.4801518641395993e-05)
+    p = p*r + real(0.00019841269864380513)
+    p = p*r + real(0.0013888888918939168)
+    p = p*r + real(0.008333333333329793)
+    p = p*r + real(0.04166666666662064)
+    p = p*r + real(0.16666666666666669)
+    p = p*r + real(0.5000000000000001)
     half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
     first = whole((half + whole(1023)) << whole(52)).view(real)
     second = whole((k - half + whole(1023)) << whole(52)).view(real)
-    return (real(1) + (r + r * r * p)) * first * second
+    return (real(1) + (r + r*r*p))*first*second
 
 
 @overload(_exp, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
@@ -212,23 +212,23 @@ def _erf(v):
 def _erf_float32(v):
     """erf v = v (2/sqrt(pi) + z p(z)) with z = v^2 near 0, 1 - e^(-v^2) p(t) with t = 1/(1 + v/2) beyond."""
     real = np.float32
-    size, z = abs(v), v * v
+    size, z = abs(v), v*v
     p = real(8.379755e-05)
-    p = p * z + real(-0.00081619865)
-    p = p * z + real(0.005204579)
-    p = p * z + real(-0.0268617)
-    p = p * z + real(0.11283754)
-    p = p * z + real(-0.37612638)
-    near = v + v * (real(0.12837917) + z * p)
+    p = p*z + real(-0.00081619865)
+    p = p*z + real(0.005204579)
+    p = p*z + real(-0.0268617)
+    p = p*z + real(0.11283754)
+    p = p*z + real(-0.37612638)
+    near = v + v*(real(0.12837917) + z*p)
     size = real(4) if size > real(4) else size
-    t = real(1) / (real(1) + real(0.5) * size)
+    t = real(1)/(real(1) + real(0.5)*size)
     p = real(-0.21879573)
-    p = p * t + real(0.6044721)
-    p = p * t + real(-0.030179188)
-    p = p * t + real(0.37871143)
-    p = p * t + real(0.26443237)
-    p = p * t + real(0.0013318623)
-    far = real(1) - _exp(-size * size) * p
+    p = p*t + real(0.6044721)
+    p = p*t + real(-0.030179188)
+    p = p*t + real(0.37871143)
+    p = p*t + real(0.26443237)
+    p = p*t + real(0.0013318623)
+    far = real(1) - _exp(-size*size)*p
     far = math.copysign(far, v)
     return near if abs(v) < real(1.0) else far
 
@@ -236,38 +236,38 @@ def _erf_float32(v):
 def _erf_float64(v):
     """erf v = v (2/sqrt(pi) + z p(z)) with z = v^2 near 0, 1 - e^(-v^2) p(t) with t = 1/(1 + v/2) beyond."""
     real = np.float64
-    size, z = abs(v), v * v
+    size, z = abs(v), v*v
     p = real(6.174097221305255e-11)
-    p = p * z + real(-1.1500357159785296e-09)
-    p = p * z + real(1.4692484859133263e-08)
-    p = p * z + real(-1.6355118610877705e-07)
-    p = p * z + real(1.6461446656928561e-06)
-    p = p * z + real(-1.4925622504489842e-05)
-    p = p * z + real(0.00012055332214716276)
-    p = p * z + real(-0.0008548327010033328)
-    p = p * z + real(0.005223977625303518)
-    p = p * z + real(-0.026866170645123838)
-    p = p * z + real(0.11283791670955111)
-    p = p * z + real(-0.37612638903183754)
-    near = v + v * (real(0.1283791670955126) + z * p)
+    p = p*z + real(-1.1500357159785296e-09)
+    p = p*z + real(1.4692484859133263e-08)
+    p = p*z + real(-1.6355118610877705e-07)
+    p = p*z + real(1.6461446656928561e-06)
+    p = p*z + real(-1.4925622504489842e-05)
+    p = p*z + real(0.00012055332214716276)
+    p = p*z + real(-0.0008548327010033328)
+    p = p*z + real(0.005223977625303518)
+    p = p*z + real(-0.026866170645123838)
+    p = p*z + real(0.11283791670955111)
+    p = p*z + real(-0.37612638903183754)
+    near = v + v*(real(0.1283791670955126) + z*p)
     size = real(6) if size > real(6) else size
-    t = real(1) / (real(1) + real(0.5) * size)
+    t = real(1)/(real(1) + real(0.5)*size)
     p = real(0.06417709956997757)
-    p = p * t + real(-0.4641503100512702)
-    p = p * t + real(1.4993273861992589)
-    p = p * t + real(-2.808469620081249)
-    p = p * t + real(3.3141789939074116)
-    p = p * t + real(-2.548579515162772)
-    p = p * t + real(1.3907243547276613)
-    p = p * t + real(-0.6720587822190289)
-    p = p * t + real(0.19483233899524952)
-    p = p * t + real(0.03477897668837144)
-    p = p * t + real(0.185316412975862)
-    p = p * t + real(0.24562975816641905)
-    p = p * t + real(0.2822051417376623)
-    p = p * t + real(0.2820885729320229)
-    p = p * t + real(1.6242284740077591e-07)
-    far = real(1) - _exp(-size * size) * p
+    p = p*t + real(-0.4641503100512702)
+    p = p*t + real(1.4993273861992589)
+    p = p*t + real(-2.808469620081249)
+    p = p*t + real(3.3141789939074116)
+    p = p*t + real(-2.548579515162772)
+    p = p*t + real(1.3907243547276613)
+    p = p*t + real(-0.6720587822190289)
+    p = p*t + real(0.19483233899524952)
+    p = p*t + real(0.03477897668837144)
+    p = p*t + real(0.185316412975862)
+    p = p*t + real(0.24562975816641905)
+    p = p*t + real(0.2822051417376623)
+    p = p*t + real(0.2820885729320229)
+    p = p*t + real(1.6242284740077591e-07)
+    far = real(1) - _exp(-size*size)*p
     far = math.copysign(far, v)
     return near if abs(v) < real(1.0) else far
 

@@ -63,12 +63,12 @@ def forward(x):
     Gives: y [N C], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N C H W"))
+    x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
 
     x = np.asarray(x, order="C")
     y = np.empty((N, C), x.dtype)
-    _compute_y(x.reshape(N * C, H * W), y.reshape(N * C), N, C, H, W)
+    _compute_y(x.reshape(N*C, H*W), y.reshape(N*C), N, C, H, W)
     return y, Saved(N, C, H, W, x.dtype)
 
 
@@ -84,14 +84,14 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     N, C, H, W, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, C), dtype, None)
     grad_x = None
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y.reshape(N * C), grad_x.reshape(N * C, H * W), N, C, H, W)
+        _compute_grad_x(grad_y.reshape(N*C), grad_x.reshape(N*C, H*W), N, C, H, W)
     return Gradients(grad_x)
 
 
@@ -120,12 +120,12 @@ class GlobalAvgPool2d:
 def _compute_y(x, y, N, C, H, W):
     """y[n,c] = mean[h,w](x[n,c,h,w])"""
     real = x.dtype.type
-    for nc in prange(N * C):
+    for nc in prange(N*C):
         y_sum = 0.0
         x_row = x[nc]
-        for hw in range(H * W):
+        for hw in range(H*W):
             y_sum += x_row[hw]
-        y_here = real(y_sum / (H * W))
+        y_here = real(y_sum/(H*W))
         y[nc] = y_here
 
 
@@ -133,11 +133,11 @@ def _compute_y(x, y, N, C, H, W):
 def _compute_grad_x(grad_y, grad_x, N, C, H, W):
     """grad_x[n,c,h,w] = grad_y[n,c]/(H*W)"""
     real = grad_y.dtype.type
-    for nc in prange(N * C):
+    for nc in prange(N*C):
         grad_y_here = grad_y[nc]
         grad_x_row = grad_x[nc]
-        for hw in range(H * W):
-            grad_x_row[hw] = grad_y_here / real(H * W)
+        for hw in range(H*W):
+            grad_x_row[hw] = grad_y_here/real(H*W)
 
 
 def _real_arrays(*tensors):

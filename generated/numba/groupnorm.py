@@ -101,10 +101,10 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
     _axis("beta", beta, 0, "C", C, "x")
     _require(groups != 0, "groups != 0", groups=groups)
     _require(C % groups == 0, "C % groups == 0", C=C, groups=groups)
-    D = C // groups
+    D = C//groups
     _at_least_one("D = C//groups", D, C=C, groups=groups)
     _at_least_one("the range of g", groups, groups=groups)
-    _inside("x", 1, "D*g + d", 0, D * (groups - 1) + D - 1, C)
+    _inside("x", 1, "D*g + d", 0, D*(groups - 1) + D - 1, C)
     _places_inside("mu", 1, "c//D", np.arange(C) // D, groups)
     _places_inside("var", 1, "c//D", np.arange(C) // D, groups)
 
@@ -116,20 +116,8 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
     xhat = np.empty((N, C, H, W), x.dtype)
     y = np.empty((N, C, H, W), x.dtype)
     _compute_mu_var_xhat_y(
-        x.reshape(N, C, H * W),
-        gamma,
-        beta,
-        mu,
-        var,
-        xhat.reshape(N, C, H * W),
-        y.reshape(N, C, H * W),
-        N,
-        C,
-        H,
-        W,
-        D,
-        groups,
-        eps,
+        x.reshape(N, C, H*W), gamma, beta, mu, var, xhat.reshape(N, C, H*W), y.reshape(N, C, H*W), N, C, H, W, D,
+        groups, eps,
     )
     return y, Saved(x, gamma, mu, var, xhat, N, C, H, W, D, groups, eps, x.dtype)
 
@@ -159,35 +147,14 @@ def backward(saved, dy, *, wrt=None):
         grad_mu = np.empty((N, groups), dtype)
         grad_x = np.empty((N, C, H, W), dtype)
         _compute_grad_xhat_grad_var_grad_mu_grad_x(
-            grad_y.reshape(N, C, H * W),
-            gamma,
-            x.reshape(N, C, H * W),
-            mu,
-            var,
-            grad_xhat.reshape(N, C, H * W),
-            grad_var,
-            grad_mu,
-            grad_x.reshape(N, C, H * W),
-            N,
-            C,
-            H,
-            W,
-            D,
-            groups,
-            eps,
+            grad_y.reshape(N, C, H*W), gamma, x.reshape(N, C, H*W), mu, var, grad_xhat.reshape(N, C, H*W), grad_var,
+            grad_mu, grad_x.reshape(N, C, H*W), N, C, H, W, D, groups, eps,
         )
     if want_gamma or want_beta:
         grad_gamma = np.empty((C,), dtype)
         grad_beta = np.empty((C,), dtype)
         _compute_grad_gamma_grad_beta(
-            grad_y.reshape(N, C, H * W),
-            xhat.reshape(N, C, H * W),
-            grad_gamma,
-            grad_beta,
-            N,
-            C,
-            H,
-            W,
+            grad_y.reshape(N, C, H*W), xhat.reshape(N, C, H*W), grad_gamma, grad_beta, N, C, H, W,
         )
         if not want_gamma:
             grad_gamma = None
@@ -229,29 +196,29 @@ def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, grou
     real = x.dtype.type
     for n in prange(N):
         for g in range(groups):
-            mu_shift = np.float64(x[n, D * g, 0] if abs(x[n, D * g, 0]) < real(math.inf) else real(0))
+            mu_shift = np.float64(x[n, D*g, 0] if abs(x[n, D*g, 0]) < real(math.inf) else real(0))
             mu_sum = 0.0
             var_sum = 0.0
             for d in range(D):
-                x_row = x[n, D * g + d]
-                for hw in range(H * W):
+                x_row = x[n, D*g + d]
+                for hw in range(H*W):
                     mu_deviation = np.float64(x_row[hw] - mu_shift)
                     mu_sum += mu_deviation
-                    var_sum += mu_deviation * mu_deviation
-            mu[n, g] = mu_shift + mu_sum / (D * H * W)
-            var[n, g] = _max(var_sum - mu_sum * mu_sum / (D * H * W), 0.0) / (D * H * W)
+                    var_sum += mu_deviation*mu_deviation
+            mu[n, g] = mu_shift + mu_sum/(D*H*W)
+            var[n, g] = _max(var_sum - mu_sum*mu_sum/(D*H*W), 0.0)/(D*H*W)
         for c in range(C):
-            mu_here = mu[n, c // D]
-            var_here = var[n, c // D]
+            mu_here = mu[n, c//D]
+            var_here = var[n, c//D]
             gamma_here = gamma[c]
             beta_here = beta[c]
             x_row = x[n, c]
             xhat_row = xhat[n, c]
             y_row = y[n, c]
-            for hw in range(H * W):
-                xhat_here = (x_row[hw] - mu_here) / math.sqrt(var_here + real(eps))
+            for hw in range(H*W):
+                xhat_here = (x_row[hw] - mu_here)/math.sqrt(var_here + real(eps))
                 xhat_row[hw] = xhat_here
-                y_row[hw] = gamma_here * xhat_here + beta_here
+                y_row[hw] = gamma_here*xhat_here + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -271,33 +238,32 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
             gamma_here = gamma[c]
             grad_xhat_row = grad_xhat[n, c]
             grad_y_row = grad_y[n, c]
-            for hw in range(H * W):
-                grad_xhat_row[hw] = grad_y_row[hw] * gamma_here
+            for hw in range(H*W):
+                grad_xhat_row[hw] = grad_y_row[hw]*gamma_here
         for g in range(groups):
             grad_var_sum = 0.0
             grad_mu_sum = 0.0
             for c_2 in range(D):
                 mu_here = mu[n, g]
-                grad_xhat_row = grad_xhat[n, D * g + c_2]
-                x_row = x[n, D * g + c_2]
-                for hw in range(H * W):
-                    grad_var_sum += grad_xhat_row[hw] * (x_row[hw] - mu_here)
+                grad_xhat_row = grad_xhat[n, D*g + c_2]
+                x_row = x[n, D*g + c_2]
+                for hw in range(H*W):
+                    grad_var_sum += grad_xhat_row[hw]*(x_row[hw] - mu_here)
                     grad_mu_sum += grad_xhat_row[hw]
-            grad_var[n, g] = -0.5 * grad_var_sum / (var[n, g] + eps) ** 1.5
-            grad_mu[n, g] = -grad_mu_sum / math.sqrt(var[n, g] + eps)
+            grad_var[n, g] = -0.5*grad_var_sum/(var[n, g] + eps)**1.5
+            grad_mu[n, g] = -grad_mu_sum/math.sqrt(var[n, g] + eps)
         for c in range(C):
-            var_here = var[n, c // D]
-            grad_var_here = grad_var[n, c // D]
-            mu_here = mu[n, c // D]
-            grad_mu_here = grad_mu[n, c // D]
+            var_here = var[n, c//D]
+            grad_var_here = grad_var[n, c//D]
+            mu_here = mu[n, c//D]
+            grad_mu_here = grad_mu[n, c//D]
             grad_x_row = grad_x[n, c]
             grad_xhat_row = grad_xhat[n, c]
-            x_row = x[n, D * (c // D) + c % D]
-            for hw in range(H * W):
+            x_row = x[n, D*(c//D) + c % D]
+            for hw in range(H*W):
                 grad_x_row[hw] = (
-                    grad_xhat_row[hw] / math.sqrt(var_here + real(eps))
-                    + real(2) * grad_var_here * (x_row[hw] - mu_here) / real(D * H * W)
-                    + grad_mu_here / real(D * H * W)
+                    grad_xhat_row[hw]/math.sqrt(var_here + real(eps))
+                    + real(2)*grad_var_here*(x_row[hw] - mu_here)/real(D*H*W) + grad_mu_here/real(D*H*W)
                 )
 
 
@@ -313,8 +279,8 @@ def _compute_grad_gamma_grad_beta(grad_y, xhat, grad_gamma, grad_beta, N, C, H, 
         for n in range(N):
             grad_y_row = grad_y[n, c]
             xhat_row = xhat[n, c]
-            for hw in range(H * W):
-                grad_gamma_sum += grad_y_row[hw] * xhat_row[hw]
+            for hw in range(H*W):
+                grad_gamma_sum += grad_y_row[hw]*xhat_row[hw]
                 grad_beta_sum += grad_y_row[hw]
         grad_gamma_here = real(grad_gamma_sum)
         grad_gamma[c] = grad_gamma_here

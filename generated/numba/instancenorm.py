@@ -98,17 +98,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
     inv_sqrt_var = np.empty((N, C), x.dtype)
     y = np.empty((N, C, H, W), x.dtype)
     _compute_mu_inv_sqrt_var_y(
-        x.reshape(N, C, H * W),
-        gamma,
-        beta,
-        mu,
-        inv_sqrt_var,
-        y.reshape(N, C, H * W),
-        N,
-        C,
-        H,
-        W,
-        eps,
+        x.reshape(N, C, H*W), gamma, beta, mu, inv_sqrt_var, y.reshape(N, C, H*W), N, C, H, W, eps,
     )
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, C, H, W, x.dtype)
 
@@ -135,31 +125,14 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
         _compute_grad_x(
-            grad_y.reshape(N, C, H * W),
-            x.reshape(N, C, H * W),
-            mu,
-            inv_sqrt_var,
-            gamma,
-            grad_x.reshape(N, C, H * W),
-            N,
-            C,
-            H,
-            W,
+            grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, gamma, grad_x.reshape(N, C, H*W), N, C,
+            H, W,
         )
     if want_gamma or want_beta:
         grad_gamma = np.empty((C,), dtype)
         grad_beta = np.empty((C,), dtype)
         _compute_grad_gamma_grad_beta(
-            grad_y.reshape(N, C, H * W),
-            x.reshape(N, C, H * W),
-            mu,
-            inv_sqrt_var,
-            grad_gamma,
-            grad_beta,
-            N,
-            C,
-            H,
-            W,
+            grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, grad_gamma, grad_beta, N, C, H, W,
         )
         if not want_gamma:
             grad_gamma = None
@@ -198,27 +171,27 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, 
     y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
     """
     real = x.dtype.type
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         mu_shift = np.float64(x[n, c, 0] if abs(x[n, c, 0]) < real(math.inf) else real(0))
         mu_sum = 0.0
         var_sum = 0.0
         x_row = x[n, c]
-        for hw in range(H * W):
+        for hw in range(H*W):
             mu_deviation = np.float64(x_row[hw] - mu_shift)
             mu_sum += mu_deviation
-            var_sum += mu_deviation * mu_deviation
-        mu_here = real(mu_shift + mu_sum / (H * W))
+            var_sum += mu_deviation*mu_deviation
+        mu_here = real(mu_shift + mu_sum/(H*W))
         mu[n, c] = mu_here
-        var = real(_max(var_sum - mu_sum * mu_sum / (H * W), 0.0) / (H * W))
-        inv_sqrt_var_here = real(1) / math.sqrt(var + real(eps))
+        var = real(_max(var_sum - mu_sum*mu_sum/(H*W), 0.0)/(H*W))
+        inv_sqrt_var_here = real(1)/math.sqrt(var + real(eps))
         inv_sqrt_var[n, c] = inv_sqrt_var_here
         gamma_here = gamma[c]
         beta_here = beta[c]
         y_row = y[n, c]
         x_row = x[n, c]
-        for hw in range(H * W):
-            y_row[hw] = gamma_here * (x_row[hw] - mu_here) * inv_sqrt_var_here + beta_here
+        for hw in range(H*W):
+            y_row[hw] = gamma_here*(x_row[hw] - mu_here)*inv_sqrt_var_here + beta_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -230,33 +203,30 @@ def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W):
         xhat[n,c,h,w]*sum[h',w'](grad_y[n,c,h',w']*xhat[n,c,h',w']))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         sum_grad_y_sum = 0.0
         sum_grad_y_xhat_sum = 0.0
         mu_here = mu[n, c]
         inv_sqrt_var_here = inv_sqrt_var[n, c]
         grad_y_row = grad_y[n, c]
         x_row = x[n, c]
-        for hw in range(H * W):
+        for hw in range(H*W):
             sum_grad_y_sum += grad_y_row[hw]
-            sum_grad_y_xhat_sum += grad_y_row[hw] * (x_row[hw] - mu_here) * inv_sqrt_var_here
+            sum_grad_y_xhat_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
         sum_grad_y = real(sum_grad_y_sum)
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
-        inv_sqrt_var_sum_grad_y_xhat = -inv_sqrt_var[n, c] * sum_grad_y_xhat
+        inv_sqrt_var_sum_grad_y_xhat = -inv_sqrt_var[n, c]*sum_grad_y_xhat
         gamma_here = gamma[c]
         inv_sqrt_var_here = inv_sqrt_var[n, c]
         mu_here = mu[n, c]
         grad_x_row = grad_x[n, c]
         grad_y_row = grad_y[n, c]
         x_row = x[n, c]
-        for hw in range(H * W):
-            grad_x_row[hw] = (
-                gamma_here
-                * inv_sqrt_var_here
-                * (real(H * W) * grad_y_row[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat * (x_row[hw] - mu_here))
-                / real(H * W)
-            )
+        for hw in range(H*W):
+            grad_x_row[hw] = gamma_here*inv_sqrt_var_here*(
+                real(H*W)*grad_y_row[hw] - sum_grad_y + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here)
+            )/real(H*W)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -273,8 +243,8 @@ def _compute_grad_gamma_grad_beta(grad_y, x, mu, inv_sqrt_var, grad_gamma, grad_
             inv_sqrt_var_here = inv_sqrt_var[n, c]
             grad_y_row = grad_y[n, c]
             x_row = x[n, c]
-            for hw in range(H * W):
-                grad_gamma_sum += grad_y_row[hw] * (x_row[hw] - mu_here) * inv_sqrt_var_here
+            for hw in range(H*W):
+                grad_gamma_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
                 grad_beta_sum += grad_y_row[hw]
         grad_gamma_here = real(grad_gamma_sum)
         grad_gamma[c] = grad_gamma_here

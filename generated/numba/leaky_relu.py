@@ -67,12 +67,12 @@ def forward(x, *, slope=0.01):
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
     slope = _real("slope", slope)
-    (x,) = _real_arrays(("x", x, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
     N, D = x.shape
 
     x = np.asarray(x, order="C")
     y = np.empty((N, D), x.dtype)
-    _compute_y(x.reshape(N * D), y.reshape(N * D), N, D, slope)
+    _compute_y(x.reshape(N*D), y.reshape(N*D), N, D, slope)
     return y, Saved(x, N, D, slope, x.dtype)
 
 
@@ -88,14 +88,14 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, N, D, slope, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_y.reshape(N * D), x.reshape(N * D), grad_x.reshape(N * D), N, D, slope)
+        _compute_grad_x(grad_y.reshape(N*D), x.reshape(N*D), grad_x.reshape(N*D), N, D, slope)
     return Gradients(grad_x)
 
 
@@ -125,27 +125,27 @@ class LeakyRelu:
 def _compute_y(x, y, N, D, slope):
     """y[n,d] = where(x[n,d] > 0, x[n,d], slope*x[n,d])"""
     real = x.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         y_row = y[nd_low:]
         x_row = x[nd_low:]
         for nd in range(nd_high - nd_low):
-            y_row[nd] = x_row[nd] if x_row[nd] > 0 else real(slope) * x_row[nd]
+            y_row[nd] = x_row[nd] if x_row[nd] > 0 else real(slope)*x_row[nd]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, x, grad_x, N, D, slope):
     """grad_x[n,d] = grad_y[n,d]*where(x[n,d] > 0, 1, slope)"""
     real = grad_y.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         grad_x_row = grad_x[nd_low:]
         grad_y_row = grad_y[nd_low:]
         x_row = x[nd_low:]
         for nd in range(nd_high - nd_low):
-            grad_x_row[nd] = grad_y_row[nd] * (real(1) if x_row[nd] > 0 else real(slope))
+            grad_x_row[nd] = grad_y_row[nd]*(real(1) if x_row[nd] > 0 else real(slope))
 
 
 def _real(name, value):

@@ -178,14 +178,14 @@ def _contract_y(y, weight, x, bias, accuracy, N, D, K):
 def _compute_y(x, weight, bias, y, N, D, K):
     """y[n,k] = bias[k] + sum[d](x[n,d]*weight[k,d])"""
     real = x.dtype.type
-    for task in prange(N * K):
-        n, k = task // K, task % K
+    for task in prange(N*K):
+        n, k = task//K, task % K
         y_sum = 0.0
         y_sum_part = real(0)
         x_row = x[n]
         weight_row = weight[k]
         for d in range(D):
-            y_sum_part += x_row[d] * weight_row[d]
+            y_sum_part += x_row[d]*weight_row[d]
         y_sum += y_sum_part
         y_here = real(bias[k] + y_sum)
         y[n, k] = y_here
@@ -233,16 +233,14 @@ def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
             weight_row_4 = weight[k + 3]
             for d in range(D):
                 grad_x_sum_row[d] += (
-                    grad_y_here * weight_row[d]
-                    + grad_y_here_2 * weight_row_2[d]
-                    + grad_y_here_3 * weight_row_3[d]
-                    + grad_y_here_4 * weight_row_4[d]
+                    grad_y_here*weight_row[d] + grad_y_here_2*weight_row_2[d]
+                    + grad_y_here_3*weight_row_3[d] + grad_y_here_4*weight_row_4[d]
                 )
         for k in range(K - K % 4, K):
             grad_y_here = grad_y[n, k]
             weight_row = weight[k]
             for d in range(D):
-                grad_x_sum_row[d] += grad_y_here * weight_row[d]
+                grad_x_sum_row[d] += grad_y_here*weight_row[d]
         grad_x_row = grad_x[n]
         for d in range(D):
             grad_x_row[d] = grad_x_sum_row[d]
@@ -290,16 +288,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, D, K):
             x_row_4 = x[n + 3]
             for d in range(D):
                 grad_weight_sum_row[d] += (
-                    grad_y_here * x_row[d]
-                    + grad_y_here_2 * x_row_2[d]
-                    + grad_y_here_3 * x_row_3[d]
-                    + grad_y_here_4 * x_row_4[d]
+                    grad_y_here*x_row[d] + grad_y_here_2*x_row_2[d] + grad_y_here_3*x_row_3[d]
+                    + grad_y_here_4*x_row_4[d]
                 )
         for n in range(N - N % 4, N):
             grad_y_here = grad_y[n, k]
             x_row = x[n]
             for d in range(D):
-                grad_weight_sum_row[d] += grad_y_here * x_row[d]
+                grad_weight_sum_row[d] += grad_y_here*x_row[d]
         grad_weight_row = grad_weight[k]
         for d in range(D):
             grad_weight_row[d] = grad_weight_sum_row[d]
@@ -309,8 +305,8 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, D, K):
 def _compute_grad_bias(grad_y, grad_bias, N, K):
     """grad_bias[k] = sum[n](grad_y[n,k])"""
     real = grad_y.dtype.type
-    for piece in prange((K + 127) // 128):
-        k_low = piece * 128
+    for piece in prange((K + 127)//128):
+        k_low = piece*128
         k_high = min(K, k_low + 128)
         grad_bias_sum_row = np.empty(128, np.float64)
         for k in range(k_high - k_low):

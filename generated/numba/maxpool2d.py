@@ -81,12 +81,12 @@ def forward(x, *, kernel=2, stride=2, pad=0):
     kernel = _integer("kernel", kernel)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
-    (x,) = _real_arrays(("x", x, "N C H W"))
+    x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - kernel) // stride + 1
+    P = (H + 2*pad - kernel)//stride + 1
     _at_least_one("P = (H + 2*pad - kernel)//stride + 1", P, H=H, pad=pad, kernel=kernel, stride=stride)
-    Q = (W + 2 * pad - kernel) // stride + 1
+    Q = (W + 2*pad - kernel)//stride + 1
     _at_least_one("Q = (W + 2*pad - kernel)//stride + 1", Q, W=W, pad=pad, kernel=kernel, stride=stride)
     _at_least_one("the range of r", kernel, kernel=kernel)
     _at_least_one("the range of s", kernel, kernel=kernel)
@@ -95,17 +95,7 @@ def forward(x, *, kernel=2, stride=2, pad=0):
     y = np.empty((N, C, P, Q), x.dtype)
     argmax_y = np.empty((N, C, P, Q), np.intp)
     _compute_y_argmax_y(
-        x.reshape(N * C, H, W),
-        y.reshape(N * C, P, Q),
-        argmax_y.reshape(N * C, P, Q),
-        N,
-        C,
-        H,
-        W,
-        P,
-        Q,
-        kernel,
-        stride,
+        x.reshape(N*C, H, W), y.reshape(N*C, P, Q), argmax_y.reshape(N*C, P, Q), N, C, H, W, P, Q, kernel, stride,
         pad,
     )
     return y, Saved(argmax_y, N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
@@ -123,7 +113,7 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     argmax_y, N, C, H, W, P, Q, kernel, stride, pad, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, C, P, Q), dtype, None)
     grad_x = None
 
@@ -164,29 +154,24 @@ def _compute_y_argmax_y(x, y, argmax_y, N, C, H, W, P, Q, kernel, stride, pad):
     argmax_y[n,c,p,q] = argmax[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
     """
     real = x.dtype.type
-    q_pitch = (kernel - 1) // stride + Q
-    band = min(P, max(1, 4096 // (q_pitch * stride * stride)))
-    bands = (P - 1) // band + 1
-    residue_size = q_pitch * ((kernel - 1) // stride) + band * q_pitch
-    width = max(1, 16384 // (residue_size * stride * stride))
-    for piece in prange((N * C * bands + width - 1) // width):
-        x_staged = np.empty(stride * stride * residue_size, x.dtype)
-        y_max = np.empty(band * q_pitch, x.dtype)
-        argmax_y_at = np.empty(band * q_pitch, np.int32)
-        for task_2 in range(piece * width, min(N * C * bands, piece * width + width)):
-            nc = task_2 // bands
-            p_low = (task_2 % bands) * band
+    q_pitch = (kernel - 1)//stride + Q
+    band = min(P, max(1, 4096//(q_pitch*stride*stride)))
+    bands = (P - 1)//band + 1
+    residue_size = q_pitch*((kernel - 1)//stride) + band*q_pitch
+    width = max(1, 16384//(residue_size*stride*stride))
+    for piece in prange((N*C*bands + width - 1)//width):
+        x_staged = np.empty(stride*stride*residue_size, x.dtype)
+        y_max = np.empty(band*q_pitch, x.dtype)
+        argmax_y_at = np.empty(band*q_pitch, np.int32)
+        for task_2 in range(piece*width, min(N*C*bands, piece*width + width)):
+            nc = task_2//bands
+            p_low = (task_2 % bands)*band
             rows = min(band, P - p_low)
-            run = q_pitch * rows + Q - q_pitch
+            run = q_pitch*rows + Q - q_pitch
             _stage(
-                x_staged,
-                residue_size,
-                x[nc].reshape(H * W),
-                (1, H, W),
-                (0, stride * p_low - pad, -pad),
-                (1, stride, stride),
-                (1, rows + (-1 + kernel) // stride, Q + (-1 + kernel) // stride),
-                real(-math.inf),
+                x_staged, residue_size, x[nc].reshape(H*W), (1, H, W), (0, stride*p_low - pad, -pad),
+                (1, stride, stride), (1, rows + (-1 + kernel)//stride, Q + (-1 + kernel)//stride),
+                real(-math.inf)
             )
             for at in range(run):
                 y_max[at] = real(-math.inf)
@@ -194,21 +179,22 @@ def _compute_y_argmax_y(x, y, argmax_y, N, C, H, W, P, Q, kernel, stride, pad):
             for r in range(kernel):
                 for s in range(kernel):
                     x_staged_row = x_staged[
-                        residue_size * stride * (r % stride)
-                        + residue_size * (s % stride)
-                        + q_pitch * (r // stride)
-                        + s // stride :
+                        residue_size*stride*(r % stride) + residue_size*(s % stride) + q_pitch*(r//stride)
+                        + s//stride:
                     ]
                     for at in range(run):
                         y_max_next = x_staged_row[at]
-                        wins = (y_max_next > y_max[at]) | ((y_max_next != y_max_next) & (y_max[at] == y_max[at]))
+                        wins = (
+                            (y_max_next > y_max[at])
+                            | ((y_max_next != y_max_next) & (y_max[at] == y_max[at]))
+                        )
                         y_max[at] = y_max_next if wins else y_max[at]
-                        argmax_y_at[at] = r * kernel + s if wins else argmax_y_at[at]
+                        argmax_y_at[at] = r*kernel + s if wins else argmax_y_at[at]
             for p in range(rows):
                 y_row = y[nc, p_low + p]
-                y_max_row = y_max[q_pitch * p :]
+                y_max_row = y_max[q_pitch*p:]
                 argmax_y_row = argmax_y[nc, p_low + p]
-                argmax_y_at_row = argmax_y_at[q_pitch * p :]
+                argmax_y_at_row = argmax_y_at[q_pitch*p:]
                 for q in range(Q):
                     y_row[q] = y_max_row[q]
                     argmax_y_row[q] = argmax_y_at_row[q]
@@ -217,17 +203,17 @@ def _compute_y_argmax_y(x, y, argmax_y, N, C, H, W, P, Q, kernel, stride, pad):
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
     """grad_x[n', c', stride*p + argmax_y[n',c',p,q]//kernel - pad, stride*q + argmax_y[n',c',p,q] % kernel - pad] +=
-    where(0 <= argmax_y[n',c',p,q]//kernel and argmax_y[n',c',p,q]//kernel < kernel, grad_y[n',c',p,q], 0)
+        where(0 <= argmax_y[n',c',p,q]//kernel and argmax_y[n',c',p,q]//kernel < kernel, grad_y[n',c',p,q], 0)
     """
     real = grad_y.dtype.type
-    quotients = np.empty(kernel * kernel, np.int32)
-    for at in range(kernel * kernel):
-        quotients[at] = at // kernel
-    remainders = np.empty(kernel * kernel, np.int32)
-    for at in range(kernel * kernel):
+    quotients = np.empty(kernel*kernel, np.int32)
+    for at in range(kernel*kernel):
+        quotients[at] = at//kernel
+    remainders = np.empty(kernel*kernel, np.int32)
+    for at in range(kernel*kernel):
         remainders[at] = at % kernel
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         for i2 in range(H):
             grad_x_row = grad_x[n, c, i2]
             for i3 in range(W):
@@ -235,8 +221,8 @@ def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, 
         for p in range(P):
             argmax_y_row = argmax_y[n, c, p]
             for q in range(Q):
-                h_at = stride * p + quotients[argmax_y_row[q]] - pad
-                w_at = stride * q + remainders[argmax_y_row[q]] - pad
+                h_at = stride*p + quotients[argmax_y_row[q]] - pad
+                w_at = stride*q + remainders[argmax_y_row[q]] - pad
                 if 0 <= h_at < H and 0 <= w_at < W:
                     grad_x[n, c, h_at, w_at] += grad_y[n, c, p, q]
 
@@ -249,42 +235,42 @@ def _stage(staged, size, image, shape, first, step, count, outside):
     """
     depth, height, width = shape
     stride, length = step[2], count[2]
-    for zs in range(step[0] * count[0]):  # rows in the order in which they lie in memory
-        uz, jz = zs // step[0], zs % step[0]
-        for ys in range(step[1] * count[1]):
-            uy, jy = ys // step[1], ys % step[1]
-            row = (jz * step[1] + jy) * stride * size + (uz * count[1] + uy) * length
-            source = ((first[0] + zs) * height + first[1] + ys) * width + first[2]
+    for zs in range(step[0]*count[0]):  # rows in the order in which they lie in memory
+        uz, jz = zs//step[0], zs % step[0]
+        for ys in range(step[1]*count[1]):
+            uy, jy = ys//step[1], ys % step[1]
+            row = (jz*step[1] + jy)*stride*size + (uz*count[1] + uy)*length
+            source = ((first[0] + zs)*height + first[1] + ys)*width + first[2]
             if 0 <= first[0] + zs < depth and 0 <= first[1] + ys < height:
                 _stage_row(staged, row, size, image, source, -first[2], width - first[2], stride, length, outside)
             else:
                 for j in range(stride):
-                    _fill(staged, row + j * size, row + j * size + length, outside)
+                    _fill(staged, row + j*size, row + j*size + length, outside)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _stage_row(staged, row, size, image, source, left, right, stride, length, outside):
     """staged[row + j*size + u] = image[source + j + stride*u] where left <= j + stride*u < right, `outside` elsewhere."""
-    low = min(length, max(0, -(-left // stride)))  # between these the places of all residues are in the image
-    high = max(low, min(length, right // stride))
+    low = min(length, max(0, -(-left//stride)))  # between these the places of all residues are in the image
+    high = max(low, min(length, right//stride))
     for j in range(stride):
         for u in range(low):
-            inside = left <= j + stride * u < right
-            staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)] if inside else outside
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
         for u in range(high, length):
-            inside = left <= j + stride * u < right
-            staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)] if inside else outside
+            inside = left <= j + stride*u < right
+            staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)] if inside else outside
     if stride == 1:
         for u in range(low, high):
             staged[np.uintp(row + u)] = image[np.uintp(source + u)]
     elif stride == 2:
         for u in range(low, high):
-            staged[np.uintp(row + u)] = image[np.uintp(source + 2 * u)]
-            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2 * u + 1)]
+            staged[np.uintp(row + u)] = image[np.uintp(source + 2*u)]
+            staged[np.uintp(row + size + u)] = image[np.uintp(source + 2*u + 1)]
     else:
         for j in range(stride):
             for u in range(low, high):
-                staged[np.uintp(row + j * size + u)] = image[np.uintp(source + j + stride * u)]
+                staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

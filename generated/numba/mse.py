@@ -74,7 +74,7 @@ def forward(x, target):
     x = np.asarray(x, order="C")
     target = np.asarray(target, order="C")
     loss = np.empty((), x.dtype)
-    _compute_loss(x.reshape(N * D), target.reshape(N * D), loss.reshape(1), N, D)
+    _compute_loss(x.reshape(N*D), target.reshape(N*D), loss.reshape(1), N, D)
     return loss, Saved(x, target, N, D, x.dtype)
 
 
@@ -99,13 +99,8 @@ def backward(saved, dloss=None, *, wrt=None):
     grad_x = np.empty((N, D), dtype)
     grad_target = np.empty((N, D), dtype)
     _compute_grad_x_grad_target(
-        grad_loss.reshape(1),
-        x.reshape(N * D),
-        target.reshape(N * D),
-        grad_x.reshape(N * D),
-        grad_target.reshape(N * D),
-        N,
-        D,
+        grad_loss.reshape(1), x.reshape(N*D), target.reshape(N*D), grad_x.reshape(N*D), grad_target.reshape(N*D),
+        N, D,
     )
     if not want_x:
         grad_x = None
@@ -139,20 +134,20 @@ class Mse:
 def _compute_loss(x, target, loss, N, D):
     """loss = mean[n,d]((x[n,d] - target[n,d])^2)"""
     real = x.dtype.type
-    loss_sum_parts = np.empty((N * D + 16383) // 16384, np.float64)
-    for piece in prange((N * D + 16383) // 16384):
-        nd_low = piece * 16384
-        nd_high = min(N * D, nd_low + 16384)
+    loss_sum_parts = np.empty((N*D + 16383)//16384, np.float64)
+    for piece in prange((N*D + 16383)//16384):
+        nd_low = piece*16384
+        nd_high = min(N*D, nd_low + 16384)
         loss_sum = 0.0
         x_row = x[nd_low:]
         target_row = target[nd_low:]
         for nd in range(nd_high - nd_low):
-            loss_sum += (x_row[nd] - target_row[nd]) ** 2
+            loss_sum += (x_row[nd] - target_row[nd])**2
         loss_sum_parts[piece] = loss_sum
     loss_sum = 0.0
-    for at in range((N * D + 16383) // 16384):
+    for at in range((N*D + 16383)//16384):
         loss_sum += loss_sum_parts[at]
-    loss_here = real(loss_sum / (N * D))
+    loss_here = real(loss_sum/(N*D))
     loss[0] = loss_here
 
 
@@ -162,17 +157,17 @@ def _compute_grad_x_grad_target(grad_loss, x, target, grad_x, grad_target, N, D)
     grad_target[n,d] = -2*grad_loss/(N*D)*(x[n,d] - target[n,d])
     """
     real = grad_loss.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         grad_loss_here = grad_loss[0]
         grad_x_row = grad_x[nd_low:]
         x_row = x[nd_low:]
         target_row = target[nd_low:]
         grad_target_row = grad_target[nd_low:]
         for nd in range(nd_high - nd_low):
-            grad_x_row[nd] = real(2) * grad_loss_here * (x_row[nd] - target_row[nd]) / real(N * D)
-            grad_target_row[nd] = real(-2) * grad_loss_here * (x_row[nd] - target_row[nd]) / real(N * D)
+            grad_x_row[nd] = real(2)*grad_loss_here*(x_row[nd] - target_row[nd])/real(N*D)
+            grad_target_row[nd] = real(-2)*grad_loss_here*(x_row[nd] - target_row[nd])/real(N*D)
 
 
 def _real_arrays(*tensors):

@@ -78,7 +78,7 @@ def forward(x, slope):
     x = np.asarray(x, order="C")
     slope = np.asarray(slope, order="C")
     y = np.empty((N, C, H, W), x.dtype)
-    _compute_y(x.reshape(N, C, H * W), slope, y.reshape(N, C, H * W), N, C, H, W)
+    _compute_y(x.reshape(N, C, H*W), slope, y.reshape(N, C, H*W), N, C, H, W)
     return y, Saved(x, slope, N, C, H, W, x.dtype)
 
 
@@ -103,11 +103,11 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
         _compute_grad_x(
-            grad_y.reshape(N, C, H * W), x.reshape(N, C, H * W), slope, grad_x.reshape(N, C, H * W), N, C, H, W
+            grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), slope, grad_x.reshape(N, C, H*W), N, C, H, W
         )
     if want_slope:
         grad_slope = np.empty((C,), dtype)
-        _compute_grad_slope(x.reshape(N, C, H * W), grad_y.reshape(N, C, H * W), grad_slope, N, C, H, W)
+        _compute_grad_slope(x.reshape(N, C, H*W), grad_y.reshape(N, C, H*W), grad_slope, N, C, H, W)
     return Gradients(grad_x, grad_slope)
 
 
@@ -135,27 +135,27 @@ class Prelu:
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, slope, y, N, C, H, W):
     """y[n,c,h,w] = where(x[n,c,h,w] > 0, x[n,c,h,w], x[n,c,h,w]*slope[c])"""
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         slope_here = slope[c]
         y_row = y[n, c]
         x_row = x[n, c]
-        for hw in range(H * W):
-            y_row[hw] = x_row[hw] if x_row[hw] > 0 else x_row[hw] * slope_here
+        for hw in range(H*W):
+            y_row[hw] = x_row[hw] if x_row[hw] > 0 else x_row[hw]*slope_here
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, x, slope, grad_x, N, C, H, W):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*where(x[n,c,h,w] > 0, 1, slope[c])"""
     real = grad_y.dtype.type
-    for task in prange(N * C):
-        n, c = task // C, task % C
+    for task in prange(N*C):
+        n, c = task//C, task % C
         slope_here = slope[c]
         grad_x_row = grad_x[n, c]
         grad_y_row = grad_y[n, c]
         x_row = x[n, c]
-        for hw in range(H * W):
-            grad_x_row[hw] = grad_y_row[hw] * (real(1) if x_row[hw] > 0 else slope_here)
+        for hw in range(H*W):
+            grad_x_row[hw] = grad_y_row[hw]*(real(1) if x_row[hw] > 0 else slope_here)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -167,8 +167,8 @@ def _compute_grad_slope(x, grad_y, grad_slope, N, C, H, W):
         for n in range(N):
             x_row = x[n, c]
             grad_y_row = grad_y[n, c]
-            for hw in range(H * W):
-                grad_slope_sum += real(0) if x_row[hw] > 0 else grad_y_row[hw] * x_row[hw]
+            for hw in range(H*W):
+                grad_slope_sum += real(0) if x_row[hw] > 0 else grad_y_row[hw]*x_row[hw]
         grad_slope_here = real(grad_slope_sum)
         grad_slope[c] = grad_slope_here
 

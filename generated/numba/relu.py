@@ -63,12 +63,12 @@ def forward(x):
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
     N, D = x.shape
 
     x = np.asarray(x, order="C")
     y = np.empty((N, D), x.dtype)
-    _compute_y(x.reshape(N * D), y.reshape(N * D), N, D)
+    _compute_y(x.reshape(N*D), y.reshape(N*D), N, D)
     return y, Saved(x, N, D, x.dtype)
 
 
@@ -84,14 +84,14 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, N, D, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(x.reshape(N * D), grad_y.reshape(N * D), grad_x.reshape(N * D), N, D)
+        _compute_grad_x(x.reshape(N*D), grad_y.reshape(N*D), grad_x.reshape(N*D), N, D)
     return Gradients(grad_x)
 
 
@@ -119,9 +119,9 @@ class Relu:
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, y, N, D):
     """y[n,d] = relu(x[n,d])"""
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         y_row = y[nd_low:]
         x_row = x[nd_low:]
         for nd in range(nd_high - nd_low):
@@ -132,9 +132,9 @@ def _compute_y(x, y, N, D):
 def _compute_grad_x(x, grad_y, grad_x, N, D):
     """grad_x[n,d] = where(x[n,d] > 0, grad_y[n,d], 0)"""
     real = x.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         grad_x_row = grad_x[nd_low:]
         x_row = x[nd_low:]
         grad_y_row = grad_y[nd_low:]

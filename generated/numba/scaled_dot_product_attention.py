@@ -117,32 +117,21 @@ def forward(query, key, value, *, accuracy="default"):
     value = np.asarray(value, order="C")
     score = np.empty((B, H, I, J), query.dtype)
     if not _contract_score(score, key, query, accuracy, D, B, H, I, J):
-        _compute_score(query.reshape(B * H, I, D), key.reshape(B * H, J, D), score.reshape(B * H, I, J), B, H, I, D, J)
+        _compute_score(
+            query.reshape(B*H, I, D), key.reshape(B*H, J, D), score.reshape(B*H, I, J), B, H, I, D, J
+        )
     weight = np.empty((B, H, I, J), query.dtype)
     inv_norm = np.empty((B, H, I), query.dtype)
     attention = np.empty((B, H, I, J), query.dtype)
     _compute_weight_inv_norm_attention(
-        score.reshape(B * H * I, J),
-        weight.reshape(B * H * I, J),
-        inv_norm.reshape(B * H * I),
-        attention.reshape(B * H * I, J),
-        B,
-        H,
-        I,
-        J,
+        score.reshape(B*H*I, J), weight.reshape(B*H*I, J), inv_norm.reshape(B*H*I), attention.reshape(B*H*I, J),
+        B, H, I, J,
     )
     y = np.empty((B, H, I, E), query.dtype)
     if not _contract_y(y, value, weight, inv_norm, accuracy, B, H, I, J, E):
         _compute_y(
-            value.reshape(B * H, J, E),
-            weight.reshape(B * H, I, J),
-            inv_norm.reshape(B * H, I),
-            y.reshape(B * H, I, E),
-            B,
-            H,
-            I,
-            J,
-            E,
+            value.reshape(B*H, J, E), weight.reshape(B*H, I, J), inv_norm.reshape(B*H, I), y.reshape(B*H, I, E), B, H,
+            I, J, E,
         )
     return y, Saved(query, key, value, attention, B, H, I, D, J, E, query.dtype)
 
@@ -172,64 +161,30 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
         grad_attention = np.empty((B, H, I, J), dtype)
         if not _contract_grad_attention(grad_attention, value, grad_y, accuracy, B, H, I, J, E):
             _compute_grad_attention(
-                grad_y.reshape(B * H, I, E),
-                value.reshape(B * H, J, E),
-                grad_attention.reshape(B * H, I, J),
-                B,
-                H,
-                I,
-                J,
-                E,
+                grad_y.reshape(B*H, I, E), value.reshape(B*H, J, E), grad_attention.reshape(B*H, I, J), B, H, I, J, E,
             )
     if want_query or want_key:
         grad_score = np.empty((B, H, I, J), dtype)
         _compute_grad_score(
-            grad_attention.reshape(B * H * I, J),
-            attention.reshape(B * H * I, J),
-            grad_score.reshape(B * H * I, J),
-            B,
-            H,
-            I,
-            J,
+            grad_attention.reshape(B*H*I, J), attention.reshape(B*H*I, J), grad_score.reshape(B*H*I, J), B, H, I, J,
         )
     if want_query:
         grad_query = np.empty((B, H, I, D), dtype)
         if not _contract_grad_query(grad_query, key, grad_score, accuracy, D, B, H, I, J):
             _compute_grad_query(
-                grad_score.reshape(B * H, I, J),
-                key.reshape(B * H, J, D),
-                grad_query.reshape(B * H, I, D),
-                B,
-                H,
-                I,
-                D,
-                J,
+                grad_score.reshape(B*H, I, J), key.reshape(B*H, J, D), grad_query.reshape(B*H, I, D), B, H, I, D, J,
             )
     if want_key:
         grad_key = np.empty((B, H, J, D), dtype)
         if not _contract_grad_key(grad_key, query, grad_score, accuracy, D, B, H, I, J):
             _compute_grad_key(
-                grad_score.reshape(B * H, I, J),
-                query.reshape(B * H, I, D),
-                grad_key.reshape(B * H, J, D),
-                B,
-                H,
-                I,
-                D,
-                J,
+                grad_score.reshape(B*H, I, J), query.reshape(B*H, I, D), grad_key.reshape(B*H, J, D), B, H, I, D, J,
             )
     if want_value:
         grad_value = np.empty((B, H, J, E), dtype)
         if not _contract_grad_value(grad_value, grad_y, attention, accuracy, B, H, I, J, E):
             _compute_grad_value(
-                grad_y.reshape(B * H, I, E),
-                attention.reshape(B * H, I, J),
-                grad_value.reshape(B * H, J, E),
-                B,
-                H,
-                I,
-                J,
-                E,
+                grad_y.reshape(B*H, I, E), attention.reshape(B*H, I, J), grad_value.reshape(B*H, J, E), B, H, I, J, E,
             )
     return Gradients(grad_query, grad_key, grad_value)
 
@@ -259,7 +214,7 @@ class ScaledDotProductAttention:
 @lru_cache(maxsize=256)
 def _plan_score(itemsize, accuracy, B, H, I, D, J):
     """score as a product of matrices: rows j of key, in vectors, by columns i of query, summed over d; one for each
-    b h.
+        b h.
     """
     at = _vectors.at
     return _vectors.plan(
@@ -277,7 +232,7 @@ def _contract_score(score, key, query, accuracy, D, B, H, I, J):
     plan = _plan_score(score.itemsize, accuracy, B, H, I, D, J) if _vectors else None
     if plan is None:
         return False
-    _vectors.compute(plan, score, rows=key, columns=query, scale=1.0 / math.sqrt(D))
+    _vectors.compute(plan, score, rows=key, columns=query, scale=1.0/math.sqrt(D))
     return True
 
 
@@ -285,16 +240,16 @@ def _contract_score(score, key, query, accuracy, D, B, H, I, J):
 def _compute_score(query, key, score, B, H, I, D, J):
     """score[b,h,i,j] = sum[d](query[b,h,i,d]*key[b,h,j,d])/sqrt(D)"""
     real = query.dtype.type
-    for task in prange(B * H * I * J):
-        bh, i, j = task // (I * J), task // J % I, task % J
+    for task in prange(B*H*I*J):
+        bh, i, j = task//(I*J), task//J % I, task % J
         score_sum = 0.0
         score_sum_part = real(0)
         query_row = query[bh, i]
         key_row = key[bh, j]
         for d in range(D):
-            score_sum_part += query_row[d] * key_row[d]
+            score_sum_part += query_row[d]*key_row[d]
         score_sum += score_sum_part
-        score_here = real(score_sum / math.sqrt(D))
+        score_here = real(score_sum/math.sqrt(D))
         score[bh, i, j] = score_here
 
 
@@ -307,7 +262,7 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
     attention[b,h,i,j] = weight[b,h,i,j]/norm[b,h,i]
     """
     real = score.dtype.type
-    for bhi in prange(B * H * I):
+    for bhi in prange(B*H*I):
         top_max = _rank(real(-math.inf))
         score_row = score[bhi]
         for j in range(J):
@@ -321,18 +276,18 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
             weight_row[j] = weight_here
             norm_sum += weight_here
         norm = real(norm_sum)
-        inv_norm_here = real(1) / norm
+        inv_norm_here = real(1)/norm
         inv_norm[bhi] = inv_norm_here
         attention_row = attention[bhi]
         weight_row = weight[bhi]
         for j in range(J):
-            attention_row[j] = weight_row[j] * inv_norm_here
+            attention_row[j] = weight_row[j]*inv_norm_here
 
 
 @lru_cache(maxsize=256)
 def _plan_y(itemsize, accuracy, B, H, I, J, E):
     """y as a product of matrices: rows e of value, in vectors, by columns i of weight, summed over j; one for each b
-    h.
+        h.
     """
     at = _vectors.at
     return _vectors.plan(
@@ -359,8 +314,8 @@ def _contract_y(y, value, weight, inv_norm, accuracy, B, H, I, J, E):
 def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
     """y[b,h,i,e] = sum[j](value[b,h,j,e]*attention[b,h,i,j])"""
     real = value.dtype.type
-    for task in prange(B * H * I):
-        bh, i = task // I, task % I
+    for task in prange(B*H*I):
+        bh, i = task//I, task % I
         y_sum_row = np.empty(E, np.float64)
         for e in range(E):
             y_sum_row[e] = real(0)
@@ -376,17 +331,16 @@ def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
             value_row_4 = value[bh, j + 3]
             for e in range(E):
                 y_sum_row[e] += (
-                    value_row[e] * weight_here * inv_norm_here
-                    + value_row_2[e] * weight_here_2 * inv_norm_here
-                    + value_row_3[e] * weight_here_3 * inv_norm_here
-                    + value_row_4[e] * weight_here_4 * inv_norm_here
+                    value_row[e]*weight_here*inv_norm_here + value_row_2[e]*weight_here_2*inv_norm_here
+                    + value_row_3[e]*weight_here_3*inv_norm_here
+                    + value_row_4[e]*weight_here_4*inv_norm_here
                 )
         for j in range(J - J % 4, J):
             weight_here = weight[bh, i, j]
             inv_norm_here = inv_norm[bh, i]
             value_row = value[bh, j]
             for e in range(E):
-                y_sum_row[e] += value_row[e] * weight_here * inv_norm_here
+                y_sum_row[e] += value_row[e]*weight_here*inv_norm_here
         y_row = y[bh, i]
         for e in range(E):
             y_row[e] = y_sum_row[e]
@@ -395,7 +349,7 @@ def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
 @lru_cache(maxsize=256)
 def _plan_grad_attention(itemsize, accuracy, B, H, I, J, E):
     """grad_attention as a product of matrices: rows j of value, in vectors, by columns i of grad_y, summed over e;
-    one for each b h.
+        one for each b h.
     """
     at = _vectors.at
     return _vectors.plan(
@@ -421,14 +375,14 @@ def _contract_grad_attention(grad_attention, value, grad_y, accuracy, B, H, I, J
 def _compute_grad_attention(grad_y, value, grad_attention, B, H, I, J, E):
     """grad_attention[b,h,i,j] = sum[e](grad_y[b,h,i,e]*value[b,h,j,e])"""
     real = grad_y.dtype.type
-    for task in prange(B * H * I * J):
-        bh, i, j = task // (I * J), task // J % I, task % J
+    for task in prange(B*H*I*J):
+        bh, i, j = task//(I*J), task//J % I, task % J
         grad_attention_sum = 0.0
         grad_attention_sum_part = real(0)
         grad_y_row = grad_y[bh, i]
         value_row = value[bh, j]
         for e in range(E):
-            grad_attention_sum_part += grad_y_row[e] * value_row[e]
+            grad_attention_sum_part += grad_y_row[e]*value_row[e]
         grad_attention_sum += grad_attention_sum_part
         grad_attention_here = real(grad_attention_sum)
         grad_attention[bh, i, j] = grad_attention_here
@@ -441,24 +395,24 @@ def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J):
         sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j']))
     """
     real = grad_attention.dtype.type
-    for bhi in prange(B * H * I):
+    for bhi in prange(B*H*I):
         sum_grad_attention_attention_sum = 0.0
         grad_attention_row = grad_attention[bhi]
         attention_row = attention[bhi]
         for j in range(J):
-            sum_grad_attention_attention_sum += grad_attention_row[j] * attention_row[j]
+            sum_grad_attention_attention_sum += grad_attention_row[j]*attention_row[j]
         sum_grad_attention_attention = real(sum_grad_attention_attention_sum)
         grad_score_row = grad_score[bhi]
         attention_row = attention[bhi]
         grad_attention_row = grad_attention[bhi]
         for j in range(J):
-            grad_score_row[j] = attention_row[j] * (grad_attention_row[j] - sum_grad_attention_attention)
+            grad_score_row[j] = attention_row[j]*(grad_attention_row[j] - sum_grad_attention_attention)
 
 
 @lru_cache(maxsize=256)
 def _plan_grad_query(itemsize, accuracy, B, H, I, D, J):
     """grad_query as a product of matrices: rows d of key, in vectors, by columns i of grad_score, summed over j; one
-    for each b h.
+        for each b h.
     """
     at = _vectors.at
     return _vectors.plan(
@@ -476,7 +430,7 @@ def _contract_grad_query(grad_query, key, grad_score, accuracy, D, B, H, I, J):
     plan = _plan_grad_query(grad_query.itemsize, accuracy, B, H, I, D, J) if _vectors else None
     if plan is None:
         return False
-    _vectors.compute(plan, grad_query, rows=key, columns=grad_score, scale=1.0 / math.sqrt(D))
+    _vectors.compute(plan, grad_query, rows=key, columns=grad_score, scale=1.0/math.sqrt(D))
     return True
 
 
@@ -484,8 +438,8 @@ def _contract_grad_query(grad_query, key, grad_score, accuracy, D, B, H, I, J):
 def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
     """grad_query[b,h,i,d] = 1/sqrt(D)*sum[j](grad_score[b,h,i,j]*key[b,h,j,d])"""
     real = grad_score.dtype.type
-    for task in prange(B * H * I):
-        bh, i = task // I, task % I
+    for task in prange(B*H*I):
+        bh, i = task//I, task % I
         grad_query_sum_row = np.empty(D, np.float64)
         for d in range(D):
             grad_query_sum_row[d] = real(0)
@@ -500,25 +454,23 @@ def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
             key_row_4 = key[bh, j + 3]
             for d in range(D):
                 grad_query_sum_row[d] += (
-                    grad_score_here * key_row[d]
-                    + grad_score_here_2 * key_row_2[d]
-                    + grad_score_here_3 * key_row_3[d]
-                    + grad_score_here_4 * key_row_4[d]
+                    grad_score_here*key_row[d] + grad_score_here_2*key_row_2[d]
+                    + grad_score_here_3*key_row_3[d] + grad_score_here_4*key_row_4[d]
                 )
         for j in range(J - J % 4, J):
             grad_score_here = grad_score[bh, i, j]
             key_row = key[bh, j]
             for d in range(D):
-                grad_query_sum_row[d] += grad_score_here * key_row[d]
+                grad_query_sum_row[d] += grad_score_here*key_row[d]
         grad_query_row = grad_query[bh, i]
         for d in range(D):
-            grad_query_row[d] = grad_query_sum_row[d] / math.sqrt(D)
+            grad_query_row[d] = grad_query_sum_row[d]/math.sqrt(D)
 
 
 @lru_cache(maxsize=256)
 def _plan_grad_key(itemsize, accuracy, B, H, I, D, J):
     """grad_key as a product of matrices: rows d of query, in vectors, by columns j of grad_score, summed over i; one
-    for each b h.
+        for each b h.
     """
     at = _vectors.at
     return _vectors.plan(
@@ -536,7 +488,7 @@ def _contract_grad_key(grad_key, query, grad_score, accuracy, D, B, H, I, J):
     plan = _plan_grad_key(grad_key.itemsize, accuracy, B, H, I, D, J) if _vectors else None
     if plan is None:
         return False
-    _vectors.compute(plan, grad_key, rows=query, columns=grad_score, scale=1.0 / math.sqrt(D))
+    _vectors.compute(plan, grad_key, rows=query, columns=grad_score, scale=1.0/math.sqrt(D))
     return True
 
 
@@ -544,8 +496,8 @@ def _contract_grad_key(grad_key, query, grad_score, accuracy, D, B, H, I, J):
 def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
     """grad_key[b,h,j,d] = 1/sqrt(D)*sum[i](grad_score[b,h,i,j]*query[b,h,i,d])"""
     real = grad_score.dtype.type
-    for task in prange(B * H * J):
-        bh, j = task // J, task % J
+    for task in prange(B*H*J):
+        bh, j = task//J, task % J
         grad_key_sum_row = np.empty(D, np.float64)
         for d in range(D):
             grad_key_sum_row[d] = real(0)
@@ -560,25 +512,23 @@ def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
             query_row_4 = query[bh, i + 3]
             for d in range(D):
                 grad_key_sum_row[d] += (
-                    grad_score_here * query_row[d]
-                    + grad_score_here_2 * query_row_2[d]
-                    + grad_score_here_3 * query_row_3[d]
-                    + grad_score_here_4 * query_row_4[d]
+                    grad_score_here*query_row[d] + grad_score_here_2*query_row_2[d]
+                    + grad_score_here_3*query_row_3[d] + grad_score_here_4*query_row_4[d]
                 )
         for i in range(I - I % 4, I):
             grad_score_here = grad_score[bh, i, j]
             query_row = query[bh, i]
             for d in range(D):
-                grad_key_sum_row[d] += grad_score_here * query_row[d]
+                grad_key_sum_row[d] += grad_score_here*query_row[d]
         grad_key_row = grad_key[bh, j]
         for d in range(D):
-            grad_key_row[d] = grad_key_sum_row[d] / math.sqrt(D)
+            grad_key_row[d] = grad_key_sum_row[d]/math.sqrt(D)
 
 
 @lru_cache(maxsize=256)
 def _plan_grad_value(itemsize, accuracy, B, H, I, J, E):
     """grad_value as a product of matrices: rows e of grad_y, in vectors, by columns j of attention, summed over i;
-    one for each b h.
+        one for each b h.
     """
     at = _vectors.at
     return _vectors.plan(
@@ -604,8 +554,8 @@ def _contract_grad_value(grad_value, grad_y, attention, accuracy, B, H, I, J, E)
 def _compute_grad_value(grad_y, attention, grad_value, B, H, I, J, E):
     """grad_value[b,h,j,e] = sum[i](grad_y[b,h,i,e]*attention[b,h,i,j])"""
     real = grad_y.dtype.type
-    for task in prange(B * H * J):
-        bh, j = task // J, task % J
+    for task in prange(B*H*J):
+        bh, j = task//J, task % J
         grad_value_sum_row = np.empty(E, np.float64)
         for e in range(E):
             grad_value_sum_row[e] = real(0)
@@ -620,16 +570,14 @@ def _compute_grad_value(grad_y, attention, grad_value, B, H, I, J, E):
             grad_y_row_4 = grad_y[bh, i + 3]
             for e in range(E):
                 grad_value_sum_row[e] += (
-                    grad_y_row[e] * attention_here
-                    + grad_y_row_2[e] * attention_here_2
-                    + grad_y_row_3[e] * attention_here_3
-                    + grad_y_row_4[e] * attention_here_4
+                    grad_y_row[e]*attention_here + grad_y_row_2[e]*attention_here_2
+                    + grad_y_row_3[e]*attention_here_3 + grad_y_row_4[e]*attention_here_4
                 )
         for i in range(I - I % 4, I):
             attention_here = attention[bh, i, j]
             grad_y_row = grad_y[bh, i]
             for e in range(E):
-                grad_value_sum_row[e] += grad_y_row[e] * attention_here
+                grad_value_sum_row[e] += grad_y_row[e]*attention_here
         grad_value_row = grad_value[bh, j]
         for e in range(E):
             grad_value_row[e] = grad_value_sum_row[e]
@@ -645,43 +593,43 @@ def _exp_float32(v):
     """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
     real, whole = np.float32, np.int32
     v = real(-105.0) if v < real(-105.0) else real(89.0) if v > real(89.0) else v
-    rounded = v * real(1.442695) + real(1.2582912e07)  # too large for a fraction: its last bits are k
-    k = real(rounded).view(whole) - real(1.2582912e07).view(whole)
-    n = rounded - real(1.2582912e07)
-    r = (v - n * real(0.69314575)) - n * real(1.4286068e-06)
+    rounded = v*real(1.442695) + real(1.2582912e+07)  # too large for a fraction: its last bits are k
+    k = real(rounded).view(whole) - real(1.2582912e+07).view(whole)
+    n = rounded - real(1.2582912e+07)
+    r = (v - n*real(0.69314575)) - n*real(1.4286068e-06)
     p = real(0.0013926927)
-    p = p * r + real(0.008363774)
-    p = p * r + real(0.04166655)
-    p = p * r + real(0.16666573)
-    p = p * r + real(0.5)
+    p = p*r + real(0.008363774)
+    p = p*r + real(0.04166655)
+    p = p*r + real(0.16666573)
+    p = p*r + real(0.5)
     half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
     first = whole((half + whole(127)) << whole(23)).view(real)
     second = whole((k - half + whole(127)) << whole(23)).view(real)
-    return (real(1) + (r + r * r * p)) * first * second
+    return (real(1) + (r + r*r*p))*first*second
 
 
 def _exp_float64(v):
     """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
     real, whole = np.float64, np.int64
     v = real(-746.0) if v < real(-746.0) else real(710.0) if v > real(710.0) else v
-    rounded = v * real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
+    rounded = v*real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
     k = real(rounded).view(whole) - real(6755399441055744.0).view(whole)
     n = rounded - real(6755399441055744.0)
-    r = (v - n * real(0.693147180559663)) - n * real(2.8235290563031577e-13)
+    r = (v - n*real(0.693147180559663)) - n*real(2.8235290563031577e-13)
     p = real(2.510134692835034e-08)
-    p = p * r + real(2.7621338669142925e-07)
-    p = p * r + real(2.75572664186123e-06)
-    p = p * r + real(2.4801518641395993e-05)
-    p = p * r + real(0.00019841269864380513)
-    p = p * r + real(0.0013888888918939168)
-    p = p * r + real(0.008333333333329793)
-    p = p * r + real(0.04166666666662064)
-    p = p * r + real(0.16666666666666669)
-    p = p * r + real(0.5000000000000001)
+    p = p*r + real(2.7621338669142925e-07)
+    p = p*r + real(2.75572664186123e-06)
+    p = p*r + real(2.4801518641395993e-05)
+    p = p*r + real(0.00019841269864380513)
+    p = p*r + real(0.0013888888918939168)
+    p = p*r + real(0.008333333333329793)
+    p = p*r + real(0.04166666666662064)
+    p = p*r + real(0.16666666666666669)
+    p = p*r + real(0.5000000000000001)
     half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
     first = whole((half + whole(1023)) << whole(52)).view(real)
     second = whole((k - half + whole(1023)) << whole(52)).view(real)
-    return (real(1) + (r + r * r * p)) * first * second
+    return (real(1) + (r + r*r*p))*first*second
 
 
 @overload(_exp, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})

@@ -69,7 +69,7 @@ def forward(x):
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N K"))
+    x, = _real_arrays(("x", x, "N K"))
     N, K = x.shape
 
     x = np.asarray(x, order="C")
@@ -91,7 +91,7 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     y, N, K, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, K), dtype, None)
     grad_x = None
 
@@ -146,11 +146,11 @@ def _compute_e_y(x, e, y, N, K):
             e_row[k] = e_here
             norm_sum += e_here
         norm = real(norm_sum)
-        inv_norm = real(1) / norm
+        inv_norm = real(1)/norm
         y_row = y[n]
         e_row = e[n]
         for k in range(K):
-            y_row[k] = e_row[k] * inv_norm
+            y_row[k] = e_row[k]*inv_norm
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -164,13 +164,13 @@ def _compute_grad_x(grad_y, y, grad_x, N, K):
         grad_y_row = grad_y[n]
         y_row = y[n]
         for k in range(K):
-            sum_grad_y_y_sum += grad_y_row[k] * y_row[k]
+            sum_grad_y_y_sum += grad_y_row[k]*y_row[k]
         sum_grad_y_y = real(sum_grad_y_y_sum)
         grad_x_row = grad_x[n]
         y_row = y[n]
         grad_y_row = grad_y[n]
         for k in range(K):
-            grad_x_row[k] = y_row[k] * (grad_y_row[k] - sum_grad_y_y)
+            grad_x_row[k] = y_row[k]*(grad_y_row[k] - sum_grad_y_y)
 
 
 def _exp(v):
@@ -183,43 +183,43 @@ def _exp_float32(v):
     """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
     real, whole = np.float32, np.int32
     v = real(-105.0) if v < real(-105.0) else real(89.0) if v > real(89.0) else v
-    rounded = v * real(1.442695) + real(1.2582912e07)  # too large for a fraction: its last bits are k
-    k = real(rounded).view(whole) - real(1.2582912e07).view(whole)
-    n = rounded - real(1.2582912e07)
-    r = (v - n * real(0.69314575)) - n * real(1.4286068e-06)
+    rounded = v*real(1.442695) + real(1.2582912e+07)  # too large for a fraction: its last bits are k
+    k = real(rounded).view(whole) - real(1.2582912e+07).view(whole)
+    n = rounded - real(1.2582912e+07)
+    r = (v - n*real(0.69314575)) - n*real(1.4286068e-06)
     p = real(0.0013926927)
-    p = p * r + real(0.008363774)
-    p = p * r + real(0.04166655)
-    p = p * r + real(0.16666573)
-    p = p * r + real(0.5)
+    p = p*r + real(0.008363774)
+    p = p*r + real(0.04166655)
+    p = p*r + real(0.16666573)
+    p = p*r + real(0.5)
     half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
     first = whole((half + whole(127)) << whole(23)).view(real)
     second = whole((k - half + whole(127)) << whole(23)).view(real)
-    return (real(1) + (r + r * r * p)) * first * second
+    return (real(1) + (r + r*r*p))*first*second
 
 
 def _exp_float64(v):
     """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
     real, whole = np.float64, np.int64
     v = real(-746.0) if v < real(-746.0) else real(710.0) if v > real(710.0) else v
-    rounded = v * real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
+    rounded = v*real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
     k = real(rounded).view(whole) - real(6755399441055744.0).view(whole)
     n = rounded - real(6755399441055744.0)
-    r = (v - n * real(0.693147180559663)) - n * real(2.8235290563031577e-13)
+    r = (v - n*real(0.693147180559663)) - n*real(2.8235290563031577e-13)
     p = real(2.510134692835034e-08)
-    p = p * r + real(2.7621338669142925e-07)
-    p = p * r + real(2.75572664186123e-06)
-    p = p * r + real(2.4801518641395993e-05)
-    p = p * r + real(0.00019841269864380513)
-    p = p * r + real(0.0013888888918939168)
-    p = p * r + real(0.008333333333329793)
-    p = p * r + real(0.04166666666662064)
-    p = p * r + real(0.16666666666666669)
-    p = p * r + real(0.5000000000000001)
+    p = p*r + real(2.7621338669142925e-07)
+    p = p*r + real(2.75572664186123e-06)
+    p = p*r + real(2.4801518641395993e-05)
+    p = p*r + real(0.00019841269864380513)
+    p = p*r + real(0.0013888888918939168)
+    p = p*r + real(0.008333333333329793)
+    p = p*r + real(0.04166666666662064)
+    p = p*r + real(0.16666666666666669)
+    p = p*r + real(0.5000000000000001)
     half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
     first = whole((half + whole(1023)) << whole(52)).view(real)
     second = whole((k - half + whole(1023)) << whole(52)).view(real)
-    return (real(1) + (r + r * r * p)) * first * second
+    return (real(1) + (r + r*r*p))*first*second
 
 
 @overload(_exp, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})

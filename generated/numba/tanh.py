@@ -64,12 +64,12 @@ def forward(x):
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
     N, D = x.shape
 
     x = np.asarray(x, order="C")
     y = np.empty((N, D), x.dtype)
-    _compute_y(x.reshape(N * D), y.reshape(N * D), N, D)
+    _compute_y(x.reshape(N*D), y.reshape(N*D), N, D)
     return y, Saved(y, N, D, x.dtype)
 
 
@@ -85,14 +85,14 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     y, N, D, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_y.reshape(N * D), y.reshape(N * D), grad_x.reshape(N * D), N, D)
+        _compute_grad_x(grad_y.reshape(N*D), y.reshape(N*D), grad_x.reshape(N*D), N, D)
     return Gradients(grad_x)
 
 
@@ -120,9 +120,9 @@ class Tanh:
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, y, N, D):
     """y[n,d] = tanh(x[n,d])"""
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         y_row = y[nd_low:]
         x_row = x[nd_low:]
         for nd in range(nd_high - nd_low):
@@ -133,14 +133,14 @@ def _compute_y(x, y, N, D):
 def _compute_grad_x(grad_y, y, grad_x, N, D):
     """grad_x[n,d] = grad_y[n,d]*(1 - y[n,d]^2)"""
     real = grad_y.dtype.type
-    for piece in prange((N * D + 4095) // 4096):
-        nd_low = piece * 4096
-        nd_high = min(N * D, nd_low + 4096)
+    for piece in prange((N*D + 4095)//4096):
+        nd_low = piece*4096
+        nd_high = min(N*D, nd_low + 4096)
         grad_x_row = grad_x[nd_low:]
         grad_y_row = grad_y[nd_low:]
         y_row = y[nd_low:]
         for nd in range(nd_high - nd_low):
-            grad_x_row[nd] = grad_y_row[nd] * (real(1) - y_row[nd] ** 2)
+            grad_x_row[nd] = grad_y_row[nd]*(real(1) - y_row[nd]**2)
 
 
 def _exp(v):
@@ -153,43 +153,43 @@ def _exp_float32(v):
     """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
     real, whole = np.float32, np.int32
     v = real(-105.0) if v < real(-105.0) else real(89.0) if v > real(89.0) else v
-    rounded = v * real(1.442695) + real(1.2582912e07)  # too large for a fraction: its last bits are k
-    k = real(rounded).view(whole) - real(1.2582912e07).view(whole)
-    n = rounded - real(1.2582912e07)
-    r = (v - n * real(0.69314575)) - n * real(1.4286068e-06)
+    rounded = v*real(1.442695) + real(1.2582912e+07)  # too large for a fraction: its last bits are k
+    k = real(rounded).view(whole) - real(1.2582912e+07).view(whole)
+    n = rounded - real(1.2582912e+07)
+    r = (v - n*real(0.69314575)) - n*real(1.4286068e-06)
     p = real(0.0013926927)
-    p = p * r + real(0.008363774)
-    p = p * r + real(0.04166655)
-    p = p * r + real(0.16666573)
-    p = p * r + real(0.5)
+    p = p*r + real(0.008363774)
+    p = p*r + real(0.04166655)
+    p = p*r + real(0.16666573)
+    p = p*r + real(0.5)
     half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
     first = whole((half + whole(127)) << whole(23)).view(real)
     second = whole((k - half + whole(127)) << whole(23)).view(real)
-    return (real(1) + (r + r * r * p)) * first * second
+    return (real(1) + (r + r*r*p))*first*second
 
 
 def _exp_float64(v):
     """e^v = 2^k e^r with k the nearest to v/log 2, r = v - k log 2 and e^r = 1 + r + r^2 p(r)."""
     real, whole = np.float64, np.int64
     v = real(-746.0) if v < real(-746.0) else real(710.0) if v > real(710.0) else v
-    rounded = v * real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
+    rounded = v*real(1.4426950408889634) + real(6755399441055744.0)  # too large for a fraction: its last bits are k
     k = real(rounded).view(whole) - real(6755399441055744.0).view(whole)
     n = rounded - real(6755399441055744.0)
-    r = (v - n * real(0.693147180559663)) - n * real(2.8235290563031577e-13)
+    r = (v - n*real(0.693147180559663)) - n*real(2.8235290563031577e-13)
     p = real(2.510134692835034e-08)
-    p = p * r + real(2.7621338669142925e-07)
-    p = p * r + real(2.75572664186123e-06)
-    p = p * r + real(2.4801518641395993e-05)
-    p = p * r + real(0.00019841269864380513)
-    p = p * r + real(0.0013888888918939168)
-    p = p * r + real(0.008333333333329793)
-    p = p * r + real(0.04166666666662064)
-    p = p * r + real(0.16666666666666669)
-    p = p * r + real(0.5000000000000001)
+    p = p*r + real(2.7621338669142925e-07)
+    p = p*r + real(2.75572664186123e-06)
+    p = p*r + real(2.4801518641395993e-05)
+    p = p*r + real(0.00019841269864380513)
+    p = p*r + real(0.0013888888918939168)
+    p = p*r + real(0.008333333333329793)
+    p = p*r + real(0.04166666666662064)
+    p = p*r + real(0.16666666666666669)
+    p = p*r + real(0.5000000000000001)
     half = k >> whole(1)  # 2^k in two factors: it may be too large or too small for one
     first = whole((half + whole(1023)) << whole(52)).view(real)
     second = whole((k - half + whole(1023)) << whole(52)).view(real)
-    return (real(1) + (r + r * r * p)) * first * second
+    return (real(1) + (r + r*r*p))*first*second
 
 
 @overload(_exp, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
@@ -206,15 +206,15 @@ def _tanh(v):
 def _tanh_float32(v):
     """tanh v = v + v z p(z) with z = v^2 near 0, 1 - 2/(e^2v + 1) beyond."""
     real = np.float32
-    size, z = abs(v), v * v
+    size, z = abs(v), v*v
     p = real(0.0022927448)
-    p = p * z + real(-0.008343945)
-    p = p * z + real(0.021768918)
-    p = p * z + real(-0.053959258)
-    p = p * z + real(0.13333304)
-    p = p * z + real(-0.33333334)
-    far = real(1) - real(2) / (_exp(real(2) * size) + real(1))
-    near = v + v * (z * p)
+    p = p*z + real(-0.008343945)
+    p = p*z + real(0.021768918)
+    p = p*z + real(-0.053959258)
+    p = p*z + real(0.13333304)
+    p = p*z + real(-0.33333334)
+    far = real(1) - real(2)/(_exp(real(2)*size) + real(1))
+    near = v + v*(z*p)
     far = math.copysign(far, v)
     return near if size < real(0.625) else far
 
@@ -222,21 +222,21 @@ def _tanh_float32(v):
 def _tanh_float64(v):
     """tanh v = v + v z p(z) with z = v^2 near 0, 1 - 2/(e^2v + 1) beyond."""
     real = np.float64
-    size, z = abs(v), v * v
+    size, z = abs(v), v*v
     p = real(6.485163482793113e-06)
-    p = p * z + real(-3.12011014257974e-05)
-    p = p * z + real(9.257116129556769e-05)
-    p = p * z + real(-0.0002375906496055562)
-    p = p * z + real(0.0005896606577757043)
-    p = p * z + real(-0.0014557754120478055)
-    p = p * z + real(0.0035921217511549622)
-    p = p * z + real(-0.008863235103240878)
-    p = p * z + real(0.021869488519008305)
-    p = p * z + real(-0.05396825396789699)
-    p = p * z + real(0.13333333333333042)
-    p = p * z + real(-0.3333333333333333)
-    far = real(1) - real(2) / (_exp(real(2) * size) + real(1))
-    near = v + v * (z * p)
+    p = p*z + real(-3.12011014257974e-05)
+    p = p*z + real(9.257116129556769e-05)
+    p = p*z + real(-0.0002375906496055562)
+    p = p*z + real(0.0005896606577757043)
+    p = p*z + real(-0.0014557754120478055)
+    p = p*z + real(0.0035921217511549622)
+    p = p*z + real(-0.008863235103240878)
+    p = p*z + real(0.021869488519008305)
+    p = p*z + real(-0.05396825396789699)
+    p = p*z + real(0.13333333333333042)
+    p = p*z + real(-0.3333333333333333)
+    far = real(1) - real(2)/(_exp(real(2)*size) + real(1))
+    near = v + v*(z*p)
     far = math.copysign(far, v)
     return near if size < real(0.625) else far
 

@@ -111,13 +111,15 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
     _, K, R, S = weight.shape
     _axis("weight", weight, 0, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
-    P = dilation * (R - 1) + stride * (H - 1) + 1 - 2 * pad
+    P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad
     _at_least_one(
-        "P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad", P, dilation=dilation, R=R, stride=stride, H=H, pad=pad
+        "P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad", P, dilation=dilation, R=R, stride=stride, H=H,
+        pad=pad
     )
-    Q = dilation * (S - 1) + stride * (W - 1) + 1 - 2 * pad
+    Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad
     _at_least_one(
-        "Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad", Q, dilation=dilation, S=S, stride=stride, W=W, pad=pad
+        "Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad", Q, dilation=dilation, S=S, stride=stride, W=W,
+        pad=pad
     )
     _require(stride != 0, "stride != 0", stride=stride)
 
@@ -153,7 +155,9 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        if not _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+        if not _contract_grad_x(
+            grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation
+        ):
             _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((C, K, R, S), dtype)
@@ -163,7 +167,7 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
             _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
-        _compute_grad_bias(grad_y.reshape(N, K, P * Q), grad_bias, N, K, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, K, P*Q), grad_bias, N, K, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -182,9 +186,7 @@ class TransposedConv2d:
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(
-            x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy
-        )
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
@@ -221,51 +223,49 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride,
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) %
-    stride == 0, x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride]*weight[c,k,r,s], 0))
+        stride == 0, x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride]*weight[c,k,r,s], 0))
     """
     real = x.dtype.type
-    for task in prange(N * K * P):
-        n, k, p = task // (K * P), task // P % K, task % P
+    for task in prange(N*K*P):
+        n, k, p = task//(K*P), task//P % K, task % P
         y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
             y_sum_row[q] = real(0)
         for r in range(R):
-            h = (p + pad - dilation * r) // stride
-            if (p + pad - dilation * r) % stride == 0 and 0 <= h < H:
+            h = (p + pad - dilation*r)//stride
+            if (p + pad - dilation*r) % stride == 0 and 0 <= h < H:
                 for s in range(S):
-                    q_step_start = max(0, -((dilation * s - pad) // stride))
-                    q_step_stop = min(W, (Q + pad - dilation * s - 1) // stride + 1)
+                    q_step_start = max(0, -((dilation*s - pad)//stride))
+                    q_step_stop = min(W, (Q + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         for c in range(0, C - C % 4, 4):
                             weight_here = weight[c, k, r, s]
                             weight_here_2 = weight[c + 1, k, r, s]
                             weight_here_3 = weight[c + 2, k, r, s]
                             weight_here_4 = weight[c + 3, k, r, s]
-                            y_sum_row_row = y_sum_row[q_step_start + dilation * s - pad :]
+                            y_sum_row_row = y_sum_row[q_step_start + dilation*s - pad:]
                             x_row = x[n, c, h, q_step_start:]
                             x_row_2 = x[n, c + 1, h, q_step_start:]
                             x_row_3 = x[n, c + 2, h, q_step_start:]
                             x_row_4 = x[n, c + 3, h, q_step_start:]
                             for q_step in range(q_step_stop - q_step_start):
                                 y_sum_row_row[q_step] += (
-                                    x_row[q_step] * weight_here
-                                    + x_row_2[q_step] * weight_here_2
-                                    + x_row_3[q_step] * weight_here_3
-                                    + x_row_4[q_step] * weight_here_4
+                                    x_row[q_step]*weight_here + x_row_2[q_step]*weight_here_2
+                                    + x_row_3[q_step]*weight_here_3 + x_row_4[q_step]*weight_here_4
                                 )
                         for c in range(C - C % 4, C):
                             weight_here = weight[c, k, r, s]
-                            y_sum_row_row = y_sum_row[q_step_start + dilation * s - pad :]
+                            y_sum_row_row = y_sum_row[q_step_start + dilation*s - pad:]
                             x_row = x[n, c, h, q_step_start:]
                             for q_step in range(q_step_stop - q_step_start):
-                                y_sum_row_row[q_step] += x_row[q_step] * weight_here
+                                y_sum_row_row[q_step] += x_row[q_step]*weight_here
                     else:
                         for c in range(C):
                             weight_here = weight[c, k, r, s]
-                            y_sum_row_steps = y_sum_row[stride * q_step_start + dilation * s - pad :: stride]
+                            y_sum_row_steps = y_sum_row[stride*q_step_start + dilation*s - pad::stride]
                             x_row = x[n, c, h, q_step_start:]
                             for q_step in range(q_step_stop - q_step_start):
-                                y_sum_row_steps[q_step] += x_row[q_step] * weight_here
+                                y_sum_row_steps[q_step] += x_row[q_step]*weight_here
         bias_here = bias[k]
         y_row = y[n, k, p]
         for q in range(Q):
@@ -288,9 +288,7 @@ def _plan_grad_x(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dil
 
 def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
-    )
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
@@ -300,21 +298,21 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[k,r,s](where(0 <= dilation*r + stride*h - pad and dilation*r + stride*h - pad < P and 0
-    <= dilation*s + stride*w - pad and dilation*s + stride*w - pad < Q, grad_y[n, k, dilation*r + stride*h -
-    pad, dilation*s + stride*w - pad]*weight[c,k,r,s], 0))
+        <= dilation*s + stride*w - pad and dilation*s + stride*w - pad < Q, grad_y[n, k, dilation*r + stride*h -
+        pad, dilation*s + stride*w - pad]*weight[c,k,r,s], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H):
-        n, c, h = task // (C * H), task // H % C, task % H
+    for task in prange(N*C*H):
+        n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
             grad_x_sum_row[w] = real(0)
         for r in range(R):
-            p = dilation * r + stride * h - pad
+            p = dilation*r + stride*h - pad
             if 0 <= p < P:
                 for s in range(S):
-                    w_start = max(0, -((dilation * s - pad) // stride))
-                    w_stop = min(W, (Q + pad - dilation * s - 1) // stride + 1)
+                    w_start = max(0, -((dilation*s - pad)//stride))
+                    w_stop = min(W, (Q + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         for k in range(0, K - K % 4, 4):
                             weight_here = weight[c, k, r, s]
@@ -322,30 +320,28 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
                             weight_here_3 = weight[c, k + 2, r, s]
                             weight_here_4 = weight[c, k + 3, r, s]
                             grad_x_sum_row_row = grad_x_sum_row[w_start:]
-                            grad_y_row = grad_y[n, k, p, w_start + dilation * s - pad :]
-                            grad_y_row_2 = grad_y[n, k + 1, p, w_start + dilation * s - pad :]
-                            grad_y_row_3 = grad_y[n, k + 2, p, w_start + dilation * s - pad :]
-                            grad_y_row_4 = grad_y[n, k + 3, p, w_start + dilation * s - pad :]
+                            grad_y_row = grad_y[n, k, p, w_start + dilation*s - pad:]
+                            grad_y_row_2 = grad_y[n, k + 1, p, w_start + dilation*s - pad:]
+                            grad_y_row_3 = grad_y[n, k + 2, p, w_start + dilation*s - pad:]
+                            grad_y_row_4 = grad_y[n, k + 3, p, w_start + dilation*s - pad:]
                             for w in range(w_stop - w_start):
                                 grad_x_sum_row_row[w] += (
-                                    grad_y_row[w] * weight_here
-                                    + grad_y_row_2[w] * weight_here_2
-                                    + grad_y_row_3[w] * weight_here_3
-                                    + grad_y_row_4[w] * weight_here_4
+                                    grad_y_row[w]*weight_here + grad_y_row_2[w]*weight_here_2
+                                    + grad_y_row_3[w]*weight_here_3 + grad_y_row_4[w]*weight_here_4
                                 )
                         for k in range(K - K % 4, K):
                             weight_here = weight[c, k, r, s]
                             grad_x_sum_row_row = grad_x_sum_row[w_start:]
-                            grad_y_row = grad_y[n, k, p, w_start + dilation * s - pad :]
+                            grad_y_row = grad_y[n, k, p, w_start + dilation*s - pad:]
                             for w in range(w_stop - w_start):
-                                grad_x_sum_row_row[w] += grad_y_row[w] * weight_here
+                                grad_x_sum_row_row[w] += grad_y_row[w]*weight_here
                     else:
                         for k in range(K):
                             weight_here = weight[c, k, r, s]
                             grad_x_sum_row_row = grad_x_sum_row[w_start:]
-                            grad_y_steps = grad_y[n, k, p, stride * w_start + dilation * s - pad :: stride]
+                            grad_y_steps = grad_y[n, k, p, stride*w_start + dilation*s - pad::stride]
                             for w in range(w_stop - w_start):
-                                grad_x_sum_row_row[w] += grad_y_steps[w] * weight_here
+                                grad_x_sum_row_row[w] += grad_y_steps[w]*weight_here
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
@@ -367,11 +363,7 @@ def _plan_grad_weight(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad
 
 def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
-        if _vectors
-        else None
-    )
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -381,32 +373,32 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S,
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_weight[c,k,r,s] = sum[n,p,q](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) %
-    stride == 0, grad_y[n,k,p,q]*x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride], 0))
+        stride == 0, grad_y[n,k,p,q]*x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(C * K * R * S):
-        c, k, r, s = task // (K * R * S), task // (R * S) % K, task // S % R, task % S
-        p_start = max(0, -(pad - dilation * r))
-        p_stop = min(P, dilation * r + stride * H - pad)
-        q_step_start_2 = max(0, -((dilation * s - pad) // stride))
-        q_step_stop_2 = min(W, (Q + pad - dilation * s - 1) // stride + 1)
+    for task in prange(C*K*R*S):
+        c, k, r, s = task//(K*R*S), task//(R*S) % K, task//S % R, task % S
+        p_start = max(0, -(pad - dilation*r))
+        p_stop = min(P, dilation*r + stride*H - pad)
+        q_step_start_2 = max(0, -((dilation*s - pad)//stride))
+        q_step_stop_2 = min(W, (Q + pad - dilation*s - 1)//stride + 1)
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(p_start, p_stop):
-                if (p + pad - dilation * r) % stride == 0:
+                if (p + pad - dilation*r) % stride == 0:
                     grad_weight_sum_part = real(0)
                     q_step_start = q_step_start_2
                     q_step_stop = q_step_stop_2
                     if stride == 1:
-                        grad_y_row = grad_y[n, k, p, q_step_start + dilation * s - pad :]
-                        x_row = x[n, c, (p + pad - dilation * r) // stride, q_step_start:]
+                        grad_y_row = grad_y[n, k, p, q_step_start + dilation*s - pad:]
+                        x_row = x[n, c, (p + pad - dilation*r)//stride, q_step_start:]
                         for q_step in range(q_step_stop - q_step_start):
-                            grad_weight_sum_part += grad_y_row[q_step] * x_row[q_step]
+                            grad_weight_sum_part += grad_y_row[q_step]*x_row[q_step]
                     else:
-                        grad_y_steps = grad_y[n, k, p, stride * q_step_start + dilation * s - pad :: stride]
-                        x_row = x[n, c, (p + pad - dilation * r) // stride, q_step_start:]
+                        grad_y_steps = grad_y[n, k, p, stride*q_step_start + dilation*s - pad::stride]
+                        x_row = x[n, c, (p + pad - dilation*r)//stride, q_step_start:]
                         for q_step in range(q_step_stop - q_step_start):
-                            grad_weight_sum_part += grad_y_steps[q_step] * x_row[q_step]
+                            grad_weight_sum_part += grad_y_steps[q_step]*x_row[q_step]
                     grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[c, k, r, s] = grad_weight_here
@@ -420,7 +412,7 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
         grad_bias_sum = 0.0
         for n in range(N):
             grad_y_row = grad_y[n, k]
-            for pq in range(P * Q):
+            for pq in range(P*Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here

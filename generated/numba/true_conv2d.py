@@ -110,13 +110,15 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     x = np.asarray(x, order="C")
@@ -151,7 +153,9 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        if not _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
+        if not _contract_grad_x(
+            grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation
+        ):
             _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((K, C, R, S), dtype)
@@ -161,7 +165,7 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
             _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
-        _compute_grad_bias(grad_y.reshape(N, K, P * Q), grad_bias, N, K, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, K, P*Q), grad_bias, N, K, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -180,9 +184,7 @@ class TrueConv2d:
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(
-            x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy
-        )
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
@@ -219,20 +221,20 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride,
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad]*weight[k,
-    c, R - 1 - r, S - 1 - s])
+        c, R - 1 - r, S - 1 - s])
     """
     real = x.dtype.type
-    for task in prange(N * K * P):
-        n, k, p = task // (K * P), task // P % K, task % P
+    for task in prange(N*K*P):
+        n, k, p = task//(K*P), task//P % K, task % P
         y_sum_row = np.empty(Q, np.float64)
         for q in range(Q):
             y_sum_row[q] = real(0)
         for r in range(R):
-            h = stride * p + dilation * r - pad
+            h = stride*p + dilation*r - pad
             if 0 <= h < H:
                 for s in range(S):
-                    q_start = max(0, -((dilation * s - pad) // stride))
-                    q_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                    q_start = max(0, -((dilation*s - pad)//stride))
+                    q_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         for c in range(0, C - C % 4, 4):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
@@ -240,30 +242,28 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilat
                             weight_here_3 = weight[k, c + 2, R - 1 - r, S - 1 - s]
                             weight_here_4 = weight[k, c + 3, R - 1 - r, S - 1 - s]
                             y_sum_row_row = y_sum_row[q_start:]
-                            x_row = x[n, c, h, q_start + dilation * s - pad :]
-                            x_row_2 = x[n, c + 1, h, q_start + dilation * s - pad :]
-                            x_row_3 = x[n, c + 2, h, q_start + dilation * s - pad :]
-                            x_row_4 = x[n, c + 3, h, q_start + dilation * s - pad :]
+                            x_row = x[n, c, h, q_start + dilation*s - pad:]
+                            x_row_2 = x[n, c + 1, h, q_start + dilation*s - pad:]
+                            x_row_3 = x[n, c + 2, h, q_start + dilation*s - pad:]
+                            x_row_4 = x[n, c + 3, h, q_start + dilation*s - pad:]
                             for q in range(q_stop - q_start):
                                 y_sum_row_row[q] += (
-                                    x_row[q] * weight_here
-                                    + x_row_2[q] * weight_here_2
-                                    + x_row_3[q] * weight_here_3
-                                    + x_row_4[q] * weight_here_4
+                                    x_row[q]*weight_here + x_row_2[q]*weight_here_2
+                                    + x_row_3[q]*weight_here_3 + x_row_4[q]*weight_here_4
                                 )
                         for c in range(C - C % 4, C):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
                             y_sum_row_row = y_sum_row[q_start:]
-                            x_row = x[n, c, h, q_start + dilation * s - pad :]
+                            x_row = x[n, c, h, q_start + dilation*s - pad:]
                             for q in range(q_stop - q_start):
-                                y_sum_row_row[q] += x_row[q] * weight_here
+                                y_sum_row_row[q] += x_row[q]*weight_here
                     else:
                         for c in range(C):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
                             y_sum_row_row = y_sum_row[q_start:]
-                            x_steps = x[n, c, h, stride * q_start + dilation * s - pad :: stride]
+                            x_steps = x[n, c, h, stride*q_start + dilation*s - pad::stride]
                             for q in range(q_stop - q_start):
-                                y_sum_row_row[q] += x_steps[q] * weight_here
+                                y_sum_row_row[q] += x_steps[q]*weight_here
         bias_here = bias[k]
         y_row = y[n, k, p]
         for q in range(Q):
@@ -286,9 +286,7 @@ def _plan_grad_x(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dil
 
 def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
-    )
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
@@ -298,53 +296,54 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[k,r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad -
-    dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0
-    <= (w + pad - dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, k, (h + pad -
-    dilation*r)//stride, (w + pad - dilation*s)//stride]*weight[k, c, R - 1 - r, S - 1 - s], 0))
+        dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0
+        <= (w + pad - dilation*s)//stride and (w + pad - dilation*s)//stride < Q, grad_y[n, k, (h + pad -
+        dilation*r)//stride, (w + pad - dilation*s)//stride]*weight[k, c, R - 1 - r, S - 1 - s], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H):
-        n, c, h = task // (C * H), task // H % C, task % H
+    for task in prange(N*C*H):
+        n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
             grad_x_sum_row[w] = real(0)
         for r in range(R):
-            p = (h + pad - dilation * r) // stride
-            if (h + pad - dilation * r) % stride == 0 and 0 <= p < P:
+            p = (h + pad - dilation*r)//stride
+            if (h + pad - dilation*r) % stride == 0 and 0 <= p < P:
                 for s in range(S):
-                    w_step_start = max(0, -((dilation * s - pad) // stride))
-                    w_step_stop = min(Q, (W + pad - dilation * s - 1) // stride + 1)
+                    w_step_start = max(0, -((dilation*s - pad)//stride))
+                    w_step_stop = min(Q, (W + pad - dilation*s - 1)//stride + 1)
                     if stride == 1:
                         for k in range(0, K - K % 4, 4):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
                             weight_here_2 = weight[k + 1, c, R - 1 - r, S - 1 - s]
                             weight_here_3 = weight[k + 2, c, R - 1 - r, S - 1 - s]
                             weight_here_4 = weight[k + 3, c, R - 1 - r, S - 1 - s]
-                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
                             grad_y_row = grad_y[n, k, p, w_step_start:]
                             grad_y_row_2 = grad_y[n, k + 1, p, w_step_start:]
                             grad_y_row_3 = grad_y[n, k + 2, p, w_step_start:]
                             grad_y_row_4 = grad_y[n, k + 3, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
                                 grad_x_sum_row_row[w_step] += (
-                                    grad_y_row[w_step] * weight_here
-                                    + grad_y_row_2[w_step] * weight_here_2
-                                    + grad_y_row_3[w_step] * weight_here_3
-                                    + grad_y_row_4[w_step] * weight_here_4
+                                    grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2
+                                    + grad_y_row_3[w_step]*weight_here_3
+                                    + grad_y_row_4[w_step]*weight_here_4
                                 )
                         for k in range(K - K % 4, K):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
-                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation * s - pad :]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + dilation*s - pad:]
                             grad_y_row = grad_y[n, k, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_row[w_step] += grad_y_row[w_step] * weight_here
+                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                     else:
                         for k in range(K):
                             weight_here = weight[k, c, R - 1 - r, S - 1 - s]
-                            grad_x_sum_row_steps = grad_x_sum_row[stride * w_step_start + dilation * s - pad :: stride]
+                            grad_x_sum_row_steps = grad_x_sum_row[
+                                stride*w_step_start + dilation*s - pad::stride
+                            ]
                             grad_y_row = grad_y[n, k, p, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_steps[w_step] += grad_y_row[w_step] * weight_here
+                                grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
@@ -358,15 +357,7 @@ def _plan_grad_weight(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad
         itemsize,
         extents=dict(k=K, c=C, r=R, s=S, n=N, p=P, q=Q),
         target=((K, C, R, S), (at(k=1), at(c=1), at(r=1), at(s=1))),
-        rows=(
-            (N, C, H, W),
-            (
-                at(n=1),
-                at(c=1),
-                at(dilation * R - dilation - pad, p=stride, r=-dilation),
-                at(dilation * S - dilation - pad, q=stride, s=-dilation),
-            ),
-        ),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(dilation*R - dilation - pad, p=stride, r=-dilation), at(dilation*S - dilation - pad, q=stride, s=-dilation))),
         columns=((N, K, P, Q), (at(n=1), at(k=1), at(p=1), at(q=1))),
         strict=accuracy == "strict",
     )
@@ -374,11 +365,7 @@ def _plan_grad_weight(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad
 
 def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
-        if _vectors
-        else None
-    )
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -388,15 +375,15 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S,
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + dilation*(R - r - 1) - pad, stride*q +
-    dilation*(S - s - 1) - pad])
+        dilation*(S - s - 1) - pad])
     """
     real = grad_y.dtype.type
-    for task in prange(K * C * R * S):
-        k, c, r, s = task // (C * R * S), task // (R * S) % C, task // S % R, task % S
-        p_start = max(0, -((dilation * R - dilation * r - dilation - pad) // stride))
-        p_stop = min(P, (dilation * r + H + dilation + pad - dilation * R - 1) // stride + 1)
-        q_start_2 = max(0, -((dilation * S - dilation * s - dilation - pad) // stride))
-        q_stop_2 = min(Q, (dilation * s + W + dilation + pad - dilation * S - 1) // stride + 1)
+    for task in prange(K*C*R*S):
+        k, c, r, s = task//(C*R*S), task//(R*S) % C, task//S % R, task % S
+        p_start = max(0, -((dilation*R - dilation*r - dilation - pad)//stride))
+        p_stop = min(P, (dilation*r + H + dilation + pad - dilation*R - 1)//stride + 1)
+        q_start_2 = max(0, -((dilation*S - dilation*s - dilation - pad)//stride))
+        q_stop_2 = min(Q, (dilation*s + W + dilation + pad - dilation*S - 1)//stride + 1)
         grad_weight_sum = 0.0
         for n in range(N):
             for p in range(p_start, p_stop):
@@ -406,23 +393,19 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
                 if stride == 1:
                     grad_y_row = grad_y[n, k, p, q_start:]
                     x_row = x[
-                        n,
-                        c,
-                        stride * p + dilation * R - dilation * r - dilation - pad,
-                        q_start + dilation * S - dilation * s - dilation - pad :,
+                        n, c, stride*p + dilation*R - dilation*r - dilation - pad,
+                        q_start + dilation*S - dilation*s - dilation - pad:
                     ]
                     for q in range(q_stop - q_start):
-                        grad_weight_sum_part += grad_y_row[q] * x_row[q]
+                        grad_weight_sum_part += grad_y_row[q]*x_row[q]
                 else:
                     grad_y_row = grad_y[n, k, p, q_start:]
                     x_steps = x[
-                        n,
-                        c,
-                        stride * p + dilation * R - dilation * r - dilation - pad,
-                        stride * q_start + dilation * S - dilation * s - dilation - pad :: stride,
+                        n, c, stride*p + dilation*R - dilation*r - dilation - pad,
+                        stride*q_start + dilation*S - dilation*s - dilation - pad::stride
                     ]
                     for q in range(q_stop - q_start):
-                        grad_weight_sum_part += grad_y_row[q] * x_steps[q]
+                        grad_weight_sum_part += grad_y_row[q]*x_steps[q]
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here
@@ -436,7 +419,7 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
         grad_bias_sum = 0.0
         for n in range(N):
             grad_y_row = grad_y[n, k]
-            for pq in range(P * Q):
+            for pq in range(P*Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here

@@ -96,15 +96,17 @@ def forward(x, weight, bias, *, stride=1, pad=0, accuracy="default"):
     accuracy = _accuracy(accuracy)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
-    x, weight, bias = _real_arrays(("x", x, "N C H W"), ("weight", weight, "K C R S"), ("bias", bias, "K P Q"))
+    x, weight, bias = _real_arrays(
+        ("x", x, "N C H W"), ("weight", weight, "K C R S"), ("bias", bias, "K P Q")
+    )
     N, C, H, W = x.shape
     K, _, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - R) // stride + 1
+    P = (H + 2*pad - R)//stride + 1
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
-    Q = (W + 2 * pad - S) // stride + 1
+    Q = (W + 2*pad - S)//stride + 1
     _at_least_one("Q = (W + 2*pad - S)//stride + 1", Q, W=W, pad=pad, S=S, stride=stride)
     _axis("bias", bias, 1, "P", P, "P = (H + 2*pad - R)//stride + 1")
     _axis("bias", bias, 2, "Q", Q, "Q = (W + 2*pad - S)//stride + 1")
@@ -145,11 +147,13 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
             _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad)
     if want_weight:
         grad_weight = np.empty((K, C, R, S), dtype)
-        if not _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad):
+        if not _contract_grad_weight(
+            grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad
+        ):
             _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad)
     if want_bias:
         grad_bias = np.empty((K, P, Q), dtype)
-        _compute_grad_bias(grad_y.reshape(N, K * P * Q), grad_bias.reshape(K * P * Q), N, K, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, K*P*Q), grad_bias.reshape(K*P*Q), N, K, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 
@@ -205,22 +209,22 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride,
 def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
     """y[n,k,p,q] = bias[k,p,q] + sum[c,r,s](x[n, c, stride*p + r - pad, stride*q + s - pad]*weight[k,c,r,s])"""
     real = x.dtype.type
-    for task in prange(N * K * P * Q):
-        n, k, p, q = task // (K * P * Q), task // (P * Q) % K, task // Q % P, task % Q
-        r_start = max(0, -(stride * p - pad))
-        r_stop = min(R, H + pad - stride * p)
-        s_start_2 = max(0, -(stride * q - pad))
-        s_stop_2 = min(S, W + pad - stride * q)
+    for task in prange(N*K*P*Q):
+        n, k, p, q = task//(K*P*Q), task//(P*Q) % K, task//Q % P, task % Q
+        r_start = max(0, -(stride*p - pad))
+        r_stop = min(R, H + pad - stride*p)
+        s_start_2 = max(0, -(stride*q - pad))
+        s_stop_2 = min(S, W + pad - stride*q)
         y_sum = 0.0
         for c in range(C):
             for r in range(r_start, r_stop):
                 y_sum_part = real(0)
                 s_start = s_start_2
                 s_stop = s_stop_2
-                x_row = x[n, c, stride * p + r - pad, s_start + stride * q - pad :]
+                x_row = x[n, c, stride*p + r - pad, s_start + stride*q - pad:]
                 weight_row = weight[k, c, r, s_start:]
                 for s in range(s_stop - s_start):
-                    y_sum_part += x_row[s] * weight_row[s]
+                    y_sum_part += x_row[s]*weight_row[s]
                 y_sum += y_sum_part
         y_here = real(bias[k, p, q] + y_sum)
         y[n, k, p, q] = y_here
@@ -252,52 +256,51 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad):
     """grad_x[n,c,h,w] = sum[k,r,s](where((h + pad - r) % stride == 0 and 0 <= (h + pad - r)//stride and (h + pad -
-    r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad - s)//stride <
-    Q, grad_y[n, k, (h + pad - r)//stride, (w + pad - s)//stride]*weight[k,c,r,s], 0))
+        r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad - s)//stride <
+        Q, grad_y[n, k, (h + pad - r)//stride, (w + pad - s)//stride]*weight[k,c,r,s], 0))
     """
     real = grad_y.dtype.type
-    for task in prange(N * C * H):
-        n, c, h = task // (C * H), task // H % C, task % H
+    for task in prange(N*C*H):
+        n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
         for w in range(W):
             grad_x_sum_row[w] = real(0)
-        for r in range(max(0, -(stride * P - h - 1 - pad)), min(R, h + pad + 1)):
-            quotient = (h + pad - r) // stride
+        for r in range(max(0, -(stride*P - h - 1 - pad)), min(R, h + pad + 1)):
+            quotient = (h + pad - r)//stride
             if (h + pad - r) % stride == 0:
                 for s in range(S):
-                    w_step_start = max(0, -((s - pad) // stride))
-                    w_step_stop = min(Q, (W + pad - s - 1) // stride + 1)
+                    w_step_start = max(0, -((s - pad)//stride))
+                    w_step_stop = min(Q, (W + pad - s - 1)//stride + 1)
                     if stride == 1:
                         for k in range(0, K - K % 4, 4):
                             weight_here = weight[k, c, r, s]
                             weight_here_2 = weight[k + 1, c, r, s]
                             weight_here_3 = weight[k + 2, c, r, s]
                             weight_here_4 = weight[k + 3, c, r, s]
-                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + s - pad :]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + s - pad:]
                             grad_y_row = grad_y[n, k, quotient, w_step_start:]
                             grad_y_row_2 = grad_y[n, k + 1, quotient, w_step_start:]
                             grad_y_row_3 = grad_y[n, k + 2, quotient, w_step_start:]
                             grad_y_row_4 = grad_y[n, k + 3, quotient, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
                                 grad_x_sum_row_row[w_step] += (
-                                    grad_y_row[w_step] * weight_here
-                                    + grad_y_row_2[w_step] * weight_here_2
-                                    + grad_y_row_3[w_step] * weight_here_3
-                                    + grad_y_row_4[w_step] * weight_here_4
+                                    grad_y_row[w_step]*weight_here + grad_y_row_2[w_step]*weight_here_2
+                                    + grad_y_row_3[w_step]*weight_here_3
+                                    + grad_y_row_4[w_step]*weight_here_4
                                 )
                         for k in range(K - K % 4, K):
                             weight_here = weight[k, c, r, s]
-                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + s - pad :]
+                            grad_x_sum_row_row = grad_x_sum_row[w_step_start + s - pad:]
                             grad_y_row = grad_y[n, k, quotient, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_row[w_step] += grad_y_row[w_step] * weight_here
+                                grad_x_sum_row_row[w_step] += grad_y_row[w_step]*weight_here
                     else:
                         for k in range(K):
                             weight_here = weight[k, c, r, s]
-                            grad_x_sum_row_steps = grad_x_sum_row[stride * w_step_start + s - pad :: stride]
+                            grad_x_sum_row_steps = grad_x_sum_row[stride*w_step_start + s - pad::stride]
                             grad_y_row = grad_y[n, k, quotient, w_step_start:]
                             for w_step in range(w_step_stop - w_step_start):
-                                grad_x_sum_row_steps[w_step] += grad_y_row[w_step] * weight_here
+                                grad_x_sum_row_steps[w_step] += grad_y_row[w_step]*weight_here
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
@@ -319,9 +322,7 @@ def _plan_grad_weight(itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad
 
 def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad):
     """Compute it by vectors if that pays at these sizes; whether it did."""
-    plan = (
-        _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad) if _vectors else None
-    )
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad) if _vectors else None
     if plan is None:
         return False
     _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
@@ -332,40 +333,38 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S,
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad):
     """grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + r - pad, stride*q + s - pad])"""
     real = grad_y.dtype.type
-    for task in prange(K * C * R):
-        k, c, r = task // (C * R), task // R % C, task % R
+    for task in prange(K*C*R):
+        k, c, r = task//(C*R), task//R % C, task % R
         grad_weight_sum_row = np.empty(S, np.float64)
-        quotient = (r - pad) // stride
-        quotient_2 = (H + pad - r - 1) // stride
+        quotient = (r - pad)//stride
+        quotient_2 = (H + pad - r - 1)//stride
         for s in range(S):
             grad_weight_sum_row[s] = real(0)
         for p in range(max(0, -quotient), min(P, quotient_2 + 1)):
             for q in range(Q):
-                s_start = max(0, -(stride * q - pad))
-                s_stop = min(S, W + pad - stride * q)
+                s_start = max(0, -(stride*q - pad))
+                s_stop = min(S, W + pad - stride*q)
                 for n in range(0, N - N % 4, 4):
                     grad_y_here = grad_y[n, k, p, q]
                     grad_y_here_2 = grad_y[n + 1, k, p, q]
                     grad_y_here_3 = grad_y[n + 2, k, p, q]
                     grad_y_here_4 = grad_y[n + 3, k, p, q]
                     grad_weight_sum_row_row = grad_weight_sum_row[s_start:]
-                    x_row = x[n, c, stride * p + r - pad, s_start + stride * q - pad :]
-                    x_row_2 = x[n + 1, c, stride * p + r - pad, s_start + stride * q - pad :]
-                    x_row_3 = x[n + 2, c, stride * p + r - pad, s_start + stride * q - pad :]
-                    x_row_4 = x[n + 3, c, stride * p + r - pad, s_start + stride * q - pad :]
+                    x_row = x[n, c, stride*p + r - pad, s_start + stride*q - pad:]
+                    x_row_2 = x[n + 1, c, stride*p + r - pad, s_start + stride*q - pad:]
+                    x_row_3 = x[n + 2, c, stride*p + r - pad, s_start + stride*q - pad:]
+                    x_row_4 = x[n + 3, c, stride*p + r - pad, s_start + stride*q - pad:]
                     for s in range(s_stop - s_start):
                         grad_weight_sum_row_row[s] += (
-                            grad_y_here * x_row[s]
-                            + grad_y_here_2 * x_row_2[s]
-                            + grad_y_here_3 * x_row_3[s]
-                            + grad_y_here_4 * x_row_4[s]
+                            grad_y_here*x_row[s] + grad_y_here_2*x_row_2[s] + grad_y_here_3*x_row_3[s]
+                            + grad_y_here_4*x_row_4[s]
                         )
                 for n in range(N - N % 4, N):
                     grad_y_here = grad_y[n, k, p, q]
                     grad_weight_sum_row_row = grad_weight_sum_row[s_start:]
-                    x_row = x[n, c, stride * p + r - pad, s_start + stride * q - pad :]
+                    x_row = x[n, c, stride*p + r - pad, s_start + stride*q - pad:]
                     for s in range(s_stop - s_start):
-                        grad_weight_sum_row_row[s] += grad_y_here * x_row[s]
+                        grad_weight_sum_row_row[s] += grad_y_here*x_row[s]
         grad_weight_row = grad_weight[k, c, r]
         for s in range(S):
             grad_weight_row[s] = grad_weight_sum_row[s]
@@ -375,9 +374,9 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
 def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
     """grad_bias[k,p,q] = sum[n](grad_y[n,k,p,q])"""
     real = grad_y.dtype.type
-    for piece in prange((K * P * Q + 127) // 128):
-        kpq_low = piece * 128
-        kpq_high = min(K * P * Q, kpq_low + 128)
+    for piece in prange((K*P*Q + 127)//128):
+        kpq_low = piece*128
+        kpq_high = min(K*P*Q, kpq_low + 128)
         grad_bias_sum_row = np.empty(128, np.float64)
         for kpq in range(kpq_high - kpq_low):
             grad_bias_sum_row[kpq] = real(0)

@@ -79,35 +79,33 @@ def forward(x, *, kernel=2, stride=2, pad=0):
     kernel = _integer("kernel", kernel)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
-    (x,) = _real_arrays(("x", x, "N C H W"))
+    x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - kernel) // stride + 1
+    P = (H + 2*pad - kernel)//stride + 1
     _at_least_one("P = (H + 2*pad - kernel)//stride + 1", P, H=H, pad=pad, kernel=kernel, stride=stride)
-    Q = (W + 2 * pad - kernel) // stride + 1
+    Q = (W + 2*pad - kernel)//stride + 1
     _at_least_one("Q = (W + 2*pad - kernel)//stride + 1", Q, W=W, pad=pad, kernel=kernel, stride=stride)
     _at_least_one("the range of r", kernel, kernel=kernel)
     _at_least_one("the range of s", kernel, kernel=kernel)
 
     dtype = x.dtype
     # y[n,c,p,q] = mean[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
-    after_h = max(0, stride * (P - 1) + kernel - pad - H)
-    after_w = max(0, stride * (Q - 1) + kernel - pad - W)
+    after_h = max(0, stride*(P - 1) + kernel - pad - H)
+    after_w = max(0, stride*(Q - 1) + kernel - pad - W)
     padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
     step_n, step_c, step_h, step_w = padded_x.strides
     x_windows = as_strided(
-        padded_x,
-        (N, C, P, Q, kernel, kernel),
-        (step_n, step_c, stride * step_h, stride * step_w, step_h, step_w),
-        writeable=False,
+        padded_x, (N, C, P, Q, kernel, kernel),
+        (step_n, step_c, stride*step_h, stride*step_w, step_h, step_w), writeable=False
     )
     y = np.full((N, C, P, Q), 0, dtype)
-    for n in _blocks(N, C * P * Q * 4 * dtype.itemsize):
-        for c in _blocks(C, (n.stop - n.start) * P * Q * 4 * dtype.itemsize):
+    for n in _blocks(N, C*P*Q*4*dtype.itemsize):
+        for c in _blocks(C, (n.stop - n.start)*P*Q*4*dtype.itemsize):
             for r in range(kernel):
                 for s in range(kernel):
                     y[n, c] += x_windows[n, c, :, :, r, s]
-    y /= kernel * kernel
+    y /= kernel*kernel
     return y, Saved(N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
 
 
@@ -123,22 +121,24 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     N, C, H, W, P, Q, kernel, stride, pad, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, C, P, Q), dtype, None)
     grad_x = None
 
     if want_x:
         # grad_x[n', c', stride*p + r - pad, stride*q + s - pad] += grad_y[n',c',p,q]/kernel^2
         grad_x = np.empty((N, C, H, W), dtype)
-        after_h = max(0, stride * (P - 1) + kernel - pad - H)
-        after_w = max(0, stride * (Q - 1) + kernel - pad - W)
-        for n in _blocks(N, C * P * Q * 4 * dtype.itemsize):
-            for c in _blocks(C, (n.stop - n.start) * P * Q * 4 * dtype.itemsize):
-                padded_sum = np.zeros((n.stop - n.start, c.stop - c.start, H + pad + after_h, W + pad + after_w), dtype)
+        after_h = max(0, stride*(P - 1) + kernel - pad - H)
+        after_w = max(0, stride*(Q - 1) + kernel - pad - W)
+        for n in _blocks(N, C*P*Q*4*dtype.itemsize):
+            for c in _blocks(C, (n.stop - n.start)*P*Q*4*dtype.itemsize):
+                padded_sum = np.zeros(
+                    (n.stop - n.start, c.stop - c.start, H + pad + after_h, W + pad + after_w), dtype
+                )
                 for r in range(kernel):
                     for s in range(kernel):
-                        padded_sum[:, :, _walk(r, stride, P), _walk(s, stride, Q)] += grad_y[n, c] / kernel**2
-                grad_x[n, c] = padded_sum[:, :, pad : pad + H, pad : pad + W]
+                        padded_sum[:, :, _walk(r, stride, P), _walk(s, stride, Q)] += grad_y[n, c]/kernel**2
+                grad_x[n, c] = padded_sum[:, :, pad:pad + H, pad:pad + W]
     return Gradients(grad_x)
 
 

@@ -92,13 +92,13 @@ def forward(x, gamma, beta, *, eps=1e-05):
     # mu[d] = mean[n](x[n,d])
     mu = x.mean(0, dtype=np.float64).astype(dtype)
     # var[d] = mean[n]((x[n,d] - mu[d])^2)
-    var = ((x - mu) ** 2).mean(0, dtype=np.float64).astype(dtype)
+    var = ((x - mu)**2).mean(0, dtype=np.float64).astype(dtype)
     # inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
-    inv_sqrt_var = 1 / np.sqrt(var + eps)
+    inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
-    xhat = inv_sqrt_var * (x - mu)
+    xhat = inv_sqrt_var*(x - mu)
     # y[n,d] = gamma[d]*xhat[n,d] + beta[d]
-    y = gamma * xhat + beta
+    y = gamma*xhat + beta
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype)
 
 
@@ -125,15 +125,15 @@ def backward(saved, dy, *, wrt=None):
         sum_grad_y = grad_y.sum(0, dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
-        xhat = inv_sqrt_var * (x - mu)
+        xhat = inv_sqrt_var*(x - mu)
         # sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
-        sum_grad_y_xhat = (grad_y * xhat).sum(0, dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum(0, dtype=np.float64).astype(dtype)
     if want_x:
         # gamma_inv_sqrt_var[d] = gamma[d]/(N*sqrt(var[d] + eps))
-        gamma_inv_sqrt_var = gamma * inv_sqrt_var / N
+        gamma_inv_sqrt_var = gamma*inv_sqrt_var/N
         # grad_x[n,d] = gamma[d]/(N*sqrt(var[d] + eps))*(N*grad_y[n,d] - sum[n'](grad_y[n',d]) -
         #     xhat[n,d]*sum[n'](grad_y[n',d]*xhat[n',d]))
-        grad_x = gamma_inv_sqrt_var * (N * grad_y - sum_grad_y - sum_grad_y_xhat * xhat)
+        grad_x = gamma_inv_sqrt_var*(N*grad_y - sum_grad_y - sum_grad_y_xhat*xhat)
     if want_gamma:
         # grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
         grad_gamma = sum_grad_y_xhat.copy()

@@ -100,9 +100,9 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
     _axis("var", var, 0, "D", D, "x")
 
     # gamma_inv_sqrt_var[d] = gamma[d]/sqrt(var[d] + eps)
-    gamma_inv_sqrt_var = gamma / np.sqrt(var + eps)
+    gamma_inv_sqrt_var = gamma/np.sqrt(var + eps)
     # y[n,d] = gamma[d]*(x[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
-    y = gamma_inv_sqrt_var * (x - mu) + beta
+    y = gamma_inv_sqrt_var*(x - mu) + beta
     return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, D, eps, x.dtype)
 
 
@@ -128,16 +128,16 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n,d] = grad_y[n,d]*gamma[d]/sqrt(var[d] + eps)
-        grad_x = gamma_inv_sqrt_var * grad_y
+        grad_x = gamma_inv_sqrt_var*grad_y
     if want_gamma or want_var:
         # sum_grad_y_x[d] = sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
-        sum_grad_y_x = (grad_y * (x - mu)).sum(0, dtype=np.float64).astype(dtype)
+        sum_grad_y_x = (grad_y*(x - mu)).sum(0, dtype=np.float64).astype(dtype)
     if want_gamma or want_mu:
         # inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
-        inv_sqrt_var = 1 / np.sqrt(var + eps)
+        inv_sqrt_var = 1/np.sqrt(var + eps)
     if want_gamma:
         # grad_gamma[d] = 1/sqrt(var[d] + eps)*sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
-        grad_gamma = inv_sqrt_var * sum_grad_y_x
+        grad_gamma = inv_sqrt_var*sum_grad_y_x
     if want_beta or want_mu:
         # sum_grad_y[d] = sum[n](grad_y[n,d])
         sum_grad_y = grad_y.sum(0, dtype=np.float64).astype(dtype)
@@ -146,10 +146,10 @@ def backward(saved, dy, *, wrt=None):
         grad_beta = sum_grad_y.copy()
     if want_mu:
         # grad_mu[d] = -gamma[d]/sqrt(var[d] + eps)*sum[n](grad_y[n,d])
-        grad_mu = -gamma * inv_sqrt_var * sum_grad_y
+        grad_mu = -gamma*inv_sqrt_var*sum_grad_y
     if want_var:
         # grad_var[d] = -0.5*gamma[d]/(var[d] + eps)^1.5*sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
-        grad_var = -0.5 * gamma * sum_grad_y_x / (var + eps) ** 1.5
+        grad_var = -0.5*gamma*sum_grad_y_x/(var + eps)**1.5
     return Gradients(grad_x, grad_gamma, grad_beta, grad_mu, grad_var)
 
 

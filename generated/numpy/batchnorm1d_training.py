@@ -111,13 +111,13 @@ def forward(x, gamma, beta, *, eps=1e-05):
     # mu[d] = mean[n](x[n,d])
     mu = x.mean(0, dtype=np.float64).astype(dtype)
     # var[d] = mean[n]((x[n,d] - mu[d])^2)
-    var = ((x - mu) ** 2).mean(0, dtype=np.float64).astype(dtype)
+    var = ((x - mu)**2).mean(0, dtype=np.float64).astype(dtype)
     # inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
-    inv_sqrt_var = 1 / np.sqrt(var + eps)
+    inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
-    xhat = inv_sqrt_var * (x - mu)
+    xhat = inv_sqrt_var*(x - mu)
     # y[n,d] = gamma[d]*xhat[n,d] + beta[d]
-    y = gamma * xhat + beta
+    y = gamma*xhat + beta
     # mean_of_batch[d] = mu[d]
     mean_of_batch = mu.copy()
     # var_of_batch[d] = var[d]
@@ -152,28 +152,26 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
         sum_grad_y = grad_y.sum(0, dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
-        xhat = inv_sqrt_var * (x - mu)
+        xhat = inv_sqrt_var*(x - mu)
         # sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
-        sum_grad_y_xhat = (grad_y * xhat).sum(0, dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum(0, dtype=np.float64).astype(dtype)
     if want_x:
         # gamma_inv_sqrt_var[d] = N*gamma[d]/sqrt(var[d] + eps)
-        gamma_inv_sqrt_var = N * gamma * inv_sqrt_var
+        gamma_inv_sqrt_var = N*gamma*inv_sqrt_var
         # inv_sqrt_var_gamma_sum_grad_y[d] = -1/sqrt(var[d] + eps)*gamma[d]*sum_grad_y[d]
-        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var * gamma * sum_grad_y
+        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var*gamma*sum_grad_y
         # sqrt_var_grad_var_of_batch[d] = 2*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
         #     eps)*gamma[d]*sum_grad_y_xhat[d])
-        sqrt_var_grad_var_of_batch = (
-            2 * np.sqrt(var + eps) * (grad_var_of_batch - 0.5 * gamma * sum_grad_y_xhat / (var + eps))
+        sqrt_var_grad_var_of_batch = 2*np.sqrt(var + eps)*(
+            grad_var_of_batch - 0.5*gamma*sum_grad_y_xhat/(var + eps)
         )
         # grad_x[n,d] = 1/N*(N*grad_y[n,d]*gamma[d]/sqrt(var[d] + eps) + grad_mean_of_batch[d] - 1/sqrt(var[d] +
         #     eps)*gamma[d]*sum[n'](grad_y[n',d]) + 2*xhat[n,d]*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
         #     eps)*gamma[d]*sum[n'](grad_y[n',d]*xhat[n',d])))
         grad_x = (
-            gamma_inv_sqrt_var * grad_y
-            + grad_mean_of_batch
-            + inv_sqrt_var_gamma_sum_grad_y
-            + sqrt_var_grad_var_of_batch * xhat
-        ) / N
+            gamma_inv_sqrt_var*grad_y + grad_mean_of_batch + inv_sqrt_var_gamma_sum_grad_y
+            + sqrt_var_grad_var_of_batch*xhat
+        )/N
     if want_gamma:
         # grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
         grad_gamma = sum_grad_y_xhat.copy()

@@ -94,13 +94,13 @@ def forward(x, gamma, beta, *, eps=1e-05):
     # mu[c] = mean[n,h,w](x[n,c,h,w])
     mu = x.mean((2, 3)).mean(0, dtype=np.float64).astype(dtype)
     # var[c] = mean[n,h,w]((x[n,c,h,w] - mu[c])^2)
-    var = ((x - mu[:, None, None]) ** 2).mean((2, 3)).mean(0, dtype=np.float64).astype(dtype)
+    var = ((x - mu[:, None, None])**2).mean((2, 3)).mean(0, dtype=np.float64).astype(dtype)
     # inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
-    inv_sqrt_var = 1 / np.sqrt(var + eps)
+    inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
-    xhat = inv_sqrt_var[:, None, None] * (x - mu[:, None, None])
+    xhat = inv_sqrt_var[:, None, None]*(x - mu[:, None, None])
     # y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
-    y = gamma[:, None, None] * xhat + beta[:, None, None]
+    y = gamma[:, None, None]*xhat + beta[:, None, None]
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, C, H, W, x.dtype)
 
 
@@ -127,16 +127,16 @@ def backward(saved, dy, *, wrt=None):
         sum_grad_y = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
-        xhat = inv_sqrt_var[:, None, None] * (x - mu[:, None, None])
+        xhat = inv_sqrt_var[:, None, None]*(x - mu[:, None, None])
         # sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
-        sum_grad_y_xhat = (grad_y * xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_x:
         # gamma_inv_sqrt_var[c] = gamma[c]/(N*H*W*sqrt(var[c] + eps))
-        gamma_inv_sqrt_var = gamma * inv_sqrt_var / N / H / W
+        gamma_inv_sqrt_var = gamma*inv_sqrt_var/N/H/W
         # grad_x[n,c,h,w] = gamma[c]/(N*H*W*sqrt(var[c] + eps))*(N*H*W*grad_y[n,c,h,w] - sum[n',h',w'](grad_y[n',c,h',w']) -
         #     xhat[n,c,h,w]*sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w']))
-        grad_x = gamma_inv_sqrt_var[:, None, None] * (
-            N * H * W * grad_y - sum_grad_y[:, None, None] - sum_grad_y_xhat[:, None, None] * xhat
+        grad_x = gamma_inv_sqrt_var[:, None, None]*(
+            N*H*W*grad_y - sum_grad_y[:, None, None] - sum_grad_y_xhat[:, None, None]*xhat
         )
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])

@@ -102,9 +102,9 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
     _axis("var", var, 0, "C", C, "x")
 
     # gamma_inv_sqrt_var[c] = gamma[c]/sqrt(var[c] + eps)
-    gamma_inv_sqrt_var = gamma / np.sqrt(var + eps)
+    gamma_inv_sqrt_var = gamma/np.sqrt(var + eps)
     # y[n,c,h,w] = gamma[c]*(x[n,c,h,w] - mu[c])/sqrt(var[c] + eps) + beta[c]
-    y = gamma_inv_sqrt_var[:, None, None] * (x - mu[:, None, None]) + beta[:, None, None]
+    y = gamma_inv_sqrt_var[:, None, None]*(x - mu[:, None, None]) + beta[:, None, None]
     return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, C, H, W, eps, x.dtype)
 
 
@@ -130,16 +130,16 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps)
-        grad_x = gamma_inv_sqrt_var[:, None, None] * grad_y
+        grad_x = gamma_inv_sqrt_var[:, None, None]*grad_y
     if want_gamma or want_var:
         # sum_grad_y_x[c] = sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
-        sum_grad_y_x = (grad_y * (x - mu[:, None, None])).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
+        sum_grad_y_x = (grad_y*(x - mu[:, None, None])).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_gamma or want_mu:
         # inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
-        inv_sqrt_var = 1 / np.sqrt(var + eps)
+        inv_sqrt_var = 1/np.sqrt(var + eps)
     if want_gamma:
         # grad_gamma[c] = 1/sqrt(var[c] + eps)*sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
-        grad_gamma = inv_sqrt_var * sum_grad_y_x
+        grad_gamma = inv_sqrt_var*sum_grad_y_x
     if want_beta or want_mu:
         # sum_grad_y[c] = sum[n,h,w](grad_y[n,c,h,w])
         sum_grad_y = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
@@ -148,10 +148,10 @@ def backward(saved, dy, *, wrt=None):
         grad_beta = sum_grad_y.copy()
     if want_mu:
         # grad_mu[c] = -gamma[c]/sqrt(var[c] + eps)*sum[n,h,w](grad_y[n,c,h,w])
-        grad_mu = -gamma * inv_sqrt_var * sum_grad_y
+        grad_mu = -gamma*inv_sqrt_var*sum_grad_y
     if want_var:
         # grad_var[c] = -0.5*gamma[c]/(var[c] + eps)^1.5*sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
-        grad_var = -0.5 * gamma * sum_grad_y_x / (var + eps) ** 1.5
+        grad_var = -0.5*gamma*sum_grad_y_x/(var + eps)**1.5
     return Gradients(grad_x, grad_gamma, grad_beta, grad_mu, grad_var)
 
 

@@ -114,13 +114,13 @@ def forward(x, gamma, beta, *, eps=1e-05):
     # mu[c] = mean[n,h,w](x[n,c,h,w])
     mu = x.mean((2, 3)).mean(0, dtype=np.float64).astype(dtype)
     # var[c] = mean[n,h,w]((x[n,c,h,w] - mu[c])^2)
-    var = ((x - mu[:, None, None]) ** 2).mean((2, 3)).mean(0, dtype=np.float64).astype(dtype)
+    var = ((x - mu[:, None, None])**2).mean((2, 3)).mean(0, dtype=np.float64).astype(dtype)
     # inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
-    inv_sqrt_var = 1 / np.sqrt(var + eps)
+    inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
-    xhat = inv_sqrt_var[:, None, None] * (x - mu[:, None, None])
+    xhat = inv_sqrt_var[:, None, None]*(x - mu[:, None, None])
     # y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
-    y = gamma[:, None, None] * xhat + beta[:, None, None]
+    y = gamma[:, None, None]*xhat + beta[:, None, None]
     # mean_of_batch[c] = mu[c]
     mean_of_batch = mu.copy()
     # var_of_batch[c] = var[c]
@@ -155,33 +155,26 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
         sum_grad_y = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,c,h,w] = (x[n,c,h,w] - mu[c])/sqrt(var[c] + eps)
-        xhat = inv_sqrt_var[:, None, None] * (x - mu[:, None, None])
+        xhat = inv_sqrt_var[:, None, None]*(x - mu[:, None, None])
         # sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
-        sum_grad_y_xhat = (grad_y * xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_x:
         # gamma_inv_sqrt_var[c] = N*H*W*gamma[c]/sqrt(var[c] + eps)
-        gamma_inv_sqrt_var = N * H * W * gamma * inv_sqrt_var
+        gamma_inv_sqrt_var = N*H*W*gamma*inv_sqrt_var
         # inv_sqrt_var_gamma_sum_grad_y[c] = -1/sqrt(var[c] + eps)*gamma[c]*sum_grad_y[c]
-        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var * gamma * sum_grad_y
+        inv_sqrt_var_gamma_sum_grad_y = -inv_sqrt_var*gamma*sum_grad_y
         # sqrt_var_grad_var_of_batch[c] = 2*sqrt(var[c] + eps)*(grad_var_of_batch[c] - 0.5/(var[c] +
         #     eps)*gamma[c]*sum_grad_y_xhat[c])
-        sqrt_var_grad_var_of_batch = (
-            2 * np.sqrt(var + eps) * (grad_var_of_batch - 0.5 * gamma * sum_grad_y_xhat / (var + eps))
+        sqrt_var_grad_var_of_batch = 2*np.sqrt(var + eps)*(
+            grad_var_of_batch - 0.5*gamma*sum_grad_y_xhat/(var + eps)
         )
         # grad_x[n,c,h,w] = 1/(N*H*W)*(N*H*W*grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps) + grad_mean_of_batch[c] -
         #     1/sqrt(var[c] + eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']) + 2*xhat[n,c,h,w]*sqrt(var[c] +
         #     eps)*(grad_var_of_batch[c] - 0.5/(var[c] + eps)*gamma[c]*sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])))
         grad_x = (
-            (
-                gamma_inv_sqrt_var[:, None, None] * grad_y
-                + grad_mean_of_batch[:, None, None]
-                + inv_sqrt_var_gamma_sum_grad_y[:, None, None]
-                + sqrt_var_grad_var_of_batch[:, None, None] * xhat
-            )
-            / N
-            / H
-            / W
-        )
+            gamma_inv_sqrt_var[:, None, None]*grad_y + grad_mean_of_batch[:, None, None]
+            + inv_sqrt_var_gamma_sum_grad_y[:, None, None] + sqrt_var_grad_var_of_batch[:, None, None]*xhat
+        )/N/H/W
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
         grad_gamma = sum_grad_y_xhat.copy()

@@ -96,13 +96,13 @@ def forward(x, gamma, beta, *, eps=1e-05):
     # mu[c] = mean[n,d,h,w](x[n,c,d,h,w])
     mu = x.mean((2, 3, 4)).mean(0, dtype=np.float64).astype(dtype)
     # var[c] = mean[n,d,h,w]((x[n,c,d,h,w] - mu[c])^2)
-    var = ((x - mu[:, None, None, None]) ** 2).mean((2, 3, 4)).mean(0, dtype=np.float64).astype(dtype)
+    var = ((x - mu[:, None, None, None])**2).mean((2, 3, 4)).mean(0, dtype=np.float64).astype(dtype)
     # inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
-    inv_sqrt_var = 1 / np.sqrt(var + eps)
+    inv_sqrt_var = 1/np.sqrt(var + eps)
     # xhat[n,c,d,h,w] = (x[n,c,d,h,w] - mu[c])/sqrt(var[c] + eps)
-    xhat = inv_sqrt_var[:, None, None, None] * (x - mu[:, None, None, None])
+    xhat = inv_sqrt_var[:, None, None, None]*(x - mu[:, None, None, None])
     # y[n,c,d,h,w] = gamma[c]*xhat[n,c,d,h,w] + beta[c]
-    y = gamma[:, None, None, None] * xhat + beta[:, None, None, None]
+    y = gamma[:, None, None, None]*xhat + beta[:, None, None, None]
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, C, D, H, W, x.dtype)
 
 
@@ -129,17 +129,17 @@ def backward(saved, dy, *, wrt=None):
         sum_grad_y = grad_y.sum((2, 3, 4)).sum(0, dtype=np.float64).astype(dtype)
     if want_x or want_gamma:
         # xhat[n,c,d,h,w] = (x[n,c,d,h,w] - mu[c])/sqrt(var[c] + eps)
-        xhat = inv_sqrt_var[:, None, None, None] * (x - mu[:, None, None, None])
+        xhat = inv_sqrt_var[:, None, None, None]*(x - mu[:, None, None, None])
         # sum_grad_y_xhat[c] = sum[n',d',h',w'](grad_y[n',c,d',h',w']*xhat[n',c,d',h',w'])
-        sum_grad_y_xhat = (grad_y * xhat).sum((2, 3, 4)).sum(0, dtype=np.float64).astype(dtype)
+        sum_grad_y_xhat = (grad_y*xhat).sum((2, 3, 4)).sum(0, dtype=np.float64).astype(dtype)
     if want_x:
         # gamma_inv_sqrt_var[c] = gamma[c]/(N*D*H*W*sqrt(var[c] + eps))
-        gamma_inv_sqrt_var = gamma * inv_sqrt_var / N / D / H / W
+        gamma_inv_sqrt_var = gamma*inv_sqrt_var/N/D/H/W
         # grad_x[n,c,d,h,w] = gamma[c]/(N*D*H*W*sqrt(var[c] + eps))*(N*D*H*W*grad_y[n,c,d,h,w] -
         #     sum[n',d',h',w'](grad_y[n',c,d',h',w']) -
         #     xhat[n,c,d,h,w]*sum[n',d',h',w'](grad_y[n',c,d',h',w']*xhat[n',c,d',h',w']))
-        grad_x = gamma_inv_sqrt_var[:, None, None, None] * (
-            N * D * H * W * grad_y - sum_grad_y[:, None, None, None] - sum_grad_y_xhat[:, None, None, None] * xhat
+        grad_x = gamma_inv_sqrt_var[:, None, None, None]*(
+            N*D*H*W*grad_y - sum_grad_y[:, None, None, None] - sum_grad_y_xhat[:, None, None, None]*xhat
         )
     if want_gamma:
         # grad_gamma[c] = sum[n,d,h,w](grad_y[n,c,d,h,w]*xhat[n,c,d,h,w])

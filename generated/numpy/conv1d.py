@@ -94,24 +94,25 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     dtype = x.dtype
     # y[n,k,q] = bias[k] + sum[c,s](x[n, c, stride*q + dilation*s - pad]*weight[k,c,s])
-    after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
     padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_w))
     step_n, step_c, step_w = padded_x.strides
     x_windows = as_strided(
-        padded_x, (N, C, S, Q), (step_n, step_c, dilation * step_w, stride * step_w), writeable=False
+        padded_x, (N, C, S, Q), (step_n, step_c, dilation*step_w, stride*step_w), writeable=False
     )
-    weight_matrix = weight.reshape(K, C * S)
+    weight_matrix = weight.reshape(K, C*S)
     y = np.empty((N, K, Q), dtype)
-    for n in _blocks(N, Q * C * S * dtype.itemsize):
-        for q in _blocks(Q, (n.stop - n.start) * C * S * dtype.itemsize):
-            panel = x_windows[n, :, :, q].reshape(n.stop - n.start, C * S, q.stop - q.start)
+    for n in _blocks(N, Q*C*S*dtype.itemsize):
+        for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
+            panel = x_windows[n, :, :, q].reshape(n.stop - n.start, C*S, q.stop - q.start)
             np.matmul(weight_matrix, panel, out=y[n, :, q])
     y += bias[:, None]
     return y, Saved(x, weight, N, C, W, K, S, Q, stride, pad, dilation, x.dtype)
@@ -138,29 +139,33 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*q + dilation*s - pad] += grad_y[n',k,q]*weight[k,c',s]
         grad_x = np.empty((N, C, W), dtype)
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
-        weight_matrix = weight.reshape(K, C * S).T
-        for n in _blocks(N, C * S * Q * dtype.itemsize):
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        weight_matrix = weight.reshape(K, C*S).T
+        for n in _blocks(N, C*S*Q*dtype.itemsize):
             padded_sum = np.zeros((n.stop - n.start, C, W + pad + after_w), dtype)
-            for q in _blocks(Q, (n.stop - n.start) * C * S * dtype.itemsize):
+            for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
                 grad_y_matrix = grad_y[n, :, q]
                 panel = (weight_matrix @ grad_y_matrix).reshape(n.stop - n.start, C, S, q.stop - q.start)
                 for s in range(S):
-                    padded_sum[:, :, _walk(dilation * s + stride * q.start, stride, q.stop - q.start)] += panel[:, :, s]
-            grad_x[n] = padded_sum[:, :, pad : pad + W]
+                    padded_sum[
+                        :, :, _walk(dilation*s + stride*q.start, stride, q.stop - q.start)
+                    ] += panel[:, :, s]
+            grad_x[n] = padded_sum[:, :, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,s] = sum[n,q](grad_y[n,k,q]*x[n, c, stride*q + dilation*s - pad])
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_w))
         step_n, step_c, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x, (C, S, N, Q), (step_c, dilation * step_w, step_n, stride * step_w), writeable=False
+            padded_x, (C, S, N, Q), (step_c, dilation*step_w, step_n, stride*step_w), writeable=False
         )
         grad_weight = np.zeros((K, C, S), dtype)
-        for n in _blocks(N, (C * S * Q + K * Q) * dtype.itemsize):
-            for q in _blocks(Q, (n.stop - n.start) * C * S * dtype.itemsize):
-                grad_y_matrix = grad_y[n, :, q].transpose(1, 0, 2).reshape(K, (n.stop - n.start) * (q.stop - q.start))
-                panel = x_windows[:, :, n, q].reshape(C * S, (n.stop - n.start) * (q.stop - q.start)).T
+        for n in _blocks(N, (C*S*Q + K*Q)*dtype.itemsize):
+            for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, q].transpose(1, 0, 2).reshape(
+                    K, (n.stop - n.start)*(q.stop - q.start)
+                )
+                panel = x_windows[:, :, n, q].reshape(C*S, (n.stop - n.start)*(q.stop - q.start)).T
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, S)
     if want_bias:
         # grad_bias[k] = sum[n,q](grad_y[n,k,q])

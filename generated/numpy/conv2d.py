@@ -112,40 +112,45 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1):
     _require(groups != 0, "groups != 0", groups=groups)
     _require(C % groups == 0, "C % groups == 0", C=C, groups=groups)
     _require(K % groups == 0, "K % groups == 0", K=K, groups=groups)
-    D = C // groups
+    D = C//groups
     _at_least_one("D = C//groups", D, C=C, groups=groups)
-    M = K // groups
+    M = K//groups
     _at_least_one("M = K//groups", M, K=K, groups=groups)
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
     _axis("weight", weight, 1, "D", D, "D = C//groups")
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q + dilation*s -
     #     pad]*weight[k,c,r,s])
-    after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-    after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
-    padded_x = _padded(x.reshape(N, groups, D, H, W), 0, (0, 0), (0, 0), (0, 0), (pad, after_h), (pad, after_w))
+    after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+    padded_x = _padded(
+        x.reshape(N, groups, D, H, W), 0, (0, 0), (0, 0), (0, 0), (pad, after_h), (pad, after_w)
+    )
     step_n, step_groups, step_d, step_h, step_w = padded_x.strides
     x_windows = as_strided(
-        padded_x,
-        (N, groups, D, R, S, P, Q),
-        (step_n, step_groups, step_d, dilation * step_h, dilation * step_w, stride * step_h, stride * step_w),
-        writeable=False,
+        padded_x, (N, groups, D, R, S, P, Q),
+        (step_n, step_groups, step_d, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w),
+        writeable=False
     )
-    weight_matrix = weight.reshape(groups, M, D * R * S)
-    y = np.empty((N, groups, M, P * Q), dtype)
-    for n in _blocks(N, groups * P * Q * D * R * S * dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start) * groups * Q * D * R * S * dtype.itemsize):
-            panel = x_windows[n, :, :, :, :, p].reshape(n.stop - n.start, groups, D * R * S, (p.stop - p.start) * Q)
-            np.matmul(weight_matrix, panel, out=y[n, :, :, p.start * Q : p.stop * Q])
+    weight_matrix = weight.reshape(groups, M, D*R*S)
+    y = np.empty((N, groups, M, P*Q), dtype)
+    for n in _blocks(N, groups*P*Q*D*R*S*dtype.itemsize):
+        for p in _blocks(P, (n.stop - n.start)*groups*Q*D*R*S*dtype.itemsize):
+            panel = x_windows[n, :, :, :, :, p].reshape(
+                n.stop - n.start, groups, D*R*S, (p.stop - p.start)*Q
+            )
+            np.matmul(weight_matrix, panel, out=y[n, :, :, p.start*Q:p.stop*Q])
     y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, x.dtype)
@@ -174,52 +179,50 @@ def backward(saved, dy, *, wrt=None):
         #     grad_y[n',k,p,q]*weight[k,c',r,s]
         grad_x = np.empty((N, C, H, W), dtype)
         grad_x_split = grad_x.reshape(N, groups, D, H, W)
-        after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
-        weight_matrix = weight.reshape(groups, M, D * R * S).swapaxes(-1, -2)
-        for n in _blocks(N, groups * D * R * S * P * Q * dtype.itemsize):
-            padded_sum = np.zeros((n.stop - n.start, groups, D, H + pad + after_h, W + pad + after_w), dtype)
-            for p in _blocks(P, (n.stop - n.start) * groups * D * R * S * Q * dtype.itemsize):
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        weight_matrix = weight.reshape(groups, M, D*R*S).swapaxes(-1, -2)
+        for n in _blocks(N, groups*D*R*S*P*Q*dtype.itemsize):
+            padded_sum = np.zeros(
+                (n.stop - n.start, groups, D, H + pad + after_h, W + pad + after_w), dtype
+            )
+            for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize):
                 grad_y_matrix = grad_y.reshape(N, groups, M, P, Q)[n, :, :, p].reshape(
-                    n.stop - n.start, groups, M, (p.stop - p.start) * Q
+                    n.stop - n.start, groups, M, (p.stop - p.start)*Q
                 )
-                panel = (weight_matrix @ grad_y_matrix).reshape(n.stop - n.start, groups, D, R, S, p.stop - p.start, Q)
+                panel = (weight_matrix @ grad_y_matrix).reshape(
+                    n.stop - n.start, groups, D, R, S, p.stop - p.start, Q
+                )
                 for r in range(R):
                     for s in range(S):
                         padded_sum[
-                            :,
-                            :,
-                            :,
-                            _walk(dilation * r + stride * p.start, stride, p.stop - p.start),
-                            _walk(dilation * s, stride, Q),
+                            :, :, :, _walk(dilation*r + stride*p.start, stride, p.stop - p.start),
+                            _walk(dilation*s, stride, Q)
                         ] += panel[:, :, :, r, s]
-            grad_x_split[n] = padded_sum[:, :, :, pad : pad + H, pad : pad + W]
+            grad_x_split[n] = padded_sum[:, :, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, D*(k//M) + c, stride*p + dilation*r - pad, stride*q +
         #     dilation*s - pad])
-        after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
-        padded_x = _padded(x.reshape(N, groups, D, H, W), 0, (0, 0), (0, 0), (0, 0), (pad, after_h), (pad, after_w))
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        padded_x = _padded(
+            x.reshape(N, groups, D, H, W), 0, (0, 0), (0, 0), (0, 0), (pad, after_h), (pad, after_w)
+        )
         step_n, step_groups, step_d, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x,
-            (groups, D, R, S, N, P, Q),
-            (step_groups, step_d, dilation * step_h, dilation * step_w, step_n, stride * step_h, stride * step_w),
-            writeable=False,
+            padded_x, (groups, D, R, S, N, P, Q),
+            (step_groups, step_d, dilation*step_h, dilation*step_w, step_n, stride*step_h, stride*step_w),
+            writeable=False
         )
         grad_weight = np.zeros((groups, M, D, R, S), dtype)
-        for n in _blocks(N, (groups * D * R * S * P * Q + groups * M * P * Q) * dtype.itemsize):
-            for p in _blocks(P, (n.stop - n.start) * groups * D * R * S * Q * dtype.itemsize):
-                grad_y_matrix = (
-                    grad_y.reshape(N, groups, M, P, Q)[n, :, :, p]
-                    .transpose(1, 2, 0, 3, 4)
-                    .reshape(groups, M, (n.stop - n.start) * (p.stop - p.start) * Q)
+        for n in _blocks(N, (groups*D*R*S*P*Q + groups*M*P*Q)*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y.reshape(N, groups, M, P, Q)[n, :, :, p].transpose(1, 2, 0, 3, 4).reshape(
+                    groups, M, (n.stop - n.start)*(p.stop - p.start)*Q
                 )
-                panel = (
-                    x_windows[:, :, :, :, n, p]
-                    .reshape(groups, D * R * S, (n.stop - n.start) * (p.stop - p.start) * Q)
-                    .swapaxes(-1, -2)
-                )
+                panel = x_windows[:, :, :, :, n, p].reshape(
+                    groups, D*R*S, (n.stop - n.start)*(p.stop - p.start)*Q
+                ).swapaxes(-1, -2)
                 grad_weight += (grad_y_matrix @ panel).reshape(groups, M, D, R, S)
         grad_weight = grad_weight.reshape(K, D, R, S)
     if want_bias:
@@ -243,9 +246,7 @@ class Conv2d:
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(
-            x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups
-        )
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups)
         return result
 
     def backward(self, dy, wrt=None):

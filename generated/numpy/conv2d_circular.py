@@ -92,24 +92,24 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - R) // stride + 1
+    P = (H + 2*pad - R)//stride + 1
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
-    Q = (W + 2 * pad - S) // stride + 1
+    Q = (W + 2*pad - S)//stride + 1
     _at_least_one("Q = (W + 2*pad - S)//stride + 1", Q, W=W, pad=pad, S=S, stride=stride)
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, (stride*p + r - pad) % H, (stride*q + s - pad) % W]*weight[k,c,r,s])
-    weight_matrix = weight.reshape(K, C * R * S)
-    y = np.empty((N, K, P * Q), dtype)
-    for n in _blocks(N, P * Q * C * R * S * dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start) * Q * C * R * S * dtype.itemsize):
+    weight_matrix = weight.reshape(K, C*R*S)
+    y = np.empty((N, K, P*Q), dtype)
+    for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
+        for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
             panel = x[
                 np.arange(n.start, n.stop)[:, None, None, None, None, None],
                 np.arange(C)[:, None, None, None, None],
-                ((stride * np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % H)[:, None, :, None],
-                ((stride * np.arange(Q) + np.arange(S)[:, None] - pad) % W)[:, None, :],
-            ].reshape(n.stop - n.start, C * R * S, (p.stop - p.start) * Q)
-            np.matmul(weight_matrix, panel, out=y[n, :, p.start * Q : p.stop * Q])
+                ((stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % H)[:, None, :, None],
+                ((stride*np.arange(Q) + np.arange(S)[:, None] - pad) % W)[:, None, :]
+            ].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
     y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype)
@@ -141,28 +141,29 @@ def backward(saved, dy, *, wrt=None):
                 _scatter_add(
                     grad_x,
                     (
-                        np.arange(N)[:, None, None, None],
-                        np.arange(C),
-                        ((stride * np.arange(P) + r - pad) % H)[:, None, None],
-                        ((stride * np.arange(Q) + s - pad) % W)[:, None],
+                        np.arange(N)[:, None, None, None], np.arange(C),
+                        ((stride*np.arange(P) + r - pad) % H)[:, None, None],
+                        ((stride*np.arange(Q) + s - pad) % W)[:, None]
                     ),
-                    (grad_y.transpose(1, 0, 2, 3).reshape(K, N * P * Q).T @ weight[:, :, r, s]).reshape(N, P, Q, C),
-                    (N, P, Q, C),
+                    (
+                        grad_y.transpose(1, 0, 2, 3).reshape(K, N*P*Q).T @ weight[:, :, r, s]
+                    ).reshape(N, P, Q, C),
+                    (N, P, Q, C)
                 )
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, (stride*p + r - pad) % H, (stride*q + s - pad) % W])
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, (C * R * S * P * Q + K * P * Q) * dtype.itemsize):
-            for p in _blocks(P, (n.stop - n.start) * C * R * S * Q * dtype.itemsize):
-                grad_y_matrix = (
-                    grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(K, (n.stop - n.start) * (p.stop - p.start) * Q)
+        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
+                    K, (n.stop - n.start)*(p.stop - p.start)*Q
                 )
                 panel = x[
                     np.arange(n.start, n.stop)[:, None, None, None, None, None],
                     np.arange(C)[:, None, None],
-                    (((stride * np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % H)[:, None, None, :, None],
-                    (((stride * np.arange(Q))[:, None] + np.arange(S) - pad) % W)[:, None, None, :],
-                ].reshape((n.stop - n.start) * (p.stop - p.start) * Q, C * R * S)
+                    (((stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % H)[:, None, None, :, None],
+                    (((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % W)[:, None, None, :]
+                ].reshape((n.stop - n.start)*(p.stop - p.start)*Q, C*R*S)
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])

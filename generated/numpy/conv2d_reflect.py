@@ -100,60 +100,52 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     K, _, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
-    U = 2 * H - 2
+    U = 2*H - 2
     _at_least_one("U = 2*H - 2", U, H=H)
-    V = 2 * W - 2
+    V = 2*W - 2
     _at_least_one("V = 2*W - 2", V, W=W)
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - R) // stride + 1
+    P = (H + 2*pad - R)//stride + 1
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
-    Q = (W + 2 * pad - S) // stride + 1
+    Q = (W + 2*pad - S)//stride + 1
     _at_least_one("Q = (W + 2*pad - S)//stride + 1", Q, W=W, pad=pad, S=S, stride=stride)
     _places_inside(
-        "x",
-        2,
-        "clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U)",
+        "x", 2, "clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U)",
         np.clip(
-            ((stride * np.arange(P))[:, None] + np.arange(R) - pad) % U,
-            0,
-            U - ((stride * np.arange(P))[:, None] + np.arange(R) - pad) % U,
+            ((stride*np.arange(P))[:, None] + np.arange(R) - pad) % U, 0,
+            U - ((stride*np.arange(P))[:, None] + np.arange(R) - pad) % U
         ),
-        H,
+        H
     )
     _places_inside(
-        "x",
-        3,
-        "clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)",
+        "x", 3, "clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)",
         np.clip(
-            ((stride * np.arange(Q))[:, None] + np.arange(S) - pad) % V,
-            0,
-            V - ((stride * np.arange(Q))[:, None] + np.arange(S) - pad) % V,
+            ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V, 0,
+            V - ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V
         ),
-        W,
+        W
     )
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U),
     #     clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)]*weight[k,c,r,s])
-    weight_matrix = weight.reshape(K, C * R * S)
-    y = np.empty((N, K, P * Q), dtype)
-    for n in _blocks(N, P * Q * C * R * S * dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start) * Q * C * R * S * dtype.itemsize):
+    weight_matrix = weight.reshape(K, C*R*S)
+    y = np.empty((N, K, P*Q), dtype)
+    for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
+        for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
             panel = x[
                 np.arange(n.start, n.stop)[:, None, None, None, None, None],
                 np.arange(C)[:, None, None, None, None],
                 np.clip(
-                    (stride * np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % U,
-                    0,
-                    U - (stride * np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % U,
+                    (stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % U, 0,
+                    U - (stride*np.arange(p.start, p.stop) + np.arange(R)[:, None] - pad) % U
                 )[:, None, :, None],
                 np.clip(
-                    (stride * np.arange(Q) + np.arange(S)[:, None] - pad) % V,
-                    0,
-                    V - (stride * np.arange(Q) + np.arange(S)[:, None] - pad) % V,
-                )[:, None, :],
-            ].reshape(n.stop - n.start, C * R * S, (p.stop - p.start) * Q)
-            np.matmul(weight_matrix, panel, out=y[n, :, p.start * Q : p.stop * Q])
+                    (stride*np.arange(Q) + np.arange(S)[:, None] - pad) % V, 0,
+                    V - (stride*np.arange(Q) + np.arange(S)[:, None] - pad) % V
+                )[:, None, :]
+            ].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
     y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, U, V, P, Q, stride, pad, x.dtype)
@@ -186,41 +178,40 @@ def backward(saved, dy, *, wrt=None):
                 _scatter_add(
                     grad_x,
                     (
-                        np.arange(N)[:, None, None, None],
-                        np.arange(C),
-                        np.clip((stride * np.arange(P) + r - pad) % U, 0, U - (stride * np.arange(P) + r - pad) % U)[
-                            :, None, None
-                        ],
-                        np.clip((stride * np.arange(Q) + s - pad) % V, 0, V - (stride * np.arange(Q) + s - pad) % V)[
-                            :, None
-                        ],
+                        np.arange(N)[:, None, None, None], np.arange(C),
+                        np.clip(
+                            (stride*np.arange(P) + r - pad) % U, 0, U - (stride*np.arange(P) + r - pad) % U
+                        )[:, None, None],
+                        np.clip(
+                            (stride*np.arange(Q) + s - pad) % V, 0, V - (stride*np.arange(Q) + s - pad) % V
+                        )[:, None]
                     ),
-                    (grad_y.transpose(1, 0, 2, 3).reshape(K, N * P * Q).T @ weight[:, :, r, s]).reshape(N, P, Q, C),
-                    (N, P, Q, C),
+                    (
+                        grad_y.transpose(1, 0, 2, 3).reshape(K, N*P*Q).T @ weight[:, :, r, s]
+                    ).reshape(N, P, Q, C),
+                    (N, P, Q, C)
                 )
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r -
         #     pad) % U), clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)])
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, (C * R * S * P * Q + K * P * Q) * dtype.itemsize):
-            for p in _blocks(P, (n.stop - n.start) * C * R * S * Q * dtype.itemsize):
-                grad_y_matrix = (
-                    grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(K, (n.stop - n.start) * (p.stop - p.start) * Q)
+        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
+                    K, (n.stop - n.start)*(p.stop - p.start)*Q
                 )
                 panel = x[
                     np.arange(n.start, n.stop)[:, None, None, None, None, None],
                     np.arange(C)[:, None, None],
                     np.clip(
-                        ((stride * np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % U,
-                        0,
-                        U - ((stride * np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % U,
+                        ((stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % U, 0,
+                        U - ((stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad) % U
                     )[:, None, None, :, None],
                     np.clip(
-                        ((stride * np.arange(Q))[:, None] + np.arange(S) - pad) % V,
-                        0,
-                        V - ((stride * np.arange(Q))[:, None] + np.arange(S) - pad) % V,
-                    )[:, None, None, :],
-                ].reshape((n.stop - n.start) * (p.stop - p.start) * Q, C * R * S)
+                        ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V, 0,
+                        V - ((stride*np.arange(Q))[:, None] + np.arange(S) - pad) % V
+                    )[:, None, None, :]
+                ].reshape((n.stop - n.start)*(p.stop - p.start)*Q, C*R*S)
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])

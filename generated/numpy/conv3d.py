@@ -100,54 +100,52 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
     dilation = _integer("dilation", dilation)
-    x, weight, bias = _real_arrays(("x", x, "N C D H W"), ("weight", weight, "K C T R S"), ("bias", bias, "K"))
+    x, weight, bias = _real_arrays(
+        ("x", x, "N C D H W"), ("weight", weight, "K C T R S"), ("bias", bias, "K")
+    )
     N, C, D, H, W = x.shape
     K, _, T, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    O = (D + 2 * pad - dilation * (T - 1) - 1) // stride + 1
+    O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1
     _at_least_one(
-        "O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1", O, D=D, pad=pad, dilation=dilation, T=T, stride=stride
+        "O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1", O, D=D, pad=pad, dilation=dilation, T=T,
+        stride=stride
     )
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     dtype = x.dtype
     # y[n,k,o,p,q] = bias[k] + sum[c,t,r,s](x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r - pad, stride*q +
     #     dilation*s - pad]*weight[k,c,t,r,s])
-    after_d = max(0, stride * (O - 1) + dilation * (T - 1) - pad + 1 - D)
-    after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-    after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
+    after_d = max(0, stride*(O - 1) + dilation*(T - 1) - pad + 1 - D)
+    after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
     padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_d), (pad, after_h), (pad, after_w))
     step_n, step_c, step_d, step_h, step_w = padded_x.strides
     x_windows = as_strided(
-        padded_x,
-        (N, C, T, R, S, O, P, Q),
+        padded_x, (N, C, T, R, S, O, P, Q),
         (
-            step_n,
-            step_c,
-            dilation * step_d,
-            dilation * step_h,
-            dilation * step_w,
-            stride * step_d,
-            stride * step_h,
-            stride * step_w,
+            step_n, step_c, dilation*step_d, dilation*step_h, dilation*step_w, stride*step_d, stride*step_h,
+            stride*step_w
         ),
-        writeable=False,
+        writeable=False
     )
-    weight_matrix = weight.reshape(K, C * T * R * S)
-    y = np.empty((N, K, O * P * Q), dtype)
-    for n in _blocks(N, O * P * Q * C * T * R * S * dtype.itemsize):
-        for o in _blocks(O, (n.stop - n.start) * P * Q * C * T * R * S * dtype.itemsize):
-            panel = x_windows[n, :, :, :, :, o].reshape(n.stop - n.start, C * T * R * S, (o.stop - o.start) * P * Q)
-            np.matmul(weight_matrix, panel, out=y[n, :, o.start * P * Q : o.stop * P * Q])
+    weight_matrix = weight.reshape(K, C*T*R*S)
+    y = np.empty((N, K, O*P*Q), dtype)
+    for n in _blocks(N, O*P*Q*C*T*R*S*dtype.itemsize):
+        for o in _blocks(O, (n.stop - n.start)*P*Q*C*T*R*S*dtype.itemsize):
+            panel = x_windows[n, :, :, :, :, o].reshape(n.stop - n.start, C*T*R*S, (o.stop - o.start)*P*Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, o.start*P*Q:o.stop*P*Q])
     y = y.reshape(N, K, O, P, Q)
     y += bias[:, None, None, None]
     return y, Saved(x, weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation, x.dtype)
@@ -175,60 +173,52 @@ def backward(saved, dy, *, wrt=None):
         # grad_x[n', c', stride*o + dilation*t - pad, stride*p + dilation*r - pad, stride*q + dilation*s - pad] +=
         #     grad_y[n',k,o,p,q]*weight[k,c',t,r,s]
         grad_x = np.empty((N, C, D, H, W), dtype)
-        after_d = max(0, stride * (O - 1) + dilation * (T - 1) - pad + 1 - D)
-        after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
-        weight_matrix = weight.reshape(K, C * T * R * S).T
-        for n in _blocks(N, C * T * R * S * O * P * Q * dtype.itemsize):
-            padded_sum = np.zeros((n.stop - n.start, C, D + pad + after_d, H + pad + after_h, W + pad + after_w), dtype)
-            for o in _blocks(O, (n.stop - n.start) * C * T * R * S * P * Q * dtype.itemsize):
-                grad_y_matrix = grad_y[n, :, o].reshape(n.stop - n.start, K, (o.stop - o.start) * P * Q)
-                panel = (weight_matrix @ grad_y_matrix).reshape(n.stop - n.start, C, T, R, S, o.stop - o.start, P, Q)
+        after_d = max(0, stride*(O - 1) + dilation*(T - 1) - pad + 1 - D)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        weight_matrix = weight.reshape(K, C*T*R*S).T
+        for n in _blocks(N, C*T*R*S*O*P*Q*dtype.itemsize):
+            padded_sum = np.zeros(
+                (n.stop - n.start, C, D + pad + after_d, H + pad + after_h, W + pad + after_w), dtype
+            )
+            for o in _blocks(O, (n.stop - n.start)*C*T*R*S*P*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, o].reshape(n.stop - n.start, K, (o.stop - o.start)*P*Q)
+                panel = (weight_matrix @ grad_y_matrix).reshape(
+                    n.stop - n.start, C, T, R, S, o.stop - o.start, P, Q
+                )
                 for t in range(T):
                     for r in range(R):
                         for s in range(S):
                             padded_sum[
-                                :,
-                                :,
-                                _walk(dilation * t + stride * o.start, stride, o.stop - o.start),
-                                _walk(dilation * r, stride, P),
-                                _walk(dilation * s, stride, Q),
+                                :, :, _walk(dilation*t + stride*o.start, stride, o.stop - o.start),
+                                _walk(dilation*r, stride, P), _walk(dilation*s, stride, Q)
                             ] += panel[:, :, t, r, s]
-            grad_x[n] = padded_sum[:, :, pad : pad + D, pad : pad + H, pad : pad + W]
+            grad_x[n] = padded_sum[:, :, pad:pad + D, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,t,r,s] = sum[n,o,p,q](grad_y[n,k,o,p,q]*x[n, c, stride*o + dilation*t - pad, stride*p + dilation*r
         #     - pad, stride*q + dilation*s - pad])
-        after_d = max(0, stride * (O - 1) + dilation * (T - 1) - pad + 1 - D)
-        after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
+        after_d = max(0, stride*(O - 1) + dilation*(T - 1) - pad + 1 - D)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_d), (pad, after_h), (pad, after_w))
         step_n, step_c, step_d, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x,
-            (C, T, R, S, N, O, P, Q),
+            padded_x, (C, T, R, S, N, O, P, Q),
             (
-                step_c,
-                dilation * step_d,
-                dilation * step_h,
-                dilation * step_w,
-                step_n,
-                stride * step_d,
-                stride * step_h,
-                stride * step_w,
+                step_c, dilation*step_d, dilation*step_h, dilation*step_w, step_n, stride*step_d,
+                stride*step_h, stride*step_w
             ),
-            writeable=False,
+            writeable=False
         )
         grad_weight = np.zeros((K, C, T, R, S), dtype)
-        for n in _blocks(N, (C * T * R * S * O * P * Q + K * O * P * Q) * dtype.itemsize):
-            for o in _blocks(O, (n.stop - n.start) * C * T * R * S * P * Q * dtype.itemsize):
-                grad_y_matrix = (
-                    grad_y[n, :, o].transpose(1, 0, 2, 3, 4).reshape(K, (n.stop - n.start) * (o.stop - o.start) * P * Q)
+        for n in _blocks(N, (C*T*R*S*O*P*Q + K*O*P*Q)*dtype.itemsize):
+            for o in _blocks(O, (n.stop - n.start)*C*T*R*S*P*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, o].transpose(1, 0, 2, 3, 4).reshape(
+                    K, (n.stop - n.start)*(o.stop - o.start)*P*Q
                 )
-                panel = (
-                    x_windows[:, :, :, :, n, o]
-                    .reshape(C * T * R * S, (n.stop - n.start) * (o.stop - o.start) * P * Q)
-                    .T
-                )
+                panel = x_windows[:, :, :, :, n, o].reshape(
+                    C*T*R*S, (n.stop - n.start)*(o.stop - o.start)*P*Q
+                ).T
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, T, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,o,p,q](grad_y[n,k,o,p,q])

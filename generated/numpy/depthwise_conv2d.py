@@ -99,32 +99,32 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("weight", weight, 0, "C", C, "x")
     _axis("bias", bias, 0, "C", C, "x")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     dtype = x.dtype
     # y[n,c,p,q] = bias[c] + sum[r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad]*weight[c,r,s])
-    after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-    after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
+    after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
     padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
     step_n, step_c, step_h, step_w = padded_x.strides
     x_windows = as_strided(
-        padded_x,
-        (N, C, R, S, P, Q),
-        (step_n, step_c, dilation * step_h, dilation * step_w, stride * step_h, stride * step_w),
-        writeable=False,
+        padded_x, (N, C, R, S, P, Q),
+        (step_n, step_c, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w), writeable=False
     )
-    y = np.empty((N, C, 1, P * Q), dtype)
-    for n in _blocks(N, C * P * Q * R * S * dtype.itemsize):
-        for c in _blocks(C, (n.stop - n.start) * P * Q * R * S * dtype.itemsize):
-            weight_matrix = weight[c].reshape(c.stop - c.start, 1, R * S)
-            panel = x_windows[n, c].reshape(n.stop - n.start, c.stop - c.start, R * S, P * Q)
+    y = np.empty((N, C, 1, P*Q), dtype)
+    for n in _blocks(N, C*P*Q*R*S*dtype.itemsize):
+        for c in _blocks(C, (n.stop - n.start)*P*Q*R*S*dtype.itemsize):
+            weight_matrix = weight[c].reshape(c.stop - c.start, 1, R*S)
+            panel = x_windows[n, c].reshape(n.stop - n.start, c.stop - c.start, R*S, P*Q)
             np.matmul(weight_matrix, panel, out=y[n, c])
     y = y.reshape(N, C, P, Q)
     y += bias[:, None, None]
@@ -152,38 +152,39 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] += grad_y[n',c',p,q]*weight[c',r,s]
         grad_x = np.empty((N, C, H, W), dtype)
-        after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
-        for n in _blocks(N, C * P * Q * 4 * dtype.itemsize):
-            for c in _blocks(C, (n.stop - n.start) * P * Q * 4 * dtype.itemsize):
-                padded_sum = np.zeros((n.stop - n.start, c.stop - c.start, H + pad + after_h, W + pad + after_w), dtype)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        for n in _blocks(N, C*P*Q*4*dtype.itemsize):
+            for c in _blocks(C, (n.stop - n.start)*P*Q*4*dtype.itemsize):
+                padded_sum = np.zeros(
+                    (n.stop - n.start, c.stop - c.start, H + pad + after_h, W + pad + after_w), dtype
+                )
                 for r in range(R):
                     for s in range(S):
-                        padded_sum[:, :, _walk(dilation * r, stride, P), _walk(dilation * s, stride, Q)] += (
-                            weight[c, r, s][:, None, None] * grad_y[n, c]
-                        )
-                grad_x[n, c] = padded_sum[:, :, pad : pad + H, pad : pad + W]
+                        padded_sum[
+                            :, :, _walk(dilation*r, stride, P), _walk(dilation*s, stride, Q)
+                        ] += weight[c, r, s][:, None, None]*grad_y[n, c]
+                grad_x[n, c] = padded_sum[:, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[c,r,s] = sum[n,p,q](grad_y[n,c,p,q]*x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad])
-        after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
         step_n, step_c, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x,
-            (C, R, S, N, P, Q),
-            (step_c, dilation * step_h, dilation * step_w, step_n, stride * step_h, stride * step_w),
-            writeable=False,
+            padded_x, (C, R, S, N, P, Q),
+            (step_c, dilation*step_h, dilation*step_w, step_n, stride*step_h, stride*step_w),
+            writeable=False
         )
         grad_weight = np.zeros((C, R, S), dtype)
-        for n in _blocks(N, (C * R * S * P * Q + C * P * Q) * dtype.itemsize):
-            for c in _blocks(C, (n.stop - n.start) * R * S * P * Q * dtype.itemsize):
-                grad_y_matrix = (
-                    grad_y[n, c].transpose(1, 0, 2, 3).reshape(c.stop - c.start, 1, (n.stop - n.start) * P * Q)
+        for n in _blocks(N, (C*R*S*P*Q + C*P*Q)*dtype.itemsize):
+            for c in _blocks(C, (n.stop - n.start)*R*S*P*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, c].transpose(1, 0, 2, 3).reshape(
+                    c.stop - c.start, 1, (n.stop - n.start)*P*Q
                 )
-                panel = (
-                    x_windows[c, :, :, n].reshape(c.stop - c.start, R * S, (n.stop - n.start) * P * Q).swapaxes(-1, -2)
-                )
+                panel = x_windows[c, :, :, n].reshape(
+                    c.stop - c.start, R*S, (n.stop - n.start)*P*Q
+                ).swapaxes(-1, -2)
                 grad_weight[c] += (grad_y_matrix @ panel).reshape(c.stop - c.start, R, S)
     if want_bias:
         # grad_bias[c] = sum[n,p,q](grad_y[n,c,p,q])

@@ -69,15 +69,15 @@ def forward(x, mask, *, rate=0.5):
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
     rate = _real("rate", rate)
-    (x,) = _real_arrays(("x", x, "N D"))
-    (mask,) = _integer_arrays(("mask", mask, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
+    mask, = _integer_arrays(("mask", mask, "N D"))
     N, D = x.shape
     _axis("mask", mask, 0, "N", N, "x")
     _axis("mask", mask, 1, "D", D, "x")
 
     dtype = x.dtype
     # y[n,d] = x[n,d]*mask[n,d]/(1 - rate)
-    y = x * mask.astype(dtype) / (1 - rate)
+    y = x*mask.astype(dtype)/(1 - rate)
     return y, Saved(mask, N, D, rate, x.dtype)
 
 
@@ -93,13 +93,13 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     mask, N, D, rate, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     if want_x:
         # grad_x[n,d] = grad_y[n,d]*mask[n,d]/(1 - rate)
-        grad_x = grad_y * mask.astype(dtype) / (1 - rate)
+        grad_x = grad_y*mask.astype(dtype)/(1 - rate)
     return Gradients(grad_x)
 
 

@@ -68,11 +68,11 @@ def forward(x):
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N C H W"))
+    x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
-    A = H * W
+    A = H*W
     _at_least_one("A = H*W", A, H=H, W=W)
-    D = C * H * W
+    D = C*H*W
     _at_least_one("D = C*H*W", D, C=C, H=H, W=W)
     _places_inside("x", 1, "d//A", np.arange(D) // A, C)
     _places_inside("x", 2, "d % A//W", np.arange(D) % A // W, H)
@@ -94,7 +94,7 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     N, C, H, W, A, D, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
@@ -103,12 +103,12 @@ def backward(saved, dy, *, wrt=None):
         #     A*c + W*h + w], 0)
         grad_x = _kept(
             (
-                (((A * np.arange(C))[:, None] + W * np.arange(H))[:, :, None] + np.arange(W) < D)
+                (((A*np.arange(C))[:, None] + W*np.arange(H))[:, :, None] + np.arange(W) < D)
                 & (np.arange(C) < (D - 1) // A + 1)[:, None, None]
-                & ((W * np.arange(H))[:, None] + np.arange(W) < A)
+                & ((W*np.arange(H))[:, None] + np.arange(W) < A)
                 & (np.arange(H) < (A - 1) // W + 1)[:, None]
             ),
-            grad_y.reshape(N, C, H, W),
+            grad_y.reshape(N, C, H, W)
         )
     return Gradients(grad_x)
 

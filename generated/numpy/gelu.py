@@ -64,13 +64,13 @@ def forward(x):
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
     N, D = x.shape
 
     # erf_x[n,d] = erf(x[n,d]/sqrt(2))
-    erf_x = _erf(x / 2**0.5)
+    erf_x = _erf(x/2**0.5)
     # y[n,d] = 0.5*x[n,d]*(1 + erf(x[n,d]/sqrt(2)))
-    y = 0.5 * x * (1 + erf_x)
+    y = 0.5*x*(1 + erf_x)
     return y, Saved(x, erf_x, N, D, x.dtype)
 
 
@@ -86,13 +86,13 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, erf_x, N, D, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     if want_x:
         # grad_x[n,d] = grad_y[n,d]*(0.5*(1 + erf(x[n,d]/sqrt(2))) + x[n,d]/sqrt(pi)*exp(-0.5*x[n,d]^2)/sqrt(2))
-        grad_x = grad_y * (0.5 * (1 + erf_x) + x * np.exp(-0.5 * x**2) / np.pi**0.5 / 2**0.5)
+        grad_x = grad_y*(0.5*(1 + erf_x) + x*np.exp(-0.5*x**2)/np.pi**0.5/2**0.5)
     return Gradients(grad_x)
 
 
@@ -119,38 +119,15 @@ class Gelu:
 
 # Rational approximations of erf near 0 and of exp(x*x)*erfc(x) beyond, W. J. Cody, Math. Comp. 23 (1969) 631-637.
 _ERF_NEAR = (
-    (
-        1.85777706184603153e-1,
-        3.16112374387056560e0,
-        1.13864154151050156e2,
-        3.77485237685302021e2,
-        3.20937758913846947e3,
-    ),
+    (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2, 3.20937758913846947e3),
     (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
 )
 _ERF_FAR = (
-    (
-        2.15311535474403846e-8,
-        5.64188496988670089e-1,
-        8.88314979438837594e0,
-        6.61191906371416295e1,
-        2.98635138197400131e2,
-        8.81952221241769090e2,
-        1.71204761263407058e3,
-        2.05107837782607147e3,
-        1.23033935479799725e3,
-    ),
-    (
-        1.0,
-        1.57449261107098347e1,
-        1.17693950891312499e2,
-        5.37181101862009858e2,
-        1.62138957456669019e3,
-        3.29079923573345963e3,
-        4.36261909014324716e3,
-        3.43936767414372164e3,
-        1.23033935480374942e3,
-    ),
+    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1,
+     2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3,
+     1.23033935479799725e3),
+    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+     3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
 )
 
 

@@ -62,7 +62,7 @@ def forward(x):
     Gives: y [N C], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N C H W"))
+    x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
 
     # y[n,c] = mean[h,w](x[n,c,h,w])
@@ -82,13 +82,13 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     N, C, H, W, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, C), dtype, None)
     grad_x = None
 
     if want_x:
         # grad_x[n,c,h,w] = grad_y[n,c]/(H*W)
-        grad_x = np.broadcast_to((grad_y / H / W)[:, :, None, None], (N, C, H, W)).copy()
+        grad_x = np.broadcast_to((grad_y/H/W)[:, :, None, None], (N, C, H, W)).copy()
     return Gradients(grad_x)
 
 

@@ -101,28 +101,29 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
     _axis("beta", beta, 0, "C", C, "x")
     _require(groups != 0, "groups != 0", groups=groups)
     _require(C % groups == 0, "C % groups == 0", C=C, groups=groups)
-    D = C // groups
+    D = C//groups
     _at_least_one("D = C//groups", D, C=C, groups=groups)
     _at_least_one("the range of g", groups, groups=groups)
-    _inside("x", 1, "D*g + d", 0, D * (groups - 1) + D - 1, C)
+    _inside("x", 1, "D*g + d", 0, D*(groups - 1) + D - 1, C)
     _places_inside("mu", 1, "c//D", np.arange(C) // D, groups)
     _places_inside("var", 1, "c//D", np.arange(C) // D, groups)
 
     dtype = x.dtype
     # mu[n,g] = mean[d,h,w](x[n, D*g + d, h, w])
     mu = np.empty((N, groups), dtype)
-    for n in _blocks(N, groups * D * H * W * dtype.itemsize):
+    for n in _blocks(N, groups*D*H*W*dtype.itemsize):
         mu[n] = x.reshape(N, groups, D, H, W)[n].mean((2, 3, 4))
     # var[n,g] = mean[d,h,w]((x[n, D*g + d, h, w] - mu[n,g])^2)
     var = np.empty((N, groups), dtype)
-    for n in _blocks(N, groups * D * H * W * dtype.itemsize):
-        var[n] = ((x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None]) ** 2).mean((2, 3, 4))
+    for n in _blocks(N, groups*D*H*W*dtype.itemsize):
+        var[n] = ((x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])**2).mean((2, 3, 4))
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[n, c//D])/sqrt(var[n, c//D] + eps)
     xhat = (
-        (x.reshape(N, groups, D, H, W) - mu[:, :, None, None, None]) / np.sqrt(var + eps)[:, :, None, None, None]
+        (x.reshape(N, groups, D, H, W) - mu[:, :, None, None, None])
+        /np.sqrt(var + eps)[:, :, None, None, None]
     ).reshape(N, C, H, W)
     # y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
-    y = gamma[:, None, None] * xhat + beta[:, None, None]
+    y = gamma[:, None, None]*xhat + beta[:, None, None]
     return y, Saved(x, gamma, mu, var, xhat, N, C, H, W, D, groups, eps, x.dtype)
 
 
@@ -146,32 +147,32 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
-        grad_xhat = gamma[:, None, None] * grad_y
+        grad_xhat = gamma[:, None, None]*grad_y
         # grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[c',h,w](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
         #     mu[n,g]))
         grad_var = np.empty((N, groups), dtype)
-        for n in _blocks(N, groups * D * H * W * dtype.itemsize):
+        for n in _blocks(N, groups*D*H*W*dtype.itemsize):
             grad_var[n] = (
                 grad_xhat.reshape(N, groups, D, H, W)[n]
-                * (x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])
+                *(x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])
             ).sum((2, 3, 4))
-        grad_var *= -0.5 / (var + eps) ** 1.5
+        grad_var *= -0.5/(var + eps)**1.5
         # grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[c',h,w](grad_xhat[n, D*g + c', h, w])
         grad_mu = np.empty((N, groups), dtype)
-        for n in _blocks(N, groups * D * H * W * dtype.itemsize):
+        for n in _blocks(N, groups*D*H*W*dtype.itemsize):
             grad_mu[n] = grad_xhat.reshape(N, groups, D, H, W)[n].sum((2, 3, 4))
-        grad_mu *= -1 / np.sqrt(var + eps)
+        grad_mu *= -1/np.sqrt(var + eps)
         # grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[n, c//D] + eps) + 2*grad_var[n, c//D]/(D*H*W)*(x[n, D*(c//D) + c %
         #     D, h, w] - mu[n, c//D]) + grad_mu[n, c//D]/(D*H*W)
         grad_x = (
-            grad_xhat.reshape(N, groups, D, H, W) / np.sqrt(var + eps)[:, :, None, None, None]
-            + (2 / (D * H * W) * grad_var)[:, :, None, None, None]
-            * (x.reshape(N, groups, D, H, W) - mu[:, :, None, None, None])
-            + (grad_mu / D / H / W)[:, :, None, None, None]
+            grad_xhat.reshape(N, groups, D, H, W)/np.sqrt(var + eps)[:, :, None, None, None]
+            + (2/(D*H*W)*grad_var)[:, :, None, None, None]
+                *(x.reshape(N, groups, D, H, W) - mu[:, :, None, None, None])
+            + (grad_mu/D/H/W)[:, :, None, None, None]
         ).reshape(N, C, H, W)
     if want_gamma:
         # grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
-        grad_gamma = (grad_y * xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
+        grad_gamma = (grad_y*xhat).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     if want_beta:
         # grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
         grad_beta = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)

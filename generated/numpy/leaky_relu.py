@@ -66,11 +66,11 @@ def forward(x, *, slope=0.01):
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
     slope = _real("slope", slope)
-    (x,) = _real_arrays(("x", x, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
     N, D = x.shape
 
     # y[n,d] = where(x[n,d] > 0, x[n,d], slope*x[n,d])
-    y = np.where(x > 0, x, slope * x)
+    y = np.where(x > 0, x, slope*x)
     return y, Saved(x, N, D, slope, x.dtype)
 
 
@@ -86,13 +86,13 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, N, D, slope, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     if want_x:
         # grad_x[n,d] = grad_y[n,d]*where(x[n,d] > 0, 1, slope)
-        grad_x = grad_y * np.where(x > 0, dtype.type(1), dtype.type(slope))
+        grad_x = grad_y*np.where(x > 0, dtype.type(1), dtype.type(slope))
     return Gradients(grad_x)
 
 

@@ -67,7 +67,7 @@ def forward(x):
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N K"))
+    x, = _real_arrays(("x", x, "N K"))
     N, K = x.shape
 
     # top[n] = max[k](x[n,k])
@@ -96,7 +96,7 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     exp_x, sum_exp_x, N, K, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, K), dtype, None)
     grad_x = None
 
@@ -105,9 +105,9 @@ def backward(saved, dy, *, wrt=None):
         grad_lse = grad_y.sum(1)
         grad_lse *= -1
         # grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
-        grad_lse_inv_sum_exp_x = grad_lse / sum_exp_x
+        grad_lse_inv_sum_exp_x = grad_lse/sum_exp_x
         # grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
-        grad_x = grad_y + grad_lse_inv_sum_exp_x[:, None] * exp_x
+        grad_x = grad_y + grad_lse_inv_sum_exp_x[:, None]*exp_x
     return Gradients(grad_x)
 
 

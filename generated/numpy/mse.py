@@ -71,7 +71,7 @@ def forward(x, target):
     _axis("target", target, 1, "D", D, "x")
 
     # loss = mean[n,d]((x[n,d] - target[n,d])^2)
-    loss = ((x - target) ** 2).mean()
+    loss = ((x - target)**2).mean()
     return np.asarray(loss), Saved(x, target, N, D, x.dtype)
 
 
@@ -94,10 +94,10 @@ def backward(saved, dloss=None, *, wrt=None):
 
     if want_x:
         # grad_x[n,d] = 2*grad_loss/(N*D)*(x[n,d] - target[n,d])
-        grad_x = 2 * grad_loss / (N * D) * (x - target)
+        grad_x = 2*grad_loss/(N*D)*(x - target)
     if want_target:
         # grad_target[n,d] = -2*grad_loss/(N*D)*(x[n,d] - target[n,d])
-        grad_target = -2 * grad_loss / (N * D) * (x - target)
+        grad_target = -2*grad_loss/(N*D)*(x - target)
     return Gradients(grad_x, grad_target)
 
 

@@ -75,7 +75,7 @@ def forward(x, slope):
     _axis("slope", slope, 0, "C", C, "x")
 
     # y[n,c,h,w] = where(x[n,c,h,w] > 0, x[n,c,h,w], x[n,c,h,w]*slope[c])
-    y = np.where(x > 0, x, slope[:, None, None] * x)
+    y = np.where(x > 0, x, slope[:, None, None]*x)
     return y, Saved(x, slope, N, C, H, W, x.dtype)
 
 
@@ -98,10 +98,10 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n,c,h,w] = grad_y[n,c,h,w]*where(x[n,c,h,w] > 0, 1, slope[c])
-        grad_x = grad_y * np.where(x > 0, 1, slope[:, None, None])
+        grad_x = grad_y*np.where(x > 0, 1, slope[:, None, None])
     if want_slope:
         # grad_slope[c] = sum[n,h,w](where(x[n,c,h,w] > 0, 0, grad_y[n,c,h,w]*x[n,c,h,w]))
-        grad_slope = np.where(x > 0, 0, grad_y * x).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
+        grad_slope = np.where(x > 0, 0, grad_y*x).sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_slope)
 
 

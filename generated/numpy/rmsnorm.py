@@ -86,9 +86,9 @@ def forward(x, gamma, *, eps=1e-06):
     # rms[n] = sqrt(mean[d](x[n,d]^2) + eps)
     rms = np.sqrt(mean_squared_x + eps)
     # inv_rms[n] = 1/rms[n]
-    inv_rms = 1 / rms
+    inv_rms = 1/rms
     # y[n,d] = x[n,d]*gamma[d]/rms[n]
-    y = gamma * inv_rms[:, None] * x
+    y = gamma*inv_rms[:, None]*x
     return y, Saved(x, gamma, mean_squared_x, rms, inv_rms, N, D, eps, x.dtype)
 
 
@@ -111,15 +111,15 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
-        grad_rms = (gamma * grad_y * x).sum(1)
-        grad_rms *= -1 / rms**2
+        grad_rms = (gamma*grad_y*x).sum(1)
+        grad_rms *= -1/rms**2
         # grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
-        grad_rms_inv_sqrt_mean_squared_x = grad_rms / np.sqrt(mean_squared_x + eps) / D
+        grad_rms_inv_sqrt_mean_squared_x = grad_rms/np.sqrt(mean_squared_x + eps)/D
         # grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
-        grad_x = gamma * inv_rms[:, None] * grad_y + grad_rms_inv_sqrt_mean_squared_x[:, None] * x
+        grad_x = gamma*inv_rms[:, None]*grad_y + grad_rms_inv_sqrt_mean_squared_x[:, None]*x
     if want_gamma:
         # grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])
-        grad_gamma = (inv_rms[:, None] * grad_y * x).sum(0, dtype=np.float64).astype(dtype)
+        grad_gamma = (inv_rms[:, None]*grad_y*x).sum(0, dtype=np.float64).astype(dtype)
     return Gradients(grad_x, grad_gamma)
 
 

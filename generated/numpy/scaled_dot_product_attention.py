@@ -111,9 +111,9 @@ def forward(query, key, value):
     # norm[b,h,i] = sum[j](weight[b,h,i,j])
     norm = weight.sum(3)
     # inv_norm[b,h,i] = 1/norm[b,h,i]
-    inv_norm = 1 / norm
+    inv_norm = 1/norm
     # attention[b,h,i,j] = weight[b,h,i,j]/norm[b,h,i]
-    attention = inv_norm[:, :, :, None] * weight
+    attention = inv_norm[:, :, :, None]*weight
     # y[b,h,i,e] = sum[j](value[b,h,j,e]*attention[b,h,i,j])
     y = attention @ value
     return y, Saved(query, key, value, attention, B, H, I, D, E, query.dtype)
@@ -141,10 +141,10 @@ def backward(saved, dy, *, wrt=None):
         # grad_attention[b,h,i,j] = sum[e](grad_y[b,h,i,e]*value[b,h,j,e])
         grad_attention = grad_y @ value.swapaxes(-1, -2)
         # sum_grad_attention_attention[b,h,i] = sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j'])
-        sum_grad_attention_attention = (grad_attention * attention).sum(3)
+        sum_grad_attention_attention = (grad_attention*attention).sum(3)
         # grad_score[b,h,i,j] = attention[b,h,i,j]*(grad_attention[b,h,i,j] -
         #     sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j']))
-        grad_score = attention * (grad_attention - sum_grad_attention_attention[:, :, :, None])
+        grad_score = attention*(grad_attention - sum_grad_attention_attention[:, :, :, None])
     if want_query:
         # grad_query[b,h,i,d] = 1/sqrt(D)*sum[j](grad_score[b,h,i,j]*key[b,h,j,d])
         grad_query = grad_score @ key

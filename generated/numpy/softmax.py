@@ -66,7 +66,7 @@ def forward(x):
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N K"))
+    x, = _real_arrays(("x", x, "N K"))
     N, K = x.shape
 
     # top[n] = max[k](x[n,k])
@@ -77,9 +77,9 @@ def forward(x):
     # norm[n] = sum[k](e[n,k])
     norm = e.sum(1)
     # inv_norm[n] = 1/norm[n]
-    inv_norm = 1 / norm
+    inv_norm = 1/norm
     # y[n,k] = e[n,k]/norm[n]
-    y = inv_norm[:, None] * e
+    y = inv_norm[:, None]*e
     return y, Saved(y, N, K, x.dtype)
 
 
@@ -95,15 +95,15 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     y, N, K, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, K), dtype, None)
     grad_x = None
 
     if want_x:
         # sum_grad_y_y[n] = sum[k'](grad_y[n,k']*y[n,k'])
-        sum_grad_y_y = (grad_y * y).sum(1)
+        sum_grad_y_y = (grad_y*y).sum(1)
         # grad_x[n,k] = y[n,k]*(grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))
-        grad_x = y * (grad_y - sum_grad_y_y[:, None])
+        grad_x = y*(grad_y - sum_grad_y_y[:, None])
     return Gradients(grad_x)
 
 

@@ -69,8 +69,8 @@ def forward(z, t):
     Gives: loss [], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (z,) = _real_arrays(("z", z, "N K"))
-    (t,) = _integer_arrays(("t", t, "N"))
+    z, = _real_arrays(("z", z, "N K"))
+    t, = _integer_arrays(("t", t, "N"))
     N, K = z.shape
     _axis("t", t, 0, "N", N, "z")
     _values_inside("t", t, "z", 1, K)
@@ -101,17 +101,17 @@ def backward(saved, dloss=None, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     t, exp_z, sum_exp_z, N, dtype = saved
-    (want_z,) = _wanted(wrt, ("z",))
+    want_z, = _wanted(wrt, ("z",))
     grad_loss = _gradient("dloss", dloss, (), dtype, 1)
     grad_z = None
 
     if want_z:
         # inv_sum_exp_z[n] = 1/sum_exp_z[n]
-        inv_sum_exp_z = 1 / sum_exp_z
+        inv_sum_exp_z = 1/sum_exp_z
         # grad_z[n,k] = grad_loss/N*exp_z[n,k]*inv_sum_exp_z[n]
-        grad_z = (grad_loss / N * inv_sum_exp_z)[:, None] * exp_z
+        grad_z = (grad_loss/N*inv_sum_exp_z)[:, None]*exp_z
         # grad_z[n, t[n]] += -grad_loss/N
-        grad_z[np.arange(N), t] += -grad_loss / N
+        grad_z[np.arange(N), t] += -grad_loss/N
     return Gradients(grad_z)
 
 

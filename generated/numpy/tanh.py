@@ -61,7 +61,7 @@ def forward(x):
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
-    (x,) = _real_arrays(("x", x, "N D"))
+    x, = _real_arrays(("x", x, "N D"))
     N, D = x.shape
 
     # y[n,d] = tanh(x[n,d])
@@ -81,13 +81,13 @@ def backward(saved, dy, *, wrt=None):
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     y, N, D, dtype = saved
-    (want_x,) = _wanted(wrt, ("x",))
+    want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
 
     if want_x:
         # grad_x[n,d] = grad_y[n,d]*(1 - y[n,d]^2)
-        grad_x = grad_y * (1 - y**2)
+        grad_x = grad_y*(1 - y**2)
     return Gradients(grad_x)
 
 

@@ -105,13 +105,15 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _, K, R, S = weight.shape
     _axis("weight", weight, 0, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
-    P = dilation * (R - 1) + stride * (H - 1) + 1 - 2 * pad
+    P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad
     _at_least_one(
-        "P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad", P, dilation=dilation, R=R, stride=stride, H=H, pad=pad
+        "P = dilation*(R - 1) + stride*(H - 1) + 1 - 2*pad", P, dilation=dilation, R=R, stride=stride, H=H,
+        pad=pad
     )
-    Q = dilation * (S - 1) + stride * (W - 1) + 1 - 2 * pad
+    Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad
     _at_least_one(
-        "Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad", Q, dilation=dilation, S=S, stride=stride, W=W, pad=pad
+        "Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad", Q, dilation=dilation, S=S, stride=stride, W=W,
+        pad=pad
     )
     _require(stride != 0, "stride != 0", stride=stride)
 
@@ -119,35 +121,30 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     # y[n,k,p,q] = bias[k] + sum[c,r,s](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
     #     == 0, x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride]*weight[c,k,r,s], 0))
     y = np.full((N, K, P, Q), 0, dtype)
-    for n in _blocks(N, K * P * Q * C * 4 * dtype.itemsize):
-        for k in _blocks(K, (n.stop - n.start) * P * Q * C * 4 * dtype.itemsize):
+    for n in _blocks(N, K*P*Q*C*4*dtype.itemsize):
+        for k in _blocks(K, (n.stop - n.start)*P*Q*C*4*dtype.itemsize):
             for r in range(R):
                 for s in range(S):
-                    place_2 = (np.arange(P) + pad - dilation * r) // stride
-                    place_3 = (np.arange(Q) + pad - dilation * s) // stride
-                    y[n, k] += (
-                        _kept(
+                    place_2 = (np.arange(P) + pad - dilation*r) // stride
+                    place_3 = (np.arange(Q) + pad - dilation*s) // stride
+                    y[n, k] += _kept(
+                        (
+                            ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
+                            & ((np.arange(Q) + pad - dilation*s) % stride == 0)
+                        )[:, :, None],
+                        weight[:, k, r, s].T[:, None, None, :]
+                        *np.where(
                             (
-                                ((np.arange(P) + pad - dilation * r) % stride == 0)[:, None]
-                                & ((np.arange(Q) + pad - dilation * s) % stride == 0)
+                                ((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W))
                             )[:, :, None],
-                            weight[:, k, r, s].T[:, None, None, :]
-                            * np.where(
-                                (((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W)))[
-                                    :, :, None
-                                ],
-                                x[
-                                    np.arange(n.start, n.stop)[:, None, None, None],
-                                    np.arange(C),
-                                    np.clip(place_2, 0, H - 1)[:, None, None],
-                                    np.clip(place_3, 0, W - 1)[:, None],
-                                ],
-                                0,
-                            )[:, None, :, :, :],
-                        )
-                        .sum(4, dtype=np.float64)
-                        .astype(dtype)
-                    )
+                            x[
+                                np.arange(n.start, n.stop)[:, None, None, None], np.arange(C),
+                                np.clip(place_2, 0, H - 1)[:, None, None],
+                                np.clip(place_3, 0, W - 1)[:, None]
+                            ],
+                            0
+                        )[:, None, :, :, :]
+                    ).sum(4, dtype=np.float64).astype(dtype)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
 
@@ -175,61 +172,49 @@ def backward(saved, dy, *, wrt=None):
         #     dilation*s + stride*w - pad and dilation*s + stride*w - pad < Q, grad_y[n, k, dilation*r + stride*h - pad,
         #     dilation*s + stride*w - pad]*weight[c,k,r,s], 0))
         padded_grad_y = _padded(
-            grad_y,
-            0,
-            (0, 0),
-            (0, 0),
-            (pad, dilation * R + stride * H + 1 - dilation - stride - pad - P),
-            (pad, dilation * S + stride * W + 1 - dilation - stride - pad - Q),
+            grad_y, 0, (0, 0), (0, 0), (pad, dilation*R + stride*H + 1 - dilation - stride - pad - P),
+            (pad, dilation*S + stride*W + 1 - dilation - stride - pad - Q)
         )
         step_n, step_k, step_p, step_q = padded_grad_y.strides
         grad_y_windows = as_strided(
-            padded_grad_y,
-            (N, H, W, K, R, S),
-            (step_n, stride * step_p, stride * step_q, step_k, dilation * step_p, dilation * step_q),
-            writeable=False,
+            padded_grad_y, (N, H, W, K, R, S),
+            (step_n, stride*step_p, stride*step_q, step_k, dilation*step_p, dilation*step_q),
+            writeable=False
         )
         grad_x = np.zeros((N, C, H, W), dtype)
-        for n in _blocks(N, H * W * K * R * S * dtype.itemsize):
-            for r in _blocks(R, (n.stop - n.start) * H * W * K * S * dtype.itemsize):
-                weight_matrix = weight[:, :, r].reshape(C, K * (r.stop - r.start) * S)
-                panel = (
-                    grad_y_windows[n, :, :, :, r]
-                    .reshape(n.stop - n.start, H * W, K * (r.stop - r.start) * S)
-                    .swapaxes(-1, -2)
-                )
+        for n in _blocks(N, H*W*K*R*S*dtype.itemsize):
+            for r in _blocks(R, (n.stop - n.start)*H*W*K*S*dtype.itemsize):
+                weight_matrix = weight[:, :, r].reshape(C, K*(r.stop - r.start)*S)
+                panel = grad_y_windows[n, :, :, :, r].reshape(
+                    n.stop - n.start, H*W, K*(r.stop - r.start)*S
+                ).swapaxes(-1, -2)
                 grad_x[n] += (weight_matrix @ panel).reshape(n.stop - n.start, C, H, W)
     if want_weight:
         # grad_weight[c,k,r,s] = sum[n,p,q](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
         #     == 0, grad_y[n,k,p,q]*x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride], 0))
         grad_weight = np.empty((C, K, R, S), dtype)
-        for c in _blocks(C, N * P * Q * K * 4 * dtype.itemsize):
-            for k in _blocks(K, (c.stop - c.start) * N * P * Q * 4 * dtype.itemsize):
+        for c in _blocks(C, N*P*Q*K*4*dtype.itemsize):
+            for k in _blocks(K, (c.stop - c.start)*N*P*Q*4*dtype.itemsize):
                 for r in range(R):
                     for s in range(S):
-                        place_2 = (np.arange(P) + pad - dilation * r) // stride
-                        place_3 = (np.arange(Q) + pad - dilation * s) // stride
-                        grad_weight[c, k, r, s] = (
-                            _kept(
-                                (
-                                    ((np.arange(P) + pad - dilation * r) % stride == 0)[:, None]
-                                    & ((np.arange(Q) + pad - dilation * s) % stride == 0)
-                                )[:, :, None],
-                                grad_y[:, k].transpose(0, 2, 3, 1)[:, None, :, :, :]
-                                * np.where(
-                                    ((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W)),
-                                    x[
-                                        :,
-                                        np.arange(c.start, c.stop)[:, None, None],
-                                        np.clip(place_2, 0, H - 1)[:, None],
-                                        np.clip(place_3, 0, W - 1),
-                                    ],
-                                    0,
-                                )[:, :, :, :, None],
-                            )
-                            .sum((0, 2, 3), dtype=np.float64)
-                            .astype(dtype)
-                        )
+                        place_2 = (np.arange(P) + pad - dilation*r) // stride
+                        place_3 = (np.arange(Q) + pad - dilation*s) // stride
+                        grad_weight[c, k, r, s] = _kept(
+                            (
+                                ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
+                                & ((np.arange(Q) + pad - dilation*s) % stride == 0)
+                            )[:, :, None],
+                            grad_y[:, k].transpose(0, 2, 3, 1)[:, None, :, :, :]
+                            *np.where(
+                                ((place_2 >= 0) & (place_2 < H))[:, None]
+                                    & ((place_3 >= 0) & (place_3 < W)),
+                                x[
+                                    :, np.arange(c.start, c.stop)[:, None, None],
+                                    np.clip(place_2, 0, H - 1)[:, None], np.clip(place_3, 0, W - 1)
+                                ],
+                                0
+                            )[:, :, :, :, None]
+                        ).sum((0, 2, 3), dtype=np.float64).astype(dtype)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
         grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)

@@ -102,34 +102,34 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - dilation * (R - 1) - 1) // stride + 1
+    P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
-        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R, stride=stride
+        "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,
+        stride=stride
     )
-    Q = (W + 2 * pad - dilation * (S - 1) - 1) // stride + 1
+    Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
-        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S, stride=stride
+        "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,
+        stride=stride
     )
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad]*weight[k, c, R
     #     - 1 - r, S - 1 - s])
-    after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-    after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
+    after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+    after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
     padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
     step_n, step_c, step_h, step_w = padded_x.strides
     x_windows = as_strided(
-        padded_x,
-        (N, C, R, S, P, Q),
-        (step_n, step_c, dilation * step_h, dilation * step_w, stride * step_h, stride * step_w),
-        writeable=False,
+        padded_x, (N, C, R, S, P, Q),
+        (step_n, step_c, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w), writeable=False
     )
-    weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C * R * S)
-    y = np.empty((N, K, P * Q), dtype)
-    for n in _blocks(N, P * Q * C * R * S * dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start) * Q * C * R * S * dtype.itemsize):
-            panel = x_windows[n, :, :, :, p].reshape(n.stop - n.start, C * R * S, (p.stop - p.start) * Q)
-            np.matmul(weight_matrix, panel, out=y[n, :, p.start * Q : p.stop * Q])
+    weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C*R*S)
+    y = np.empty((N, K, P*Q), dtype)
+    for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
+        for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
+            panel = x_windows[n, :, :, :, p].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
     y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
@@ -157,43 +157,42 @@ def backward(saved, dy, *, wrt=None):
         # grad_x[n', c', stride*p + dilation*r - pad, stride*q + dilation*s - pad] += grad_y[n',k,p,q]*weight[k, c', R - 1 -
         #     r, S - 1 - s]
         grad_x = np.empty((N, C, H, W), dtype)
-        after_h = max(0, stride * (P - 1) + dilation * (R - 1) - pad + 1 - H)
-        after_w = max(0, stride * (Q - 1) + dilation * (S - 1) - pad + 1 - W)
-        weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C * R * S).T
-        for n in _blocks(N, C * R * S * P * Q * dtype.itemsize):
+        after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
+        weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C*R*S).T
+        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
             padded_sum = np.zeros((n.stop - n.start, C, H + pad + after_h, W + pad + after_w), dtype)
-            for p in _blocks(P, (n.stop - n.start) * C * R * S * Q * dtype.itemsize):
-                grad_y_matrix = grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start) * Q)
-                panel = (weight_matrix @ grad_y_matrix).reshape(n.stop - n.start, C, R, S, p.stop - p.start, Q)
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start)*Q)
+                panel = (weight_matrix @ grad_y_matrix).reshape(
+                    n.stop - n.start, C, R, S, p.stop - p.start, Q
+                )
                 for r in range(R):
                     for s in range(S):
                         padded_sum[
-                            :,
-                            :,
-                            _walk(dilation * r + stride * p.start, stride, p.stop - p.start),
-                            _walk(dilation * s, stride, Q),
+                            :, :, _walk(dilation*r + stride*p.start, stride, p.stop - p.start),
+                            _walk(dilation*s, stride, Q)
                         ] += panel[:, :, r, s]
-            grad_x[n] = padded_sum[:, :, pad : pad + H, pad : pad + W]
+            grad_x[n] = padded_sum[:, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + dilation*(R - r - 1) - pad, stride*q +
         #     dilation*(S - s - 1) - pad])
-        after_h = max(0, stride * (P - 1) + dilation * R - dilation - pad + 1 - H)
-        after_w = max(0, stride * (Q - 1) + dilation * S - dilation - pad + 1 - W)
+        after_h = max(0, stride*(P - 1) + dilation*R - dilation - pad + 1 - H)
+        after_w = max(0, stride*(Q - 1) + dilation*S - dilation - pad + 1 - W)
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
         step_n, step_c, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x[:, :, dilation * R - dilation :, dilation * S - dilation :],
-            (C, R, S, N, P, Q),
-            (step_c, -dilation * step_h, -dilation * step_w, step_n, stride * step_h, stride * step_w),
-            writeable=False,
+            padded_x[:, :, dilation*R - dilation:, dilation*S - dilation:], (C, R, S, N, P, Q),
+            (step_c, -dilation*step_h, -dilation*step_w, step_n, stride*step_h, stride*step_w),
+            writeable=False
         )
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, (C * R * S * P * Q + K * P * Q) * dtype.itemsize):
-            for p in _blocks(P, (n.stop - n.start) * C * R * S * Q * dtype.itemsize):
-                grad_y_matrix = (
-                    grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(K, (n.stop - n.start) * (p.stop - p.start) * Q)
+        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
+                    K, (n.stop - n.start)*(p.stop - p.start)*Q
                 )
-                panel = x_windows[:, :, :, n, p].reshape(C * R * S, (n.stop - n.start) * (p.stop - p.start) * Q).T
+                panel = x_windows[:, :, :, n, p].reshape(C*R*S, (n.stop - n.start)*(p.stop - p.start)*Q).T
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])

@@ -88,37 +88,37 @@ def forward(x, weight, bias, *, stride=1, pad=0):
     """
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
-    x, weight, bias = _real_arrays(("x", x, "N C H W"), ("weight", weight, "K C R S"), ("bias", bias, "K P Q"))
+    x, weight, bias = _real_arrays(
+        ("x", x, "N C H W"), ("weight", weight, "K C R S"), ("bias", bias, "K P Q")
+    )
     N, C, H, W = x.shape
     K, _, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
     _require(stride != 0, "stride != 0", stride=stride)
-    P = (H + 2 * pad - R) // stride + 1
+    P = (H + 2*pad - R)//stride + 1
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
-    Q = (W + 2 * pad - S) // stride + 1
+    Q = (W + 2*pad - S)//stride + 1
     _at_least_one("Q = (W + 2*pad - S)//stride + 1", Q, W=W, pad=pad, S=S, stride=stride)
     _axis("bias", bias, 1, "P", P, "P = (H + 2*pad - R)//stride + 1")
     _axis("bias", bias, 2, "Q", Q, "Q = (W + 2*pad - S)//stride + 1")
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k,p,q] + sum[c,r,s](x[n, c, stride*p + r - pad, stride*q + s - pad]*weight[k,c,r,s])
-    after_h = max(0, stride * (P - 1) + R - pad - H)
-    after_w = max(0, stride * (Q - 1) + S - pad - W)
+    after_h = max(0, stride*(P - 1) + R - pad - H)
+    after_w = max(0, stride*(Q - 1) + S - pad - W)
     padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
     step_n, step_c, step_h, step_w = padded_x.strides
     x_windows = as_strided(
-        padded_x,
-        (N, C, R, S, P, Q),
-        (step_n, step_c, step_h, step_w, stride * step_h, stride * step_w),
-        writeable=False,
+        padded_x, (N, C, R, S, P, Q), (step_n, step_c, step_h, step_w, stride*step_h, stride*step_w),
+        writeable=False
     )
-    weight_matrix = weight.reshape(K, C * R * S)
-    y = np.empty((N, K, P * Q), dtype)
-    for n in _blocks(N, P * Q * C * R * S * dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start) * Q * C * R * S * dtype.itemsize):
-            panel = x_windows[n, :, :, :, p].reshape(n.stop - n.start, C * R * S, (p.stop - p.start) * Q)
-            np.matmul(weight_matrix, panel, out=y[n, :, p.start * Q : p.stop * Q])
+    weight_matrix = weight.reshape(K, C*R*S)
+    y = np.empty((N, K, P*Q), dtype)
+    for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
+        for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
+            panel = x_windows[n, :, :, :, p].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
+            np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
     y = y.reshape(N, K, P, Q)
     y += bias
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype)
@@ -145,39 +145,39 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         # grad_x[n', c', stride*p + r - pad, stride*q + s - pad] += grad_y[n',k,p,q]*weight[k,c',r,s]
         grad_x = np.empty((N, C, H, W), dtype)
-        after_h = max(0, stride * (P - 1) + R - pad - H)
-        after_w = max(0, stride * (Q - 1) + S - pad - W)
-        weight_matrix = weight.reshape(K, C * R * S).T
-        for n in _blocks(N, C * R * S * P * Q * dtype.itemsize):
+        after_h = max(0, stride*(P - 1) + R - pad - H)
+        after_w = max(0, stride*(Q - 1) + S - pad - W)
+        weight_matrix = weight.reshape(K, C*R*S).T
+        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
             padded_sum = np.zeros((n.stop - n.start, C, H + pad + after_h, W + pad + after_w), dtype)
-            for p in _blocks(P, (n.stop - n.start) * C * R * S * Q * dtype.itemsize):
-                grad_y_matrix = grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start) * Q)
-                panel = (weight_matrix @ grad_y_matrix).reshape(n.stop - n.start, C, R, S, p.stop - p.start, Q)
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start)*Q)
+                panel = (weight_matrix @ grad_y_matrix).reshape(
+                    n.stop - n.start, C, R, S, p.stop - p.start, Q
+                )
                 for r in range(R):
                     for s in range(S):
                         padded_sum[
-                            :, :, _walk(r + stride * p.start, stride, p.stop - p.start), _walk(s, stride, Q)
+                            :, :, _walk(r + stride*p.start, stride, p.stop - p.start), _walk(s, stride, Q)
                         ] += panel[:, :, r, s]
-            grad_x[n] = padded_sum[:, :, pad : pad + H, pad : pad + W]
+            grad_x[n] = padded_sum[:, :, pad:pad + H, pad:pad + W]
     if want_weight:
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + r - pad, stride*q + s - pad])
-        after_h = max(0, stride * (P - 1) + R - pad - H)
-        after_w = max(0, stride * (Q - 1) + S - pad - W)
+        after_h = max(0, stride*(P - 1) + R - pad - H)
+        after_w = max(0, stride*(Q - 1) + S - pad - W)
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
         step_n, step_c, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x,
-            (C, R, S, N, P, Q),
-            (step_c, step_h, step_w, step_n, stride * step_h, stride * step_w),
-            writeable=False,
+            padded_x, (C, R, S, N, P, Q), (step_c, step_h, step_w, step_n, stride*step_h, stride*step_w),
+            writeable=False
         )
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, (C * R * S * P * Q + K * P * Q) * dtype.itemsize):
-            for p in _blocks(P, (n.stop - n.start) * C * R * S * Q * dtype.itemsize):
-                grad_y_matrix = (
-                    grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(K, (n.stop - n.start) * (p.stop - p.start) * Q)
+        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
+                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
+                    K, (n.stop - n.start)*(p.stop - p.start)*Q
                 )
-                panel = x_windows[:, :, :, n, p].reshape(C * R * S, (n.stop - n.start) * (p.stop - p.start) * Q).T
+                panel = x_windows[:, :, :, n, p].reshape(C*R*S, (n.stop - n.start)*(p.stop - p.start)*Q).T
                 grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k,p,q] = sum[n](grad_y[n,k,p,q])
