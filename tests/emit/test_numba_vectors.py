@@ -32,7 +32,8 @@ def load(folder: Path) -> ModuleType:
     for name in [n for n in sys.modules if n.split(".")[0] == package.name]:
         del sys.modules[name]
     for name, text in vectors_package().items():
-        (package / name).write_text(text.replace("_FEW = 1 << 14", "_FEW = 0").replace("_PLAIN = 0.7", "_PLAIN = 1e9"))
+        text = text.replace("_FEW = 1 << 14", "_FEW = 0").replace("_PLAIN = 0.7", "_PLAIN = 1e9")
+        (package / name).write_text(text.replace("_PARALLEL = 60_000", "_PARALLEL = 1e18"))
     spec = importlib.util.spec_from_file_location(package.name, package / "__init__.py")
     assert spec is not None
     assert spec.loader is not None
@@ -82,6 +83,35 @@ def _error(actual: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
+def volumes(v: ModuleType, real: str, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """A correlation of volumes in groups, each axis with its own stride, dilation and padding, with a factor; and in float64."""
+    n, g, c, k, sizes, taps, strides, dilations, pads = 2, 3, 4, 5, (7, 9, 21), (2, 1, 4), (2, 1, 1), (1, 1, 3), (1, 0, 4)
+    out = [(e + 2 * p - d * (r - 1) - 1) // s + 1 for e, r, s, d, p in zip(sizes, taps, strides, dilations, pads, strict=True)]
+    rng, at = np.random.default_rng(1), v.at
+    x, weight, scale = (rng.normal(size=s).astype(real) for s in ((n, g * c, *sizes), (g * k, c, *taps), g * k))
+    extents = dict(zip("ngkdpqcrst", (n, g, k, *out, c, *taps), strict=True))
+    places = [at(-pads[a], **{"dpq"[a]: strides[a], "rst"[a]: dilations[a]}) for a in range(3)]
+    y = np.full((n, g * k, *out), np.nan, real)
+    plan = v.plan(
+        x.itemsize, extents, (y.shape, (at(n=1), at(g=k, k=1), at(d=1), at(p=1), at(q=1))),
+        (x.shape, (at(n=1), at(g=c, c=1), *places)), (weight.shape, (at(g=k, k=1), at(c=1), at(r=1), at(s=1), at(t=1))),
+        factor=(scale.shape, (at(g=k, k=1),)),
+    )  # fmt: skip
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    try:
+        v.compute(plan, y, x, weight, factor=scale, scale=0.5)
+    finally:
+        numba.set_num_threads(before)
+    padded = np.pad(x.astype(float), ((0, 0), (0, 0), *((p, p) for p in pads)))
+    expected = np.zeros((n, g, k, *out))
+    for where in np.ndindex(*taps):
+        cut = [slice(w * d, w * d + s * (o - 1) + 1, s) for w, d, s, o in zip(where, dilations, strides, out, strict=True)]
+        seen = padded[(slice(None), slice(None), *cut)].reshape(n, g, c, *out)
+        expected += np.einsum("ngcdpq,gkc->ngkdpq", seen, weight.astype(float).reshape(g, k, c, *taps)[(..., *where)])
+    return y, expected.reshape(y.shape) * 0.5 * scale.astype(float)[:, None, None, None]
+
+
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """The module at the width of this machine."""
@@ -104,6 +134,26 @@ def test_each_family_computes_all_of_it_alone(
     monkeypatch.setattr(vectors, "_FORCED", family)
 
     assert max(convolutions(vectors, shape, "float32") for shape in SHAPES[1:4:2]) < 2e-6
+
+
+@pytest.mark.parametrize("family", ["correlation", "matrix"])
+@pytest.mark.parametrize("real", ["float32", "float64"])
+def test_volumes_in_groups_are_right(
+    vectors: ModuleType, monkeypatch: pytest.MonkeyPatch, family: str, real: str
+) -> None:
+    monkeypatch.setattr(vectors, "_FORCED", family)
+
+    assert _error(*volumes(vectors, real)) < (2e-6 if real == "float32" else 1e-14)
+
+
+def test_the_number_of_threads_changes_no_bit_of_a_correlation(
+    vectors: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "_FORCED", "correlation")
+    monkeypatch.setattr(vectors.correlation, "_PARALLEL", 0)
+    one, many = (volumes(vectors, "float64", threads)[0] for threads in (1, numba.get_num_threads()))
+
+    assert np.array_equal(one, many)
 
 
 @pytest.mark.parametrize("width", ["32", "16", "4"])
