@@ -84,9 +84,11 @@ def _error(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def volumes(v: ModuleType, real: str, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """A correlation of volumes in groups, each axis with its own stride, dilation and padding, with a factor; and in float64."""
-    n, g, c, k, sizes, taps, strides, dilations, pads = 2, 3, 4, 5, (7, 9, 21), (2, 1, 4), (2, 1, 1), (1, 1, 3), (1, 0, 4)
-    out = [(e + 2 * p - d * (r - 1) - 1) // s + 1 for e, r, s, d, p in zip(sizes, taps, strides, dilations, pads, strict=True)]
+    """A correlation of volumes in groups, each axis with a stride, dilation and padding, with a factor; and in float64."""
+    n, g, c, k, sizes, taps = 2, 3, 4, 5, (7, 9, 21), (2, 1, 4)
+    strides, dilations, pads = (2, 1, 1), (1, 1, 3), (1, 0, 4)
+    axes = list(zip(sizes, taps, strides, dilations, pads, strict=True))
+    out = [(e + 2 * p - d * (r - 1) - 1) // s + 1 for e, r, s, d, p in axes]
     rng, at = np.random.default_rng(1), v.at
     x, weight, scale = (rng.normal(size=s).astype(real) for s in ((n, g * c, *sizes), (g * k, c, *taps), g * k))
     extents = dict(zip("ngkdpqcrst", (n, g, k, *out, c, *taps), strict=True))
@@ -106,7 +108,8 @@ def volumes(v: ModuleType, real: str, threads: int = 1) -> tuple[np.ndarray, np.
     padded = np.pad(x.astype(float), ((0, 0), (0, 0), *((p, p) for p in pads)))
     expected = np.zeros((n, g, k, *out))
     for where in np.ndindex(*taps):
-        cut = [slice(w * d, w * d + s * (o - 1) + 1, s) for w, d, s, o in zip(where, dilations, strides, out, strict=True)]
+        each = zip(where, dilations, strides, out, strict=True)
+        cut = [slice(w * d, w * d + s * (o - 1) + 1, s) for w, d, s, o in each]
         seen = padded[(slice(None), slice(None), *cut)].reshape(n, g, c, *out)
         expected += np.einsum("ngcdpq,gkc->ngkdpq", seen, weight.astype(float).reshape(g, k, c, *taps)[(..., *where)])
     return y, expected.reshape(y.shape) * 0.5 * scale.astype(float)[:, None, None, None]
