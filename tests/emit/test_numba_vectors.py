@@ -84,7 +84,7 @@ def _error(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def volumes(v: ModuleType, real: str, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """A correlation of volumes in groups, each axis with a stride, dilation and padding, with a factor; and in float64."""
+    """A correlation of volumes in groups, with strides, dilations, padding and a factor; and the same in float64."""
     n, g, c, k, sizes, taps = 2, 3, 4, 5, (7, 9, 21), (2, 1, 4)
     strides, dilations, pads = (2, 1, 1), (1, 1, 3), (1, 0, 4)
     axes = list(zip(sizes, taps, strides, dilations, pads, strict=True))
