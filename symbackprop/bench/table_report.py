@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -113,13 +114,10 @@ def plot(path: Path, results: Sequence[Result], title: str) -> None:
 
     Raises: UserError where matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "matplotlib":
-            raise
-        raise UserError("the plot needs matplotlib; pip install 'symbackprop[bench]'") from error
+    refuse_without_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     rated = [r for r in results if r.ratio is not None]
     figure = Figure(figsize=(11, 1.5 + 0.24 * len(results)), layout="constrained")
     FigureCanvasAgg(figure)  # no window, no screen
@@ -139,6 +137,12 @@ def plot(path: Path, results: Sequence[Result], title: str) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def refuse_without_matplotlib() -> None:
+    """Raises: UserError where matplotlib is not installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("the plot needs matplotlib; pip install 'symbackprop[bench]'")
 
 
 def _bars(axes: Any, results: Sequence[Result]) -> None:

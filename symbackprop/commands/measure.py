@@ -71,12 +71,14 @@ def _table(what: str, quick: bool, json_file: Path | None, options: dict[str, An
     from symbackprop.bench.limits import processors
     from symbackprop.bench.participants import EVERYBODY
     from symbackprop.bench.table import Settings, combined
-    from symbackprop.bench.table_report import as_json, conclusions, plot, shown, wrong_lines
+    from symbackprop.bench.table_report import as_json, conclusions, plot, refuse_without_matplotlib, shown, wrong_lines
 
     peers = names_in(options["peers"]) if options["peers"] else EVERYBODY[1:]
     unknown = next((name for name in peers if name not in EVERYBODY), None)
     if unknown is not None:
         raise click.UsageError(f"there is no peer {unknown}; choose from {', '.join(EVERYBODY[1:])}")
+    if options["picture"] is not None:
+        refuse_without_matplotlib()
     threads = options["threads"] or processors()
     asked = tuple(name for name in EVERYBODY if name == "numba" or name in peers)
     settings = Settings(asked, threads, *((3, 0.005) if quick else (7, 0.02)), options["check"])

@@ -292,3 +292,13 @@ def test_a_run_measures_every_row_that_is_asked_for(monkeypatch: pytest.MonkeyPa
 def test_rows_that_nobody_has_are_refused() -> None:
     with pytest.raises(UserError, match="no row has nothing in its name"):
         perform(Order(QUICK, filters=("nothing",)), print)
+
+
+def test_a_picture_without_matplotlib_is_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(child, "run_in_child", lambda order, watch: pytest.fail("it was measured"))
+
+    assert run(["bench", "table", "--plot", "t.png"]) == 2
+    assert "the plot needs matplotlib" in capsys.readouterr().err
