@@ -165,6 +165,13 @@ FOUND = {
         input x[N], shape[H]
         y[h] = sum[n](x[n]^2*(h + 1)) + 0*shape[h]
         output y""",
+    "what a later condition computes is computed where those before it hold": """
+        layer a
+        input x[C, N] outside 0
+        range p = 2
+        v[p,n] = x[p + 1, n] + n
+        y[p] = min(x[p + C - 1, 0], 1/(1 + tanh(sum[n](v[p,n]*(n + 1)))^2))
+        output v, y""",
     "an index that cancels is no axis of what is read": """
         layer a
         input bias[C] outside 0, spare[H, N]

@@ -121,6 +121,10 @@ class Builder:
                 then = self._without_reductions(expr.then, scope, both(guards, expr.condition))
                 unlike = both(guards, Logic("not", (expr.condition,)))
                 return rebuild(expr, (condition, then, self._without_reductions(expr.other, scope, unlike)))
+        if isinstance(expr, Logic):
+            pairs = zip(expr.arguments, _before_each(expr), strict=True)
+            with self._condition():
+                return rebuild(expr, tuple(self._without_reductions(a, scope, both(guards, e)) for a, e in pairs))
         return rebuild(expr, tuple(self._without_reductions(part, scope, guards) for part in parts(expr)))
 
     def _with_invariants(self, expr: Expr, scope: Indices, guards: Expr) -> Expr:
@@ -133,6 +137,10 @@ class Builder:
             with self._condition():
                 then = self._with_invariants(expr.then, scope, expr.condition)
                 return rebuild(expr, (condition, then, self._with_invariants(expr.other, scope, guards)))
+        if isinstance(expr, Logic):
+            pairs = zip(expr.arguments, _before_each(expr), strict=True)
+            with self._condition():
+                return rebuild(expr, tuple(self._with_invariants(a, scope, both(guards, e)) for a, e in pairs))
         if isinstance(expr, Mul):
             expr = self._with_small_products(expr, scope)
         return rebuild(expr, tuple(self._with_invariants(part, scope, guards) for part in parts(expr)))
@@ -239,6 +247,12 @@ class Builder:
             return
         value = rebuild(expr, tuple(self._with_invariants(part, indices, TRUE) for part in parts(expr)))
         self._add(Statement("map", name, indices, (), value, Read(name, indices)), expr)
+
+
+def _before_each(expr: Logic) -> list[Expr]:
+    """What holds where each of joined conditions is looked at: those before it hold (`and`), or do not (`or`)."""
+    known = [a if expr.operation == "and" else Logic("not", (a,)) for a in expr.arguments]
+    return [both(*known[:at]) for at in range(len(known))]
 
 
 def _lone_reduction(body: Expr, indices: Indices) -> Reduce | Arg | None:
