@@ -277,8 +277,9 @@ def _roles(operands: list[Operand], free: tuple[Index, ...], bound: tuple[Index,
     if not alone:
         raise Refused("nothing is read twice")
     rows, columns = (first, second) if alone[-1] in first.indices else (second, first)
-    if not any(i in columns.indices for i in alone):
-        raise Refused("the product is of a matrix and a vector")
+    windows = any(len(place.coefficients) > 1 for place in rows.places)
+    if not windows and not any(i in columns.indices for i in alone):
+        raise Refused("the product is of a matrix and a vector")  # whose every element is read once
     return rows, columns
 
 

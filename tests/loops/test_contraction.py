@@ -29,7 +29,7 @@ def test_a_filter_of_ones_own_is_a_contraction_with_its_gradients(loops: Any) ->
     seen = found(loops, text)
 
     assert roles(seen["y"]) == ("", "n c q", "k", "s")
-    assert seen["grad_x"] is None  # for each n, c and w one sum: nothing is read for several columns
+    assert roles(seen["grad_x"]) == ("", "n c w", "", "k s")  # no columns: one sum for each n, c and w
     assert roles(seen["grad_f"]) == ("", "s", "k", "n c q")
 
 
