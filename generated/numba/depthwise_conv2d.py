@@ -44,11 +44,17 @@ Regenerate: symbackprop generate depthwise_conv2d --backend numba
 
 from __future__ import annotations
 
+from functools import lru_cache
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -81,16 +87,18 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default"):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         weight [C R S]
         bias [C]
 
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: y [N C P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
+    accuracy = _accuracy(accuracy)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
     dilation = _integer("dilation", dilation)
@@ -115,22 +123,25 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = np.empty((N, C, P, Q), x.dtype)
-    _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation)
+    if not _contract_y(y, x, weight, bias, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation):
+        _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation)
     return y, Saved(x, weight, N, C, H, W, R, S, P, Q, stride, pad, dilation, x.dtype)
 
 
-def backward(saved, dy, *, wrt=None):
+def backward(saved, dy, *, wrt=None, accuracy="default"):
     """The gradients of the inputs, from those of the outputs.
 
         dy [N C P Q]
 
     `wrt` names the inputs whose gradients are asked for, all by default.
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: the NamedTuple Gradients, None for what was not asked for.
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
     x, weight, N, C, H, W, R, S, P, Q, stride, pad, dilation, dtype = saved
+    accuracy = _accuracy(accuracy)
     want_x, want_weight, want_bias = _wanted(wrt, ("x", "weight", "bias"))
     grad_y = _gradient("dy", dy, (N, C, P, Q), dtype, None)
     grad_x = None
@@ -140,10 +151,16 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad, dilation)
+        if not _contract_grad_x(
+            grad_x, grad_y, weight, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation
+        ):
+            _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad, dilation)
     if want_weight:
         grad_weight = np.empty((C, R, S), dtype)
-        _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride, pad, dilation)
+        if not _contract_grad_weight(
+            grad_weight, x, grad_y, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation
+        ):
+            _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride, pad, dilation)
     if want_bias:
         grad_bias = np.empty((C,), dtype)
         _compute_grad_bias(grad_y.reshape(N, C, P*Q), grad_bias, N, C, P, Q)
@@ -153,25 +170,52 @@ def backward(saved, dy, *, wrt=None):
 class DepthwiseConv2d:
     """The layer `depthwise_conv2d` with fixed hyperparameters; it keeps what `backward` needs of the last `forward`."""
 
-    def __init__(self, *, stride=1, pad=0, dilation=1):
+    def __init__(self, *, stride=1, pad=0, dilation=1, accuracy="default"):
         self.stride = _integer("stride", stride)
         self.pad = _integer("pad", pad)
         self.dilation = _integer("dilation", dilation)
+        self.accuracy = _accuracy(accuracy)
         self._saved = None
 
     def __repr__(self):
-        return f"DepthwiseConv2d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r})"
+        return f"DepthwiseConv2d(stride={self.stride!r}, pad={self.pad!r}, dilation={self.dilation!r}, accuracy={self.accuracy!r})"
 
     def forward(self, x, weight, bias):
         """The output of the function `forward`."""
-        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation)
+        result, self._saved = forward(x, weight, bias, stride=self.stride, pad=self.pad, dilation=self.dilation, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
         """The gradients of the function `backward`, for the last call of `forward`."""
         if self._saved is None:
             raise RuntimeError("DepthwiseConv2d: forward must be called before backward")
-        return backward(self._saved, dy, wrt=wrt)
+        return backward(self._saved, dy, wrt=wrt, accuracy=self.accuracy)
+
+
+@lru_cache(maxsize=256)
+def _plan_y(itemsize, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation):
+    """y as a product of matrices: rows n p q of x, in vectors, by columns  of weight, summed over r s; one for each
+        c.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, c=C, p=P, q=Q, r=R, s=S),
+        target=((N, C, P, Q), (at(n=1), at(c=1), at(p=1), at(q=1))),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
+        columns=((C, R, S), (at(c=1), at(r=1), at(s=1))),
+        term=((C,), (at(c=1),)),
+        strict=accuracy == "strict",
+    )
+
+
+def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_y(y.itemsize, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, y, rows=x, columns=weight, term=bias)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -218,6 +262,31 @@ def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation
                     y_row[q] = bias_here + y_sum_row[q]
 
 
+@lru_cache(maxsize=256)
+def _plan_grad_x(itemsize, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation):
+    """grad_x as a product of matrices: rows n h w of grad_y, in vectors, by columns  of weight, summed over r s; one
+        for each c.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, c=C, h=H, w=W, r=R, s=S),
+        target=((N, C, H, W), (at(n=1), at(c=1), at(h=1), at(w=1))),
+        rows=((N, C, P, Q), (at(n=1), at(c=1), at(pad, stride, h=1, r=-dilation), at(pad, stride, w=1, s=-dilation))),
+        columns=((C, R, S), (at(c=1), at(r=1), at(s=1))),
+        strict=accuracy == "strict",
+    )
+
+
+def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_x, rows=grad_y, columns=weight)
+    return True
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad - dilation*r)//stride
@@ -254,6 +323,31 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad,
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_weight(itemsize, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation):
+    """grad_weight as a product of matrices: rows r s of x, in vectors, by columns  of grad_y, summed over n p q; one
+        for each c.
+    """
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(c=C, r=R, s=S, n=N, p=P, q=Q),
+        target=((C, R, S), (at(c=1), at(r=1), at(s=1))),
+        rows=((N, C, H, W), (at(n=1), at(c=1), at(-pad, p=stride, r=dilation), at(-pad, q=stride, s=dilation))),
+        columns=((N, C, P, Q), (at(n=1), at(c=1), at(p=1), at(q=1))),
+        strict=accuracy == "strict",
+    )
+
+
+def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_weight(grad_weight.itemsize, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_weight, rows=x, columns=grad_y)
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -441,3 +535,10 @@ def _wanted(wrt, names):
         if name not in names:
             raise ValueError(f"wrt: expected names out of {', '.join(names)}, came {name!r}")
     return tuple(name in wrt for name in names)
+
+
+def _accuracy(value):
+    """The word that says how sums of products may be computed."""
+    if not isinstance(value, str) or value not in ("default", "strict"):
+        raise ValueError(f'accuracy: expected "default" or "strict", came {value!r}')
+    return value
