@@ -42,7 +42,9 @@ def target_of(statement: ast.stmt) -> str:
 def flips(tree: ast.Module, layer: Layer) -> Iterator[tuple[ast.AST, ast.operator]]:
     """Each sum and difference in an equation, also where it says what to read, with the other operator."""
     for statement in ast.walk(tree):
-        if isinstance(statement, ast.Assign | ast.AugAssign) and target_of(statement) in tensors(layer):
+        sums = isinstance(statement, ast.AugAssign)  # whatever is added up, in parts or in whole
+        parts = {f"{name}_split" for name in tensors(layer)}
+        if sums or (isinstance(statement, ast.Assign) and target_of(statement) in {*tensors(layer), *parts}):
             for node in ast.walk(statement):
                 operator = getattr(node, "op", None)
                 if isinstance(operator, ast.Add | ast.Sub):
