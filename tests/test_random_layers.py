@@ -178,6 +178,26 @@ FOUND = {
         range n = N, h = H, r = 2
         y = mean[h](sum[n,r](bias[h - h]*n*r))
         output y""",
+    "a position that is the same for every place of its definition is an integer in an index": """
+        layer a
+        input x[C, N], bias[N]
+        integer t[C, N]
+        best[c] = argmin[n](max(C, bias[n]))
+        y[c] = sum[n](x[c, best[clip(t[c,n], 0, C - 1)]])
+        output y""",
+    "a window whose rows leave the tensor reads what stands outside": """
+        layer a
+        input x[N, H] outside 1.5
+        range n = N, p = H//2 + 1, r = 2
+        y[n,p] = max[r](x[2*n, p + r])
+        output y""",
+    "a window behind a condition is not read where it does not hold": """
+        layer a
+        input x[N, H]
+        range n = N, p = H - 1, r = 2
+        require H >= 2
+        y[n,p] = max[r](where(n + 1 < N, x[n + 1, p + r], 0))
+        output y""",
 }
 
 

@@ -133,7 +133,12 @@ def context(program: Program, names: Names, checked: frozenset[tuple[str, Expr]]
     statements = (*program.forward, *program.backward)
     axes.update({s.target: tuple(i.extent for i in s.indices) for s in statements})
     integers = set(layer.integers)
-    positions = {s.target: s.bound for s in statements if s.kind in ("argmax", "argmin")}
+    positions: dict[str, tuple[Index, ...]] = {}
+    for s in statements:
+        if s.kind in ("argmax", "argmin"):
+            positions[s.target] = s.bound
+        elif s.kind == "map" and isinstance(s.body, Read) and s.body.tensor in positions:  # the same, spread over axes
+            positions[s.target] = positions[s.body.tensor]
     integers |= set(positions)
     negative = frozenset(p.name for p in layer.parameters if p.integer and p.default < 0)
     return Context(layer, axes, frozenset(integers), negative, Facts.of(layer), sizes, names, positions, checked)

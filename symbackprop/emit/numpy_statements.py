@@ -89,7 +89,11 @@ def _map(s: Statement, context: Context, first: bool) -> list[str]:
         large = variable(s.over)
         factor = value(mul(*(f for f in whole.body.factors if f != Read(s.over, s.indices))), w)
         return [*w.lines, f"{target} = np.multiply({large}, {aligned(factor, s.indices).text}, out={large})"]
-    found = value(whole.body, w)
+    body = whole.body
+    if isinstance(body, Read) and s.target in context.integers:  # positions stay integers
+        found = w.read(body)
+    else:
+        found = value(body, w)
     return [*w.lines, f"{target} = {complete(found, s, whole.indices, w)}"]
 
 

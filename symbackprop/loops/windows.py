@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from symbackprop.calculus.integer import as_expr, contains, linear, normal, simplified
+from symbackprop.calculus.integer import as_expr, contains, holds, linear, normal, simplified
 from symbackprop.loops.groups import Group, is_reduction, mentions, reads
 from symbackprop.loops.guards import IDENTITY, positive
 from symbackprop.loops.inner import Span, inner_loop
@@ -38,10 +38,12 @@ from symbackprop.notation.nodes import (
     ONE,
     ZERO,
     Call,
+    Compare,
     Expr,
     Index,
     Parameter,
     Read,
+    Where,
     add,
     divide,
     floor_divide,
@@ -86,7 +88,8 @@ def window_nest(group: Group, kept: frozenset[str], tensors: Tensors, names: Ite
     if not _are_reductions_of_one_box(group):
         return None
     merged = merge_axes(group, tensors)
-    window = _window(merged.group, tensors)
+    known = replace(tensors, axes={**tensors.axes, **merged.axes})
+    window = _window(merged.group, known)
     if window is None or any(s.target not in kept for s in merged.group.statements):
         return None
     return _Builder(merged.group, merged.axes, window, tensors, names).nest()
@@ -107,11 +110,27 @@ def _window(group: Group, tensors: Tensors) -> Window | None:
     if len(tapped) != 1 or tapped[0].tensor in tensors.integers:
         return None
     window = _axes(tapped[0], first, tensors)
-    if window is None:
+    if window is None or not _lies_inside(window, group, tensors):
         return None
     places = tuple(axis.index for axis in window.axes)
     others = [s.body for s in group.statements]
     return window if all(_free_of(e, places, window.read) for e in others) else None
+
+
+def _lies_inside(window: Window, group: Group, tensors: Tensors) -> bool:
+    """Whether the leading places of a window are places of the tensor: staging asks for the last axes only.
+
+    They are proved to be, or the call has checked the read because it is neither padded nor behind a condition.
+    """
+    guarded = any(isinstance(e, Where) for s in group.statements for b in (s.body, s.result) for e in walk(b))
+    if not guarded and window.read.tensor not in tensors.outside:
+        return True
+    positions = zip(window.leading, tensors.extents(window.read.tensor)[: len(window.leading)], strict=True)
+    return all(
+        holds(condition, tensors.facts)
+        for position, extent in positions
+        for condition in (Compare("<=", ZERO, position), Compare("<", position, extent))
+    )
 
 
 def _free_of(expr: Expr, places: tuple[Index, ...], window: Read) -> bool:
