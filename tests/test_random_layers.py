@@ -191,6 +191,13 @@ FOUND = {
         range n = N, p = H//2 + 1, r = 2
         y[n,p] = max[r](x[2*n, p + r])
         output y""",
+    "the position of an extremum behind a condition is not looked for where it does not hold": """
+        layer a
+        input x[N, H]
+        range n = N, p = H - 1, r = 2
+        require H >= 2
+        y[n,p] = where(n + 1 < N, max[r](x[n + 1, p + r]), 0)
+        output y""",
     "a window behind a condition is not read where it does not hold": """
         layer a
         input x[N, H]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from symbackprop.calculus.closed import closed_forms
 from symbackprop.calculus.derivation import Derivation, Stage
 from symbackprop.calculus.integer import Facts
+from symbackprop.calculus.places import readable_everywhere
 from symbackprop.calculus.reverse import extrema, stage
 from symbackprop.errors import CannotDerive, UserError
 from symbackprop.notation.layer import Definition, Layer
@@ -55,7 +56,7 @@ def derive(layer: Layer, wrt: str | Sequence[str] | None = None) -> Derivation:
         shortened,
         tuple(conditions),
         _assumptions(layer),
-        _read_by(layer, (*staged, *shortened), positions),
+        readable_everywhere(layer, _read_by(layer, (*staged, *shortened), positions), facts),
     )
 
 
