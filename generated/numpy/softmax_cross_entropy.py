@@ -14,7 +14,8 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    grad_z[n,k] = grad_loss/N*exp_z_inv_sum_exp_z[n,k]
+    inv_sum_exp_z[n] = 1/sum_exp_z[n]
+    grad_z[n,k] = grad_loss/N*exp_z[n,k]*inv_sum_exp_z[n]
     grad_z[n, t[n]] += -grad_loss/N
 
 Conventions:
@@ -24,8 +25,8 @@ Conventions:
 
 Costs:
 
-    operations        forward 5*K*N + 5*N
-                      backward 3*K*N + 3*N
+    operations        forward 4*K*N + 4*N
+                      backward 4*K*N + 4*N
     float32 bytes     forward at least 4*K*N + 4*N + 4
                       backward at least 4*K*N + 4*N + 4
 
@@ -47,7 +48,8 @@ class Saved(NamedTuple):
     """
 
     t: np.ndarray
-    exp_z_inv_sum_exp_z: np.ndarray
+    exp_z: np.ndarray
+    sum_exp_z: np.ndarray
     N: int
     dtype: np.dtype
 
@@ -80,15 +82,11 @@ def forward(z, t):
     np.exp(exp_z, out=exp_z)
     # sum_exp_z[n] = sum[k](exp(z[n,k] - top[n]))
     sum_exp_z = exp_z.sum(1)
-    # inv_sum_exp_z[n] = 1/sum_exp_z[n]
-    inv_sum_exp_z = 1/sum_exp_z
-    # exp_z_inv_sum_exp_z[n,k] = exp_z[n,k]*inv_sum_exp_z[n]
-    exp_z_inv_sum_exp_z = np.multiply(exp_z, inv_sum_exp_z[:, None], out=exp_z)
     # lse[n] = top[n] + log(sum[k](exp(z[n,k] - top[n])))
     lse = top + np.log(sum_exp_z)
     # loss = mean[n](lse[n] - z[n, t[n]])
     loss = (lse - z[np.arange(N), t]).mean()
-    return np.asarray(loss), Saved(t, exp_z_inv_sum_exp_z, N, z.dtype)
+    return np.asarray(loss), Saved(t, exp_z, sum_exp_z, N, z.dtype)
 
 
 def backward(saved, dloss=None, *, wrt=None):
@@ -102,14 +100,16 @@ def backward(saved, dloss=None, *, wrt=None):
     """
     if not isinstance(saved, Saved):
         raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
-    t, exp_z_inv_sum_exp_z, N, dtype = saved
+    t, exp_z, sum_exp_z, N, dtype = saved
     want_z, = _wanted(wrt, ("z",))
     grad_loss = _gradient("dloss", dloss, (), dtype, 1)
     grad_z = None
 
     if want_z:
-        # grad_z[n,k] = grad_loss/N*exp_z_inv_sum_exp_z[n,k]
-        grad_z = grad_loss/N*exp_z_inv_sum_exp_z
+        # inv_sum_exp_z[n] = 1/sum_exp_z[n]
+        inv_sum_exp_z = 1/sum_exp_z
+        # grad_z[n,k] = grad_loss/N*exp_z[n,k]*inv_sum_exp_z[n]
+        grad_z = (grad_loss/N*inv_sum_exp_z)[:, None]*exp_z
         # grad_z[n, t[n]] += -grad_loss/N
         grad_z[np.arange(N), t] += -grad_loss/N
     return Gradients(grad_z)

@@ -85,10 +85,6 @@ def _map(s: Statement, context: Context, first: bool) -> list[str]:
         if s.indices and in_place(whole.body.function) and not inner[0].view and inner[0].axes == whole.indices:
             lines = [*w.lines, f"{target} = {inner[0].text}"]
             return [*lines, f"{UFUNCS[whole.body.function]}({target}, out={target})"]
-    if s.over and isinstance(whole.body, Mul) and whole.indices == s.indices:
-        large = variable(s.over)
-        factor = value(mul(*(f for f in whole.body.factors if f != Read(s.over, s.indices))), w)
-        return [*w.lines, f"{target} = np.multiply({large}, {aligned(factor, s.indices).text}, out={large})"]
     body = whole.body
     if isinstance(body, Read) and s.target in context.integers:  # positions stay integers
         found = w.read(body)

@@ -67,8 +67,6 @@ def _why_saved(name: str, statement: Statement | None, program: Program) -> str:
         return "an input that the backward pass reads"
     if name in program.layer.outputs:
         return "an output that the backward pass reads"
-    if statement.over:
-        return f"all that the backward pass reads of {statement.over}, in its memory: it has no rows to scale"
     if statement.kind != "map":
         return "to compute it again is a pass over what it reduces"
     if any(isinstance(e, Call) for e in walk(statement.body)):

@@ -13,7 +13,6 @@ from symbackprop.program.builder import Builder
 from symbackprop.program.forms import cheap, planned_form
 from symbackprop.program.names import FreshNames
 from symbackprop.program.one_hot import apart
-from symbackprop.program.products import products_kept
 from symbackprop.program.statements import Program, Statement
 
 
@@ -28,7 +27,6 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
       memory traffic than to read it. What contains a function or a quotient of whole tensors is saved.
     - Without `inline`, a function (exp, log, tanh, ...) of whole tensors that both passes evaluate is computed in the
       forward pass and saved: to compute it again reads as much as to read it, and costs its operations on top.
-      What is kept is their product with a smaller tensor where backward reads nothing else of them (`products_kept`).
     - A gradient is gathered where its positions have an inverse. With `scatter_strided`, one whose gather asks for
       divisibility is scattered: better for backends that add whole slices, worse for loops over the target.
     - With `inline` a cheap map is written into the statements that read it, in both passes: for backends that
@@ -49,13 +47,9 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
     backward.expect(_bodies(chosen))
     for gradient, by_scatter in chosen:
         _gradient(backward, gradient, by_scatter)
-    first, second = forward.statements, backward.statements
-    if not inline:
-        outer = {t.name for t in layer.inputs} | set(layer.outputs)
-        first, second = products_kept(first, second, outer, names)
-    statements = _wanted(second, layer)
+    statements = _wanted(backward.statements, layer)
     read = _read_by(statements)
-    kept = _live(first, {*layer.outputs, *read})
+    kept = _live(forward.statements, {*layer.outputs, *read})
     saved = [t.name for t in layer.inputs if t.name in read] + _ordered(s.target for s in kept if s.target in read)
     own = {s.target for s in statements}
     conditions = tuple(planned_form(c) for c in derivation.conditions)

@@ -24,7 +24,6 @@ class Statement:
     `result` is `target[indices]` itself where nothing is left to do after a reduction, and the body's element in a map.
     `wanted_by` names the inputs whose gradients need the statement (empty in the forward pass).
     `comment` is the equation that it computes, for the reader of the generated code.
-    `over` is a tensor of the same axes that nothing reads afterwards: a map may write over it.
     `unsure`: it stands behind a condition in the equations, and need be no finite number where that does not hold.
     """
 
@@ -38,7 +37,6 @@ class Statement:
     wanted_by: tuple[str, ...] = ()
     comment: str = ""
     unsure: bool = False
-    over: str = ""
 
     @property
     def element(self) -> Read:
