@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from symbackprop.documents.legend import Part
-from symbackprop.documents.names import Unclear, is_loss, resolve, spread
-from symbackprop.documents.tree import (
+from symbackprop.documents.latex.tree import (
     Big,
     Chain,
     Choice,
@@ -25,6 +23,8 @@ from symbackprop.documents.tree import (
     rebuild,
     walk,
 )
+from symbackprop.documents.legend import Part
+from symbackprop.documents.names import Unclear, is_loss, resolve, spread
 
 
 @dataclass(frozen=True, slots=True)

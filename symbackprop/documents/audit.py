@@ -9,28 +9,20 @@ from dataclasses import dataclass, replace
 
 from symbackprop.documents.abbreviations import Abbreviations
 from symbackprop.documents.claims import Claim, chooses, claims, kind_of
-from symbackprop.documents.judge import (
-    FAILS,
-    HOLDS,
-    HOLDS_IF,
-    NO_CLAIM,
-    NOT_DECIDED,
-    NOT_READ,
-    PATIENCE,
-    Judgement,
-    Relation,
-    judge,
-)
+from symbackprop.documents.conventions import Relation
+from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM, NOT_DECIDED, NOT_READ, Judgement, judge
+from symbackprop.documents.latex.cursor import Vocabulary
+from symbackprop.documents.latex.reader import read
+from symbackprop.documents.latex.tokens import NotRead
+from symbackprop.documents.latex.tree import Chain, Tree, latex
 from symbackprop.documents.legend import Legend, LegendError, Part
 from symbackprop.documents.locate import Place
 from symbackprop.documents.names import Unclear
-from symbackprop.documents.reader import Vocabulary, read
 from symbackprop.documents.repairs import Repair, mended, renamings, strict_bounds
 from symbackprop.documents.source import Formula, Row, rows
 from symbackprop.documents.spoken import written
 from symbackprop.documents.steps import our_step
-from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Chain, Tree, latex
+from symbackprop.documents.trials import PATIENCE
 from symbackprop.errors import UserError
 
 RELATION_SIGNS = ("=", "<", ">", r"\le", r"\ge", r"\to", r"\in", r"\approx", r"\ne", r"\equiv")
@@ -177,7 +169,7 @@ def _shifted(chains: tuple[Chain, ...], by: int) -> tuple[Chain, ...]:
 
 
 def _moved(tree: Tree, by: int) -> Tree:
-    from symbackprop.documents.tree import parts, rebuild
+    from symbackprop.documents.latex.tree import parts, rebuild
 
     moved = rebuild(tree, tuple(_moved(p, by) for p in parts(tree)))
     return replace(moved, span=(tree.span[0] + by, tree.span[1] + by))

@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from symbackprop.documents.judge import Relation
-from symbackprop.documents.legend import Part
-from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, resolve
-from symbackprop.documents.tree import (
+from symbackprop.documents.conventions import Relation
+from symbackprop.documents.latex.tree import (
     Chain,
     End,
     Listed,
@@ -29,6 +27,8 @@ from symbackprop.documents.tree import (
     latex,
     walk,
 )
+from symbackprop.documents.legend import Part
+from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, resolve
 
 
 @dataclass(frozen=True, slots=True)

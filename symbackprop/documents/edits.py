@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from symbackprop.documents.judge import Relation
-from symbackprop.documents.limits import of_limits
-from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, resolve
-from symbackprop.documents.stock import Edit, Stock, fraction, whole_number
-from symbackprop.documents.tree import (
+from symbackprop.documents.conventions import Relation
+from symbackprop.documents.latex.tree import (
     Applied,
     Big,
     Group,
@@ -30,6 +27,9 @@ from symbackprop.documents.tree import (
     rebuild,
     walk,
 )
+from symbackprop.documents.limits import of_limits
+from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, letter_of, resolve
+from symbackprop.documents.stock import Edit, Stock, fraction, whole_number
 
 HALF = Fraction(1, 2)
 EXPONENTS = (HALF, -HALF, 3 * HALF, -3 * HALF, Fraction(1), Fraction(2), Fraction(-1), Fraction(-2), Fraction(3))
@@ -87,7 +87,7 @@ def edits(tree: Tree, stock: Stock, value: bool = True, sign: bool = True) -> It
     `value` is False inside indices and exponents; `sign` is False where turning the sign is the same as turning that
     of a whole that was met before: a factor of a product, say.
     """
-    yield from _here(tree, stock, value, sign)
+    yield from (made for made in _here(tree, stock, value, sign) if not _is_empty(made[0]))
     children = parts(tree)
     for at, child in enumerate(children):
         if isinstance(tree, Big) and at == 0:
@@ -102,10 +102,27 @@ def edits(tree: Tree, stock: Stock, value: bool = True, sign: bool = True) -> It
             if (
                 isinstance(tree, Slope)
                 and isinstance(bare(child), Name)
-                and not (isinstance(new, Name) and edit.kind in ("index", "name", "counting"))
+                and not (isinstance(new, Name) and edit.kind in ("index", "name", "counting", "number"))
             ):
                 continue
-            yield rebuild(tree, (*children[:at], new, *children[at + 1 :])), edit
+            rebuilt = rebuild(tree, (*children[:at], new, *children[at + 1 :]))
+            if not _is_empty(rebuilt):
+                yield rebuilt, edit
+
+
+def _is_empty(tree: Tree) -> bool:
+    """Whether it is a sum over nothing, which says nothing."""
+    if not isinstance(tree, Big) or tree.low is None or tree.high is None:
+        return False
+    low, high = _number(tree.low), _number(tree.high)
+    return low is not None and high is not None and high < low
+
+
+def _number(tree: Tree) -> Fraction | None:
+    if isinstance(tree, Minus):
+        inner = _number(tree.body)
+        return None if inner is None else -inner
+    return tree.value if isinstance(tree, Num) else None
 
 
 def _empties(tree: Big, old: Tree, new: Tree, upper: bool) -> bool:
@@ -174,7 +191,7 @@ def _here(tree: Tree, stock: Stock, value: bool, sign: bool) -> Iterator[tuple[T
                     yield new, Edit("number", tree, new, 2)
         case Name():
             yield from _of_name(tree, stock, value)
-    if value and isinstance(tree, Name | Over | Times | Slope | Big | Root | Raised):
+    if value and isinstance(tree, Name | Over | Times | Slope | Big | Root | Raised | Group):
         yield from _added(tree, stock)
 
 

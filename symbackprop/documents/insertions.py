@@ -11,12 +11,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 
+from symbackprop.documents.conventions import Relation
 from symbackprop.documents.edits import freed, replaced
-from symbackprop.documents.judge import Relation, vanishes
-from symbackprop.documents.legend import Meant, Part
-from symbackprop.documents.names import Element, Unclear, is_loss, letter_of, resolve, standings
-from symbackprop.documents.stock import Edit, Stock, whole_number
-from symbackprop.documents.tree import (
+from symbackprop.documents.latex.tree import (
     Applied,
     Big,
     Group,
@@ -35,6 +32,10 @@ from symbackprop.documents.tree import (
     rebuild,
     walk,
 )
+from symbackprop.documents.legend import Meant, Part
+from symbackprop.documents.names import Element, Unclear, is_loss, letter_of, resolve, standings
+from symbackprop.documents.stock import Edit, Stock, whole_number
+from symbackprop.documents.trials import vanishes
 
 MOST_OF_ONE = 32  # index lists that are tried for one symbol
 
@@ -61,7 +62,8 @@ def pools_of(relation: Relation, stock: Stock) -> tuple[Pool, Pool]:
     bound = {letter_of(t.variable) for t in walk(relation.right) if isinstance(t, Big)}
     printed = [t for side in (relation.right, left) for t in walk(side) if _is_element(t, part)]
     slopes: list[Tree] = [t for t in walk(relation.right) if isinstance(t, Slope)]
-    scope = sorted(free | bound)
+    formals = {f for m in part.symbols for f in m.formals} if not free | bound else set()  # the only sum may be lost
+    scope = sorted(free | bound | formals)
     numerals = {i.value for n in printed if isinstance(n, Name) for i in (*n.sub, *n.args) if isinstance(i, Num)}
     near = sorted({v + step for v in numerals for step in (-1, 0, 1) if v + step >= 0})
     counted = [Num(v, str(v)) for v in near]
@@ -98,6 +100,7 @@ def _letters(tree: Tree, part: Part) -> set[str]:
     alone = {s.letter for s in standings(tree, part) if s.printed}
     names = [t for t in walk(tree) if isinstance(t, Name)]
     inside = {letter_of(t) for n in names for i in (*n.sub, *n.args) for t in walk(i) if isinstance(t, Name)}
+    inside -= {letter_of(t.variable) for t in walk(tree) if isinstance(t, Big)}
     return alone | {x for x in inside if x not in part.constants and not any(s.base == x for s in part.symbols)}
 
 
@@ -198,10 +201,18 @@ def _terms(tree: Tree, pool: Pool, scope: frozenset[str], exact: bool) -> Iterat
     """Terms at a place that holds a sum; sizes and letters where it is one of whole numbers."""
     symbols = [*(Name(x) for x in sorted(scope)), *pool.sizes] if exact else [*pool.at(scope), *pool.sizes]
     own = tree.terms if isinstance(tree, Plus) else (tree,)
+    where = _sum_in(tree)
     for symbol in symbols:
         if bare(symbol) == bare(tree):  # it would only take itself away
             continue
         more: Tree = Plus((symbol, *own), span=tree.span)
-        yield more, Edit("bound" if exact else "term", tree, more, 4)
+        yield more, Edit("bound" if exact else "term", where, more, 4)
         less: Tree = Plus((*own, Minus(symbol)), span=tree.span)
-        yield less, Edit("bound" if exact else "term", tree, less, 4)
+        yield less, Edit("bound" if exact else "term", where, less, 4)
+
+
+def _sum_in(tree: Tree) -> Tree:
+    """Where a product lacks a term: the one sum among its factors, which could have held it as well."""
+    factors = tree.factors if isinstance(tree, Times) else ()
+    sums = [f for f in factors if isinstance(f, Group) and isinstance(f.body, Plus | Minus)]
+    return sums[0] if len(sums) == 1 else tree

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from symbackprop.documents.audit import spoken_words, statements_of
+from symbackprop.documents.latex.tokens import NotRead
+from symbackprop.documents.latex.tree import Name, Tree, bare, latex
 from symbackprop.documents.legend import LegendError, Part, legend_of
-from symbackprop.documents.meaning import free_letters, plain_translator
+from symbackprop.documents.meaning import plain_translator
 from symbackprop.documents.names import Element, Unclear, resolve
+from symbackprop.documents.positions import free_letters
 from symbackprop.documents.source import Formula
-from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Name, Tree, bare, latex
 from symbackprop.errors import UserError
 from symbackprop.notation.binding import free_indices, substitute
 from symbackprop.notation.layer import Definition, Layer, Range

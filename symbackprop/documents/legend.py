@@ -31,9 +31,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from symbackprop.documents.reader import Vocabulary, read_expression
-from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Name, Num, Times, Tree, latex, walk
+from symbackprop.documents.latex.cursor import Vocabulary
+from symbackprop.documents.latex.reader import read_expression
+from symbackprop.documents.latex.tokens import NotRead
+from symbackprop.documents.latex.tree import Name, Num, Times, Tree, latex, walk
 from symbackprop.errors import UserError
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.reader import read as read_equations

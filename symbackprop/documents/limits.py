@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+from symbackprop.documents.latex.tree import Big, End, Minus, Name, Num, Plus, Tree, bare, walk
 from symbackprop.documents.legend import Meant, Part
 from symbackprop.documents.names import is_letter, letter_of, slot_of, standings
 from symbackprop.documents.stock import Edit
-from symbackprop.documents.tree import Big, End, Minus, Name, Num, Plus, Tree, bare, walk
 
 ONE = Num(Fraction(1), "1")
 ZERO = Num(Fraction(0), "0")

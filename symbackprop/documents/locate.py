@@ -18,11 +18,8 @@ from typing import TypeAlias
 from symbackprop.check.arithmetic import Redraw
 from symbackprop.check.cases import Case
 from symbackprop.check.modular import PRIME
-from symbackprop.documents.judge import NO_VALUE, Convention, Relation, Trial, conventions
-from symbackprop.documents.legend import Part
-from symbackprop.documents.names import letter_of, loose_letters, silent_letters, standings
-from symbackprop.documents.scenes import INCOMING, cases
-from symbackprop.documents.tree import (
+from symbackprop.documents.conventions import Convention, Relation, conventions
+from symbackprop.documents.latex.tree import (
     Big,
     Name,
     Num,
@@ -37,6 +34,10 @@ from symbackprop.documents.tree import (
     rebuild,
     walk,
 )
+from symbackprop.documents.legend import Part
+from symbackprop.documents.names import letter_of, loose_letters, silent_letters, standings
+from symbackprop.documents.scenes import INCOMING, cases
+from symbackprop.documents.trials import NO_VALUE, Trial
 
 ENOUGH = 2  # elements that tell
 NOTHING, TWO = Num(Fraction(0), "0"), Num(Fraction(2), "2")

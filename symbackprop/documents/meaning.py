@@ -8,26 +8,11 @@ the axis at which it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from symbackprop.calculus.derivation import gradient_name
-from symbackprop.documents.legend import Meant, Part, layer_names
-from symbackprop.documents.names import (
-    Element,
-    Kronecker,
-    Plain,
-    Unclear,
-    is_loss,
-    letter_of,
-    loose_letters,
-    resolve,
-    silent_letters,
-    slot_of,
-    standings,
-)
-from symbackprop.documents.tree import (
+from symbackprop.documents.latex.tree import (
     Applied,
     Big,
     Chain,
@@ -49,6 +34,19 @@ from symbackprop.documents.tree import (
     latex,
     walk,
 )
+from symbackprop.documents.legend import Part
+from symbackprop.documents.names import (
+    Element,
+    Kronecker,
+    Plain,
+    Unclear,
+    is_loss,
+    letter_of,
+    resolve,
+    silent_letters,
+    standings,
+)
+from symbackprop.documents.positions import Letter, constant, free_letters, identifier, inside, position, range_of
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import (
@@ -60,10 +58,8 @@ from symbackprop.notation.nodes import (
     Expr,
     Index,
     Number,
-    Parameter,
     Partial,
     Read,
-    Size,
     add,
     both,
     call,
@@ -73,7 +69,6 @@ from symbackprop.notation.nodes import (
     number,
     power,
     reduce,
-    subtract,
     where,
 )
 
@@ -87,22 +82,6 @@ class Reading:
     total: bool = False
     zero_outside: bool = False
     padded: bool = False  # an input has its outside value there, as in the layer
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A free index letter of a formula: it runs over `low + index`. `printed` is False for one that is left out."""
-
-    name: str
-    index: Index
-    low: Expr
-    tensor: str
-    axis: int
-    printed: bool
-
-    @property
-    def value(self) -> Expr:
-        return add(self.low, self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,33 +113,6 @@ def sides(left: Tree, right: Tree, part: Part, reading: Reading, when: tuple[Cha
     a, b = translator.expr(left), translator.expr(right)
     condition = both(*(translator.condition(chain) for chain in when)) if when else TRUE
     return Sides(a, b, letters, condition, tuple(translator.totals), tuple(dict.fromkeys(translator.assumed)))
-
-
-def free_letters(trees: Iterable[Tree], part: Part) -> tuple[Letter, ...]:
-    """The letters that no sum binds, with the range of the axis at which each first stands."""
-    trees = tuple(trees)
-    found: dict[str, Letter] = {}
-    empty = Translator(part, Reading(), ())
-    for standing in (s for tree in trees for s in standings(tree, part)):
-        known = found.get(standing.letter)
-        if known is None:
-            found[standing.letter] = _letter(empty, standing.letter, standing.meant, standing.formal, standing.printed)
-        elif standing.printed and not known.printed:
-            found[standing.letter] = replace(known, printed=True)
-    for loose in (s for tree in trees for s in loose_letters(tree, part)):
-        if loose.letter not in found:
-            found[loose.letter] = _letter(empty, loose.letter, loose.meant, loose.formal, True)
-    return tuple(found.values())
-
-
-def _letter(translator: Translator, letter: str, meant: Meant, formal: str, printed: bool) -> Letter:
-    low, extent, axis = translator.range_of(meant, formal)
-    return Letter(letter, Index(_identifier(letter), extent), low, meant.tensor, axis, printed)
-
-
-def _identifier(letter: str) -> str:
-    kept = "".join(c if c.isalnum() else "_" for c in letter.replace("'", "_")).strip("_")
-    return f"{kept}{'_' * letter.count(chr(39))}" or "i"
 
 
 @dataclass(slots=True)
@@ -235,7 +187,7 @@ class Translator:
                 return where(self.condition(condition), self.expr(then), self.expr(other))
             case End(base, letter, upper):
                 symbol = next(s for s in self.part.symbols if s.base == base and letter in s.formals)
-                low, extent, _ = self.range_of(symbol, letter)
+                low, extent, _ = range_of(symbol, letter, self.part)
                 return add(low, extent) if upper else low
             case Listed():
                 raise Unclear("a list stands where a number was expected", tree.span, latex(tree))
@@ -262,7 +214,7 @@ class Translator:
             return Delta(self.expr(found.left), self.expr(found.right))
         if isinstance(found, Plain):
             self.assumed += found.assumed
-            return self.raised(self.constant(found.value), found.power)
+            return self.raised(constant(found.value, self.part), found.power)
         value = self.element(found)
         if found.half:
             exponent = self.expr(found.power) if found.power is not None else ONE
@@ -271,12 +223,6 @@ class Translator:
 
     def raised(self, value: Expr, exponent: Tree | None) -> Expr:
         return value if exponent is None else power(value, self.expr(exponent))
-
-    def constant(self, tree: Tree) -> Expr:
-        """An expression of the layer's sizes and parameters, as the legend has it."""
-        if not isinstance(tree, Name):
-            return Translator(_layer_only(self.part), Reading(), ()).expr(tree)
-        return layer_constant(tree.base, self.layer)
 
     # ----------------------------------------------------------------------------------------- elements
 
@@ -301,66 +247,15 @@ class Translator:
             if letter not in self._scope:
                 raise Unclear(f"the index {letter} has no range here", (0, 0), letter)
             given[letter] = self._scope[letter]
-        return tuple(self.slot(slot, given) for slot in found.meant.slots)
+        return tuple(position(slot, given, self.part) for slot in found.meant.slots)
 
     def index(self, tree: Tree) -> Expr:
         if isinstance(tree, Name) and letter_of(tree) in self._scope:
             return self._scope[letter_of(tree)]
         return self.expr(tree)
 
-    def slot(self, tree: Tree, given: dict[str, Expr]) -> Expr:
-        """A position of the legend: formal indices by their values, the rest sizes and numbers."""
-        outer = self._scope
-        self._scope = given
-        try:
-            return self.expr_of_slot(tree)
-        finally:
-            self._scope = outer
-
-    def expr_of_slot(self, tree: Tree) -> Expr:
-        if isinstance(tree, Name) and tree.base not in self._scope:
-            if tree.base in self.part.constants:
-                return self.constant(self.part.constants[tree.base])
-            return layer_constant(tree.base, self.layer)
-        match tree:
-            case Name():
-                return self._scope[tree.base]
-            case Num(value):
-                return Number(value)
-            case Group(body):
-                return self.expr_of_slot(body)
-            case Minus(body):
-                return negative(self.expr_of_slot(body))
-            case Plus(terms):
-                return add(*(self.expr_of_slot(t) for t in terms))
-            case Times(factors):
-                return mul(*(self.expr_of_slot(f) for f in factors))
-            case Over(top, bottom):
-                return divide(self.expr_of_slot(top), self.expr_of_slot(bottom))
-            case _:
-                raise Unclear("a position of the legend is made of sums and products", tree.span, latex(tree))
-
-    def range_of(self, meant: Meant, formal: str) -> tuple[Expr, Expr, int]:
-        """The range of a letter that stands alone for a formal index: its low end, its extent and the axis."""
-        axis, sign = slot_of(meant, formal)
-        extent = self.layer.axes(meant.tensor)[axis]
-        slot = meant.slots[axis]
-        letters: dict[str, Expr] = dict.fromkeys((*meant.formals, *silent_letters(meant, self.part)), ZERO)
-        offset = self.slot(slot, letters)
-        low = negative(offset) if sign > 0 else subtract(offset, subtract(extent, ONE))
-        return low, extent, axis
-
-    def inside(self, tensor: str, indices: tuple[Expr, ...]) -> Expr:
-        """The condition that a position lies in the box of a tensor."""
-        tests: list[Expr] = []
-        for extent, index in zip(self.layer.axes(tensor), indices, strict=True):
-            if isinstance(index, Index) and index.extent == extent:
-                continue
-            tests += [Compare(">=", index, ZERO), Compare("<", index, extent)]
-        return both(*tests)
-
     def guarded(self, tensor: str, indices: tuple[Expr, ...], value: Expr) -> Expr:
-        return where(self.inside(tensor, indices), value, ZERO) if self.reading.zero_outside else value
+        return where(inside(self.layer, tensor, indices), value, ZERO) if self.reading.zero_outside else value
 
     # --------------------------------------------------------------------------------------------- sums
 
@@ -379,7 +274,7 @@ class Translator:
             low, extent = self.known_range(letter, tree)
         key = (self._stamp, letter, id(low), id(extent))
         if key not in self._bound:
-            index = Index(_identifier(letter), extent, self._depth + 1)  # no two on one path are alike
+            index = Index(identifier(letter), extent, self._depth + 1)  # no two on one path are alike
             self._bound[key] = (index, add(low, index), len(self._bound) + 1)
         index, value, stamp = self._bound[key]
         before, outer = self._scope.get(letter), self._stamp
@@ -401,7 +296,7 @@ class Translator:
             if standing.letter == letter:
                 key = (letter, standing.meant.base, standing.formal)
                 if key not in self._ranges:
-                    self._ranges[key] = self.range_of(standing.meant, standing.formal)[:2]
+                    self._ranges[key] = range_of(standing.meant, standing.formal, self.part)[:2]
                 return self._ranges[key]
         raise Unclear(f"the sum over {letter} has no limits, and the index stands alone nowhere", tree.span, letter)
 
@@ -420,8 +315,10 @@ class Translator:
         slope = self.total(value, variable) if self.reading.total else Partial(value, variable)
         # outside the boxes the read refuses, which a derivative would not
         for t, i in above:
-            slope = where(self.inside(t, i), slope, ZERO if self.reading.zero_outside else Read(f"{t}{STORED}", i))
-        return where(self.inside(tensor, indices), slope, Read(f"{tensor}{STORED}", indices))
+            slope = where(
+                inside(self.layer, t, i), slope, ZERO if self.reading.zero_outside else Read(f"{t}{STORED}", i)
+            )
+        return where(inside(self.layer, tensor, indices), slope, Read(f"{tensor}{STORED}", indices))
 
     def numerator(self, top: Tree) -> tuple[Expr, list[tuple[str, tuple[Expr, ...]]]]:
         if isinstance(top, Name):
@@ -464,20 +361,5 @@ def plain_translator(part: Part, letters: tuple[Letter, ...]) -> Translator:
     return Translator(part, Reading(), letters, _plain=True)
 
 
-def layer_constant(name: str, layer: Layer) -> Expr:
-    """A size or parameter of the layer."""
-    for parameter in layer.parameters:
-        if parameter.name == name:
-            return Parameter(name, parameter.integer)
-    if any(a.name == name for t in layer.inputs for a in t.axes) or any(s.name == name for s in layer.sizes):
-        return Size(name)
-    raise Unclear(f"the layer {layer.name} has no size or parameter {name}", (0, 0), name)
-
-
 def _names(tree: Tree) -> set[str]:
     return {part.base for part in walk(tree) if isinstance(part, Name)}
-
-
-def _layer_only(part: Part) -> Part:
-    """The part with the layer's own names in place of the document's."""
-    return replace(part, symbols=(), constants={n: Name(n) for n in layer_names(part.layer)}, assumed={})

@@ -7,8 +7,22 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
+from symbackprop.documents.latex.tree import (
+    Big,
+    Minus,
+    Name,
+    Num,
+    Plus,
+    Slope,
+    Span,
+    Times,
+    Tree,
+    bare,
+    latex,
+    parts,
+    walk,
+)
 from symbackprop.documents.legend import DEFAULT_LABELS, Meant, Part, key_text
-from symbackprop.documents.tree import Big, Minus, Name, Num, Plus, Slope, Span, Times, Tree, bare, latex, parts, walk
 from symbackprop.errors import UserError
 
 

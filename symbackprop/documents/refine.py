@@ -9,14 +9,15 @@ from dataclasses import replace
 from symbackprop.check.arithmetic import Redraw
 from symbackprop.documents.audit import spoken_words, statements_of
 from symbackprop.documents.claims import claims
+from symbackprop.documents.conventions import Relation
 from symbackprop.documents.draft import CENTRED, Draft, Symbol, symbol_for
-from symbackprop.documents.judge import NO_VALUE, Relation, Trial
+from symbackprop.documents.latex.tokens import NotRead
+from symbackprop.documents.latex.tree import Slope, walk
 from symbackprop.documents.legend import LegendError, Part, layer_names, legend_of
 from symbackprop.documents.repairs import ways_of
 from symbackprop.documents.seen import Seen
 from symbackprop.documents.source import Formula
-from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Slope, walk
+from symbackprop.documents.trials import NO_VALUE, Trial
 from symbackprop.errors import UserError
 
 LONGEST_SEARCH = 12.0  # seconds of one processor

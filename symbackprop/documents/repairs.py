@@ -9,17 +9,20 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from symbackprop.check.cases import Case
+from symbackprop.documents.conventions import Convention, Relation, conventions
 from symbackprop.documents.edits import edited, edits, of_indices, relettered, renamed, replaced, stepped
 from symbackprop.documents.insertions import inserted, pools_of
-from symbackprop.documents.judge import (
-    NO_VALUE,
-    Convention,
-    Judgement,
-    Relation,
-    Trial,
-    attempt,
-    conventions,
-    vanishes,
+from symbackprop.documents.judge import Judgement
+from symbackprop.documents.latex.tree import (
+    End,
+    Minus,
+    Name,
+    Plus,
+    Span,
+    Tree,
+    bare,
+    latex,
+    walk,
 )
 from symbackprop.documents.legend import Part
 from symbackprop.documents.limits import first_and_last
@@ -32,21 +35,11 @@ from symbackprop.documents.names import (
 )
 from symbackprop.documents.scenes import cases, scene
 from symbackprop.documents.stock import Edit, Stock, stock_of
-from symbackprop.documents.tree import (
-    End,
-    Minus,
-    Name,
-    Plus,
-    Span,
-    Tree,
-    bare,
-    latex,
-    walk,
-)
+from symbackprop.documents.trials import NO_VALUE, Trial, attempt, vanishes
 
 MOST = 3  # repairs that are shown
 THOROUGH = 24  # cases at which a repair has to hold
-A_LITTLE = 0.4  # seconds in which others as near are looked for, once one is found
+A_LITTLE = 0.8  # seconds in which others as near are looked for, once one is found
 FOR_THE_PLACE = 0.3  # seconds that are kept for it where no repair is found
 MOST_PAIRS = 400  # pairs of edits that are tried, of each kind
 

@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from symbackprop.documents.audit import spoken_words, statements_of
+from symbackprop.documents.latex.cursor import Vocabulary
+from symbackprop.documents.latex.tokens import NotRead
+from symbackprop.documents.latex.tree import Big, Chain, Name, Num, Slope, Tree, bare, latex, walk
 from symbackprop.documents.legend import DEFAULT_LABELS
 from symbackprop.documents.names import spread
-from symbackprop.documents.reader import Vocabulary
 from symbackprop.documents.source import Formula
-from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Big, Chain, Name, Num, Slope, Tree, bare, latex, walk
 
 
 @dataclass(slots=True)

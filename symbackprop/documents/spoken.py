@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from symbackprop.documents.reader import GREEK
+from symbackprop.documents.latex.symbols import GREEK
 
 EQUAL = re.compile(
     r"\b(?:is going to be given by|is the final output|will be given by|is given by|which is|will be|is equal to|"

@@ -18,12 +18,14 @@ from symbackprop.check.cases import Case
 from symbackprop.check.interpret import Interpreter, Key
 from symbackprop.check.modular import Modular
 from symbackprop.check.point import Elements, Point
-from symbackprop.documents.judge import NO_VALUE, Judgement, Relation
+from symbackprop.documents.conventions import Relation
+from symbackprop.documents.judge import Judgement
+from symbackprop.documents.latex.tree import Slope, bare
 from symbackprop.documents.legend import Part
 from symbackprop.documents.meaning import STORED, sides
 from symbackprop.documents.names import is_loss
 from symbackprop.documents.scenes import cases, layer_at
-from symbackprop.documents.tree import Slope, bare
+from symbackprop.documents.trials import NO_VALUE
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Expr, Index, Read, walk
 

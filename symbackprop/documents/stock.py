@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from symbackprop.documents.judge import Relation
-from symbackprop.documents.legend import Part
-from symbackprop.documents.names import is_letter, letter_of, standings
-from symbackprop.documents.tree import (
+from symbackprop.documents.conventions import Relation
+from symbackprop.documents.latex.tree import (
     Big,
     Minus,
     Name,
@@ -19,6 +17,8 @@ from symbackprop.documents.tree import (
     latex,
     walk,
 )
+from symbackprop.documents.legend import Part
+from symbackprop.documents.names import is_letter, letter_of, standings
 
 
 @dataclass(frozen=True, slots=True)

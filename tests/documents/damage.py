@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from symbackprop.documents.tree import (
+from symbackprop.documents.latex.tree import (
     Big,
     Group,
     Minus,
@@ -21,7 +21,10 @@ from symbackprop.documents.tree import (
     Tree,
     parts,
     rebuild,
+    walk,
 )
+from symbackprop.documents.legend import Part
+from symbackprop.documents.names import Element, Unclear, resolve, spread, unlabelled
 
 Damage = Callable[[Tree], Iterator[Tree]]
 
@@ -30,16 +33,33 @@ def number(value: int) -> Num:
     return Num(Fraction(value), str(value))
 
 
-def sign_of_a_term(tree: Tree) -> Iterator[Tree]:
+def sign_turned(tree: Tree) -> Iterator[Tree]:
     if isinstance(tree, Plus):
         for at, term in enumerate(tree.terms):
             turned = term.body if isinstance(term, Minus) else Minus(term)
             yield replace(tree, terms=(*tree.terms[:at], turned, *tree.terms[at + 1 :]))
-
-
-def sign_lost(tree: Tree) -> Iterator[Tree]:
-    if isinstance(tree, Minus):
+    elif isinstance(tree, Minus):
         yield tree.body
+
+
+def index_moved(tree: Tree) -> Iterator[Tree]:
+    """One index of a symbol one place further, or two of them in each other's place."""
+    if not isinstance(tree, Name):
+        return
+    for field in ("sub", "args"):
+        indices = tuple(spread([*(tree.sub if field == "sub" else tree.args)]))
+        for at, index in enumerate(indices):
+            moved = (*indices[:at], _next(index), *indices[at + 1 :])
+            swapped = (*indices[:at], *reversed(indices[at : at + 2]), *indices[at + 2 :])
+            for new in dict.fromkeys((moved, swapped)):
+                if new != indices:
+                    yield replace(tree, sub=new) if field == "sub" else replace(tree, args=new)
+
+
+def _next(index: Tree) -> Tree:
+    if isinstance(index, Num):
+        return number(int(index.value) + 1)
+    return Plus((*(index.terms if isinstance(index, Plus) else (index,)), number(1)))
 
 
 def exponent_turned(tree: Tree) -> Iterator[Tree]:
@@ -101,19 +121,31 @@ def number_changed(tree: Tree) -> Iterator[Tree]:
 
 
 KINDS: tuple[Damage, ...] = (
-    sign_of_a_term, sign_lost, exponent_turned, root_lost, square_lost, factor_lost,
+    sign_turned, index_moved, exponent_turned, root_lost, square_lost, factor_lost,
     factor_two, fraction_turned, sum_lost, bound_moved, term_lost, number_changed,
 )  # fmt: skip
 
 
-def planted(tree: Tree, kind: Damage) -> Iterator[Tree]:
-    """The tree with this damage at each place at which it can stand; indices are left alone."""
-    yield from kind(tree)
-    if isinstance(tree, Slope | Name):
+def planted(tree: Tree, kind: Damage, part: Part) -> Iterator[Tree]:
+    """The tree with this damage at each place at which it can stand; scripts that only mark a symbol are left alone."""
+    if kind is not index_moved or _has_indices(tree, part):
+        yield from kind(tree)
+    if isinstance(tree, Name) or (isinstance(tree, Slope) and kind is not index_moved):
         return
     children = parts(tree)
     for at, child in enumerate(children):
         if isinstance(tree, Big) and at == 0:
             continue
-        for new in planted(child, kind):
+        for new in planted(child, kind, part):
             yield rebuild(tree, (*children[:at], new, *children[at + 1 :]))
+
+
+def _has_indices(tree: Tree, part: Part) -> bool:
+    if not isinstance(tree, Name) or unlabelled(tree, part) != tree:
+        return False
+    try:
+        found = resolve(tree, part)
+    except Unclear:
+        return False
+    used = {t for slot in found.meant.slots for t in walk(slot)} if isinstance(found, Element) else set()
+    return isinstance(found, Element) and any(Name(formal) in used for formal in found.given)

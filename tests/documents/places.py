@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.documents.tree import Big, Group, Plus, Raised, Span, Tree, parts
+from symbackprop.documents.latex.tree import Big, Group, Plus, Raised, Span, Tree, parts
 
 
 def changed(before: Tree, after: Tree) -> tuple[Span, Span]:
@@ -30,7 +30,7 @@ def changed(before: Tree, after: Tree) -> tuple[Span, Span]:
         closed |= limit or exponent
         around = after.span if isinstance(after, Group) else new[at].span
         before, after = old[at], new[at]
-    lost = isinstance(after, Plus) or isinstance(before, Plus)
+    lost = isinstance(before, Plus)
     return after.span, around if lost and not closed else holder
 
 

@@ -2,119 +2,59 @@
 
 from __future__ import annotations
 
-import time
-import tomllib
-from pathlib import Path
+from functools import lru_cache
 
 import pytest
 
-from symbackprop.documents.audit import spoken_words, statements_of
-from symbackprop.documents.claims import claims
-from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, Judgement, Relation, judge
-from symbackprop.documents.legend import Part, load_legend
-from symbackprop.documents.names import Unclear
-from symbackprop.documents.reader import Vocabulary, read_expression
-from symbackprop.documents.repairs import mended
-from symbackprop.documents.source import formulas
-from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import latex
-from symbackprop.equations import load
-from tests.documents.damage import KINDS, planted
+from symbackprop.documents.judge import HOLDS
+from symbackprop.documents.latex.reader import read_expression
+from symbackprop.documents.latex.tree import latex
+from tests.documents.damage import KINDS
 from tests.documents.places import is_named
+from tests.documents.planted import DOCUMENTS, NONE, UNNAMED, UNSEEN, Plant, Result, Right, plants, result_of
+from tests.documents.planted import right_relations as all_right
 
-HERE = Path(__file__).parent
-Right = tuple[Relation, Part, Vocabulary, Judgement]
-
-
-def right_relations(name: str) -> list[Right]:
-    """The relations of a document that hold, each once."""
-    found: dict[str, Right] = {}
-    legend, texts = load_legend(HERE / f"{name}.legend.toml", load), formulas(HERE / f"{name}.toml")
-    words = spoken_words(texts)
-    verdicts = {e["id"]: e["verdict"] for e in tomllib.loads((HERE / f"{name}.toml").read_text())["formula"]}
-    for formula in texts:
-        if not {HOLDS, HOLDS_IF} & set(verdicts[formula.name]):
-            continue
-        part = legend.part(formula.line)
-        vocabulary = part.vocabulary(words)
-        try:
-            chains = statements_of(formula.text, vocabulary)
-        except NotRead:
-            continue
-        for claim in (c for chain in chains for c in claims(chain, part) if c.relation is not None):
-            assert claim.relation is not None
-            try:
-                judgement = judge(claim.relation, part)
-            except Unclear:
-                continue
-            if judgement.verdict in (HOLDS, HOLDS_IF):
-                found[f"{claim.text} {formula.line if name == 'wu' else ''}"] = (
-                    claim.relation,
-                    part,
-                    vocabulary,
-                    judgement,
-                )
-    return list(found.values())
+right_relations = lru_cache(all_right)
+FEW = 1  # damages of each kind in each document; `python -m tests.documents.planted` plants all
 
 
-def judged(relation: Relation, damaged: str, part: Part, vocabulary: Vocabulary) -> str:
-    """The verdict on the damaged formula, read anew from its text; "equal" where the layer proves the damage none."""
-    try:
-        return judge(Relation(relation.left, read_expression(damaged, vocabulary), relation.when), part).verdict
-    except Unclear:
-        return "not decided"
+def some_plants(right: list[Right]) -> list[Plant]:
+    """A few of each kind, from all over the document."""
+    of_kind: dict[str, list[Plant]] = {kind.__name__: [] for kind in KINDS}
+    for plant in plants(right):
+        of_kind[plant.kind].append(plant)
+    return [p for found in of_kind.values() for p in found[:: 1 + len(found) // FEW][:FEW]]
 
 
-@pytest.mark.parametrize("name", ["vijay", "nptel", "iitp", "wu"])
-def test_no_damage_passes_that_is_damage(name: str) -> None:
-    missed = []
+@lru_cache
+def results(name: str) -> tuple[Result, ...]:
     right = right_relations(name)
-    for relation, part, vocabulary, before in right[:: 1 + len(right) // 25]:
-        for kind in KINDS:
-            damaged = next(planted(relation.right, kind), None)
-            if damaged is None:
-                continue
-            verdict = judged(relation, latex(damaged), part, vocabulary)
-            # what still holds exactly is no damage: a term that the layer makes zero, for instance
-            if verdict not in (FAILS, before.verdict):
-                missed.append(f"{kind.__name__}: {latex(relation.left)} = {latex(damaged)}: {verdict}")
+    return tuple(result_of(plant, right) for plant in some_plants(right))
 
-    assert missed == []
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_damage_passes_that_is_damage(name: str) -> None:
+    assert [r for r in results(name) if r.outcome == UNSEEN] == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_place_of_the_damage_is_named(name: str) -> None:
+    assert [r for r in results(name) if r.outcome == UNNAMED] == []
 
 
 def test_damage_that_changes_nothing_is_found_equal() -> None:
     """The derivative of the variance by the mean is zero: its factor does not matter."""
-    relation, part, vocabulary, _ = next(
-        r
-        for r in right_relations("vijay")
-        if r"\frac{-2}{m} \sum" in latex(r[0].right) and r"\sigma" in latex(r[0].left)
+    right = right_relations("vijay")
+    at, known = next(
+        (at, r)
+        for at, r in enumerate(right)
+        if r"\frac{-2}{m} \sum" in latex(r.relation.right) and r"\sigma" in latex(r.relation.left)
     )
 
-    assert judged(relation, latex(relation.right).replace("-2", "-3"), part, vocabulary) == HOLDS
-    assert judged(relation, "0", part, vocabulary) == HOLDS
-
-
-@pytest.mark.parametrize("name", ["vijay", "nptel", "iitp", "wu"])
-def test_the_place_of_the_damage_is_named(name: str) -> None:
-    """One damage of each kind, in another formula each time; `make` has no time for all of them."""
-    right, missed = right_relations(name), []
-    for at, kind in enumerate(KINDS):
-        choices = [(r, d) for r in right[at::5] for d in planted(r[0].right, kind)]
-        for (relation, part, vocabulary, _), damaged in choices[:1]:
-            if named(relation, part, vocabulary, latex(damaged)) is False:
-                missed.append(f"{kind.__name__}: {latex(relation.left)} = {latex(damaged)}")
-
-    assert missed == []
-
-
-def named(relation: Relation, part: Part, vocabulary: Vocabulary, text: str) -> bool | None:
-    """Whether the planted place is among those that are named; None where the damage is none."""
-    wrong = Relation(relation.left, read_expression(text, vocabulary), relation.when)
-    judgement = judge(wrong, part)
-    if judgement.verdict != FAILS:
-        return None
-    original = read_expression(latex(relation.right), vocabulary)
-    return is_named(mended(wrong, part, judgement, time.process_time() + 2).spans, original, wrong.right)
+    for equal in (latex(known.relation.right).replace("-2", "-3"), "0"):
+        result = result_of(Plant(at, "by hand", equal), right)
+        assert (result.outcome, result.said) == (NONE, HOLDS)
+    assert result_of(Plant(at, "by hand", "1"), right).outcome != NONE
 
 
 # ------------------------------------------------------------------------------- the measure itself

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from symbackprop.documents.reader import Vocabulary, read, read_expression
+from symbackprop.documents.latex.cursor import Vocabulary
+from symbackprop.documents.latex.reader import read, read_expression
+from symbackprop.documents.latex.tokens import NotRead
+from symbackprop.documents.latex.tree import Big, Group, Name, Over, Plus, Slope, Times, latex
 from symbackprop.documents.source import in_text, rows
 from symbackprop.documents.spoken import written
-from symbackprop.documents.tokens import NotRead
-from symbackprop.documents.tree import Big, Group, Name, Over, Plus, Slope, Times, latex
 
 
 def again(text: str, vocabulary: Vocabulary | None = None) -> str:

@@ -33,6 +33,9 @@ class Num(Tree):
     text: str = field(compare=False)
 
 
+ONE, ZERO = Num(Fraction(1), "1"), Num(Fraction(0), "0")
+
+
 @dataclass(frozen=True, slots=True)
 class Name(Tree):
     """A symbol: `base` with decorations and primes, subscripts, a superscript, arguments in brackets."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from symbackprop.documents.tree import Span
+from symbackprop.documents.latex.tree import Span
 from symbackprop.errors import UserError
 
 LONGEST = 20_000  # characters of one formula
