@@ -302,7 +302,17 @@ class Interpreter:
                 test, yes, no = self.condition(condition), self.exact(then), self.exact(other)
                 return lambda places: yes(places) if test(places) else no(places)
             case _:
-                return operation(expr, [self.exact(part) for part in parts(expr)])
+                return operation(expr, self._merged(expr))
+
+    def _merged(self, expr: Expr) -> list[ExactMeaning]:
+        """The parts of an operation; those of a sum or a product that no index moves as one number, found now."""
+        inner = parts(expr)
+        still = [part for part in inner if _is_settled(part)] if isinstance(expr, Add | Mul) else []
+        if len(still) < 2:
+            return [self.exact(part) for part in inner]
+        value = operation(expr, [self.exact(part) for part in still])([])
+        known = lean(value) if isinstance(value, Fraction) else value
+        return [lambda places: known, *(self.exact(part) for part in inner if part not in still)]
 
     def _exact_inside(self, indices: tuple[Index, ...], body: Expr) -> ExactMeaning:
         self._scope.extend(indices)
@@ -356,3 +366,10 @@ class Interpreter:
         }
         test = decide[operation]
         return lambda places: test(a(places), b(places))
+
+
+def _is_settled(expr: Expr) -> bool:
+    """Whether a sum or product of numbers, sizes and parameters: it has one value at a point, and cannot fail."""
+    if isinstance(expr, Add | Mul):
+        return all(_is_settled(part) for part in parts(expr))
+    return isinstance(expr, Number | Size | Parameter)

@@ -37,6 +37,7 @@ def audit(file: Path, legend_file: Path | None, layer: str | None, form: str, ev
     from rich.progress import Progress
 
     from symbackprop.build import load
+    from symbackprop.documents.audit import Effort
     from symbackprop.documents.audit import audit as audited
     from symbackprop.documents.guess import legend_for
     from symbackprop.documents.legend import load_legend
@@ -52,7 +53,7 @@ def audit(file: Path, legend_file: Path | None, layer: str | None, form: str, ev
         raise click.UsageError("say which layer the document speaks of: --layer LAYER, or --legend TOML")
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("trying the formulas", total=len(found))
-        result = audited(found, legend, title(file), lambda: progress.advance(task), not no_repairs)
+        result = audited(found, legend, title(file), lambda: progress.advance(task), Effort(not no_repairs))
     click.echo(FORMATS[form](result, every), nl=False)
     return result.status
 

@@ -30,6 +30,17 @@ RELATION_FIRST = re.compile(r"^(?:\s|&|\\begin\{[^}]*\}|\{\})*(=|\\leftarrow|\\a
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """Whether repairs and our steps are looked for, and the seconds of processor time that one formula may take."""
+
+    mend: bool = True
+    patience: float = PATIENCE
+
+
+USUAL = Effort()
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What is found of one relation of a formula.
 
@@ -74,19 +85,20 @@ class Audit:
 
 
 def audit(
-    found: Iterable[Formula], legend: Legend, file: str = "", done: Callable[[], None] | None = None, mend: bool = True
+    found: Iterable[Formula],
+    legend: Legend,
+    file: str = "",
+    done: Callable[[], None] | None = None,
+    effort: Effort = USUAL,
 ) -> Audit:
-    """All formulas against the legend; `done` is called after each.
-
-    Without `mend` neither repairs nor our steps are looked for.
-    """
+    """All formulas against the legend; `done` is called after each."""
     found = tuple(found)
     words = spoken_words(found)
     findings: list[Finding] = []
     before: Chain | None = None
     own = Abbreviations()
     for formula in found:
-        more, before = _formula(formula, legend, mend, words, before, own)
+        more, before = _formula(formula, legend, effort, words, before, own)
         findings += more
         if done is not None:
             done()
@@ -94,7 +106,7 @@ def audit(
 
 
 def _formula(
-    formula: Formula, legend: Legend, mend: bool, words: frozenset[str], before: Chain | None, own: Abbreviations
+    formula: Formula, legend: Legend, effort: Effort, words: frozenset[str], before: Chain | None, own: Abbreviations
 ) -> tuple[list[Finding], Chain | None]:
     """The findings of a formula, and its last statement: a formula that begins with a relation goes on with it."""
     started = time.process_time()
@@ -115,7 +127,7 @@ def _formula(
             introduced = Judgement(NO_CLAIM, reason=reason)
             findings.append(Finding(formula, latex(chain), "abbreviation", introduced, place=chain.span))
             continue
-        findings += _chain(formula, chain, own.in_full(chain, part), part, mend, started)
+        findings += _chain(formula, chain, own.in_full(chain, part), part, effort, started)
     return findings, next((c for c in reversed(statements) if c.rest), before)
 
 
@@ -175,7 +187,7 @@ def _moved(tree: Tree, by: int) -> Tree:
     return replace(moved, span=(tree.span[0] + by, tree.span[1] + by))
 
 
-def _chain(formula: Formula, printed: Chain, chain: Chain, part: Part, mend: bool, started: float) -> list[Finding]:
+def _chain(formula: Formula, printed: Chain, chain: Chain, part: Part, effort: Effort, started: float) -> list[Finding]:
     """The findings of a statement; `chain` is the printed one with the document's own symbols by what they mean."""
     findings = []
     shown = claims(printed, part)
@@ -189,7 +201,8 @@ def _chain(formula: Formula, printed: Chain, chain: Chain, part: Part, mend: boo
             formula, text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span
         )
         if claim.relation is not None:
-            finding = _judged(finding, claim, part, mend, max(started + PATIENCE, began + PATIENCE / 4))
+            deadline = max(started + effort.patience, began + effort.patience / 4)
+            finding = _judged(finding, claim, part, effort.mend, deadline)
         findings.append(replace(finding, seconds=time.process_time() - began))
     return findings
 

@@ -39,7 +39,7 @@ from symbackprop.documents.trials import NO_VALUE, Trial, attempt, vanishes
 
 MOST = 3  # repairs that are shown
 THOROUGH = 24  # cases at which a repair has to hold
-A_LITTLE = 0.8  # seconds in which others as near are looked for, once one is found
+MORE = 300  # candidates that are tried for others as near, once one is found
 FOR_THE_PLACE = 0.3  # seconds that are kept for it where no repair is found
 MOST_PAIRS = 400  # pairs of edits that are tried, of each kind
 
@@ -62,11 +62,14 @@ class _Search:
         self.ways = ways_of(relation, part, judgement)
         self.zero = vanishes(relation.left, part)
         self.found: list[Repair] = []
+        self.tried, self.enough = 0, 0
         self._trials: dict[tuple[int, bool, Tree], Trial] = {}
 
     @property
     def late(self) -> bool:
-        return len(self.found) == MOST or time.process_time() > self.deadline
+        if len(self.found) == MOST or (self.found and self.tried > self.enough):
+            return True
+        return self.tried % 4 == 0 and time.process_time() > self.deadline  # to ask costs as much as a small trial
 
     def trial(self, way: int, small: bool, left: Tree) -> Trial:
         """The trial of right sides against a left side."""
@@ -78,6 +81,7 @@ class _Search:
 
     def consider(self, candidate: Relation, edits: tuple[Edit, ...]) -> None:
         """Keep a candidate that holds."""
+        self.tried += 1
         for way, (convention, _, _) in enumerate(self.ways):
             known = len(self.found)
             if all(self.trial(way, small, candidate.left).agrees(candidate.right) for small in (True, False)):
@@ -100,7 +104,7 @@ class _Search:
         if outcome.difference is None and outcome.sides is not None:
             text = f"{latex(candidate.left)} = {latex(candidate.right)}"
             if all(text != r.formula for r in self.found):
-                self.deadline = min(self.deadline, time.process_time() + A_LITTLE)
+                self.enough = self.enough or self.tried + MORE
                 self.found.append(Repair(edits, text, (*convention.says, *outcome.sides.assumed)))
 
     def singles(self, least: int, most: int) -> None:
@@ -172,6 +176,7 @@ class _Search:
                         self.pair(left, terms, at, second, (edit, other))
 
     def pair(self, left: Tree, terms: tuple[Tree, ...], at: int, new: Tree, edits: tuple[Edit, ...]) -> None:
+        self.tried += 1
         for way, (convention, _, _) in enumerate(self.ways):
             if self.trial(way, True, left).agrees(new):
                 right = Plus((*terms[:at], new, *terms[at + 1 :])) if len(terms) > 1 else new

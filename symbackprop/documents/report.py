@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from symbackprop.documents.audit import Audit, Finding, first_wrong, summary
-from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM
+from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM, NOT_DECIDED, NOT_READ
 from symbackprop.documents.repairs import Repair
 
 
@@ -119,14 +119,28 @@ def as_markdown(found: Audit, every: bool = False) -> str:
                 "; ".join(finding.judgement.conditions) or finding.judgement.reason,
                 finding.ours and f"our {finding.ours}",
             )
-            remark = "; ".join(s for s in said if s)
+            remark = "; ".join(s for s in said if s and finding.verdict not in (NOT_READ, NOT_DECIDED))
             lines.append(f"| {name} | {finding.kind} | {finding.verdict} | {_cell(remark)} |")
     wrong = [f for f in found.findings if f.verdict == FAILS]
     if wrong:
         lines += ["", "### Errata", ""]
         for finding in wrong:
             lines += _erratum(finding)
+    open_ones = [f for f in found.findings if f.verdict in (NOT_READ, NOT_DECIDED)]
+    if open_ones:
+        lines += ["", "### Not read or not decided", ""]
+        lines += [f"- **{_where(f)}** {_verbatim(f.claim)}: {f.judgement.reason}" for f in open_ones]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _where(finding: Finding) -> str:
+    return finding.formula.name or f"line {finding.formula.line}"
+
+
+def _verbatim(text: str) -> str:
+    """A text as code; one with a backtick in it between two."""
+    text = _short(" ".join(text.split()), 90)
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def _cell(text: str) -> str:
@@ -134,8 +148,7 @@ def _cell(text: str) -> str:
 
 
 def _erratum(finding: Finding) -> list[str]:
-    name = finding.formula.name or f"line {finding.formula.line}"
-    lines = [f"**{name}**, printed", "", f"$${finding.claim}$$", ""]
+    lines = [f"**{_where(finding)}**, printed", "", f"$${finding.claim}$$", ""]
     lines += [f"- {line}" for line in explanation(finding)]
     for repair in finding.repairs[:1]:
         lines += ["", "What holds:", "", f"$${repair.formula}$$"]

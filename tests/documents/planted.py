@@ -35,10 +35,10 @@ from symbackprop.documents.source import formulas
 from symbackprop.documents.trials import PATIENCE
 from symbackprop.equations import load
 from tests.documents.damage import KINDS, planted
+from tests.documents.page import DOCUMENTS
 from tests.documents.places import is_named
 
 HERE = Path(__file__).parent
-DOCUMENTS = ("vijay", "nptel", "iitp", "wu")
 NAMED, UNNAMED, UNSEEN, NONE = "named", "unnamed", "unseen", "none"
 
 

@@ -10,8 +10,9 @@ from symbackprop.documents.judge import HOLDS
 from symbackprop.documents.latex.reader import read_expression
 from symbackprop.documents.latex.tree import latex
 from tests.documents.damage import KINDS
+from tests.documents.page import DOCUMENTS
 from tests.documents.places import is_named
-from tests.documents.planted import DOCUMENTS, NONE, UNNAMED, UNSEEN, Plant, Result, Right, plants, result_of
+from tests.documents.planted import NONE, UNNAMED, UNSEEN, Plant, Result, Right, plants, result_of
 from tests.documents.planted import right_relations as all_right
 
 right_relations = lru_cache(all_right)

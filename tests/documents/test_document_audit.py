@@ -12,13 +12,14 @@ import pytest
 from symbackprop.documents.audit import Audit, audit
 from symbackprop.documents.guess import legend_for
 from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM, NOT_DECIDED, NOT_READ
-from symbackprop.documents.legend import legend_of, load_legend
-from symbackprop.documents.report import FORMATS
-from symbackprop.documents.source import Formula, formulas
+from symbackprop.documents.legend import legend_of
+from symbackprop.documents.report import FORMATS, as_markdown
+from symbackprop.documents.source import Formula, title
 from symbackprop.equations import load
+from tests.documents.page import DOCUMENTS, HEAD, PAGE
+from tests.documents.page import audited as document
 
 HERE = Path(__file__).parent
-DOCUMENTS = ("vijay", "nptel", "wu", "iitp")
 JUDGED = ("definition", "derivative", "step", "statistic")
 
 NORM: dict[str, Any] = {
@@ -68,23 +69,32 @@ def entries(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def document(name: str) -> dict[str, list[str]]:
-    """The verdicts that the audit gives, by entry."""
-    legend = load_legend(HERE / f"{name}.legend.toml", load)
-    found: dict[str, list[str]] = {}
-    for finding in audit(formulas(HERE / f"{name}.toml"), legend, name, mend=False).findings:
-        found.setdefault(finding.formula.name, []).append(finding.verdict)
-    return found
+@pytest.fixture(scope="module", params=DOCUMENTS)
+def name(request: pytest.FixtureRequest) -> str:
+    """A document; with the scope of the module, so that its claims are tested together on one audit."""
+    return str(request.param)
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_formula_of_a_document_gets_the_verdict_that_it_deserves(name: str) -> None:
-    expected = {entry["id"]: entry["verdict"] for entry in entries(name)}
+    found: dict[str, list[str]] = {}
+    for finding in document(name).findings:
+        found.setdefault(finding.formula.name, []).append(finding.verdict)
 
-    assert document(name) == expected
+    assert found == {entry["id"]: entry["verdict"] for entry in entries(name)}
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_page_on_the_documents_is_what_the_audit_says(name: str) -> None:
+    """`python -m tests.documents.page` writes it."""
+    assert as_markdown(document(name)) in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_has_a_section_for_each_document_and_no_other() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+
+    assert page.startswith(HEAD)
+    assert [s.partition("\n")[0] for s in page.split("\n## ")[1:]] == [title(HERE / f"{n}.toml") for n in DOCUMENTS]
+
+
 def test_whatever_is_wrong_or_needs_a_convention_has_its_evidence(name: str) -> None:
     bare = [e["id"] for e in entries(name) if {FAILS, HOLDS_IF} & set(e["verdict"]) and not e.get("evidence")]
 

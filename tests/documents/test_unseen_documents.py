@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from symbackprop.build import load
-from symbackprop.documents.audit import Audit, audit
+from symbackprop.documents.audit import Audit, Effort, audit
 from symbackprop.documents.guess import guessed, legend_for
 from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM
 from symbackprop.documents.legend import load_legend
@@ -34,7 +34,7 @@ OPEN = {
 def audited(name: str, layer: str, mend: bool = False) -> Audit:
     found = formulas(HERE / name)
     source = load(str(HERE / layer) if layer.endswith(".eq") else layer)
-    return audit(found, legend_for(found, source, load), name, mend=mend)
+    return audit(found, legend_for(found, source, load), name, effort=Effort(mend))
 
 
 @pytest.mark.parametrize("name, layer", WRONG)
@@ -70,7 +70,7 @@ def test_the_legend_of_the_guide_is_right(tmp_path: Path) -> None:
     printed = re.search(r"(?m)(?:^    [^\n]+\n)+", guide[guide.index("    layer =") :])
     assert printed is not None
     (tmp_path / "guide.toml").write_text(re.sub(r"(?m)^    ", "", printed.group()), encoding="utf-8")
-    found = audit(formulas(HERE / "conv.tex"), load_legend(tmp_path / "guide.toml", load), mend=False)
+    found = audit(formulas(HERE / "conv.tex"), load_legend(tmp_path / "guide.toml", load), effort=Effort(mend=False))
 
     assert [f.formula.line for f in found.findings if f.verdict == FAILS] == [22, 27, 28]
     assert [f for f in found.findings if f.verdict not in (HOLDS, HOLDS_IF, FAILS, NO_CLAIM)] == []
