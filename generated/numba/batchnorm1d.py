@@ -17,6 +17,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
     sum_grad_y[d] = sum[n'](grad_y[n',d])
     sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
     gamma_inv_sqrt_var_2[d] = gamma[d]/(N*sqrt(var[d] + eps))

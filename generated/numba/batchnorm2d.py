@@ -17,6 +17,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
     sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
     sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
     gamma_inv_sqrt_var_2[c] = gamma[c]/(N*H*W*sqrt(var[c] + eps))

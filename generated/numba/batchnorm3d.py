@@ -17,6 +17,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
     sum_grad_y[c] = sum[n',d',h',w'](grad_y[n',c,d',h',w'])
     sum_grad_y_xhat[c] = sum[n',d',h',w'](grad_y[n',c,d',h',w']*xhat[n',c,d',h',w'])
     gamma_inv_sqrt_var_2[c] = gamma[c]/(N*D*H*W*sqrt(var[c] + eps))

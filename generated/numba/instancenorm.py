@@ -17,6 +17,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    inv_sqrt_var[n,c] = 1/sqrt(var[n,c] + eps)
     sum_grad_y[n,c] = sum[h',w'](grad_y[n,c,h',w'])
     sum_grad_y_xhat[n,c] = sum[h',w'](grad_y[n,c,h',w']*xhat[n,c,h',w'])
     inv_sqrt_var_sum_grad_y_xhat[n,c] = -inv_sqrt_var[n,c]*sum_grad_y_xhat[n,c]

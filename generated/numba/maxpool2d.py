@@ -15,6 +15,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    argmax_y[n,c,p,q] = argmax[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
     grad_x[n', c', stride*p + argmax_y[n',c',p,q]//kernel - pad, stride*q + argmax_y[n',c',p,q] % kernel - pad] +=
         where(0 <= argmax_y[n',c',p,q]//kernel and argmax_y[n',c',p,q]//kernel < kernel, grad_y[n',c',p,q], 0)
 

@@ -14,6 +14,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    sum_exp_z[n] = sum[k](exp(z[n,k] - top[n]))
     exp_z[n,k] = exp(z[n,k] - top[n])
     inv_sum_exp_z[n] = 1/sum_exp_z[n]
     grad_z[n,k] = grad_loss/N*(exp(z[n,k] - top[n])/sum[k''](exp(z[n,k''] - top[n])) + where(t[n] == k, -1, 0))

@@ -14,6 +14,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    gamma_inv_sqrt_var[d] = gamma[d]/sqrt(var[d] + eps)
     grad_x[n,d] = grad_y[n,d]*gamma[d]/sqrt(var[d] + eps)
     sum_grad_y_x[d] = sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
     inv_sqrt_var[d] = 1/sqrt(var[d] + eps)

@@ -19,6 +19,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
     sum_grad_y[d] = sum[n'](grad_y[n',d])
     xhat[n,d] = (x[n,d] - mu[d])/sqrt(var[d] + eps)
     sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])

@@ -14,6 +14,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    gamma_inv_sqrt_var[c] = gamma[c]/sqrt(var[c] + eps)
     grad_x[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps)
     sum_grad_y_x[c] = sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
     inv_sqrt_var[c] = 1/sqrt(var[c] + eps)

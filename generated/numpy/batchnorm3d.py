@@ -17,6 +17,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
     sum_grad_y[c] = sum[n',d',h',w'](grad_y[n',c,d',h',w'])
     xhat[n,c,d,h,w] = (x[n,c,d,h,w] - mu[c])/sqrt(var[c] + eps)
     sum_grad_y_xhat[c] = sum[n',d',h',w'](grad_y[n',c,d',h',w']*xhat[n',c,d',h',w'])

@@ -13,6 +13,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    erf_x[n,d] = erf(x[n,d]/sqrt(2))
     grad_x[n,d] = grad_y[n,d]*(0.5*(1 + erf(x[n,d]/sqrt(2))) + x[n,d]/sqrt(pi)*exp(-0.5*x[n,d]^2)/sqrt(2))
 
 Conventions:

@@ -17,6 +17,7 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    inv_sqrt_var[n] = 1/sqrt(var[n] + eps)
     sum_grad_y_gamma[n] = sum[d'](grad_y[n,d']*gamma[d'])
     xhat[n,d] = (x[n,d] - mu[n])/sqrt(var[n] + eps)
     sum_grad_y_gamma_xhat[n] = sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d'])

@@ -13,6 +13,8 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    exp_x[n,k] = exp(x[n,k] - top[n])
+    sum_exp_x[n] = sum[k](exp(x[n,k] - top[n]))
     grad_lse[n] = -sum[k](grad_y[n,k])
     grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
     grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])

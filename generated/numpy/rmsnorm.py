@@ -15,6 +15,8 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
+    mean_squared_x[n] = mean[d](x[n,d]^2)
+    inv_rms[n] = 1/rms[n]
     grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
     grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
     grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]

@@ -34,12 +34,18 @@ def module_docstring(program: Program, backend: str) -> str:
         _title(layer, backend),
         "Forward:\n\n" + _block(printer.to_text(layer).strip().splitlines()),
         "Backward (grad_t is the gradient of the loss with respect to t):\n\n"
-        + _block([s.comment for s in program.backward if s.comment]),
+        + _block([*_kept(program), *(s.comment for s in program.backward if s.comment)]),
         "Conventions:\n\n" + _block([f"- {line}" for line in conventions(layer)]),
         "Costs:\n\n" + _block(cost_lines(program)),
         _origin(layer, backend),
     ]
     return safe("\n\n".join(parts))
+
+
+def _kept(program: Program) -> list[str]:
+    """The equations of what forward keeps under names that the layer does not have."""
+    own = {d.name for d in program.layer.definitions}
+    return [s.comment for s in program.forward if s.target in program.saved and s.target not in own and s.comment]
 
 
 def _title(layer: Layer, backend: str) -> str:

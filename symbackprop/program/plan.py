@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace as with_fields
 
 from symbackprop.calculus.derivation import Derivation, Gradient, Scatter, gradient_name
+from symbackprop.calculus.derive import derive
 from symbackprop.notation.binding import substitute
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import Compare, Expr, Logic, Mod, Read, Reduce, Where, walk
 from symbackprop.program.builder import Builder
 from symbackprop.program.forms import cheap, planned_form
+from symbackprop.program.inner import with_inner_definitions
 from symbackprop.program.names import FreshNames
 from symbackprop.program.one_hot import apart
 from symbackprop.program.statements import Program, Statement
@@ -19,6 +21,7 @@ from symbackprop.program.statements import Program, Statement
 def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = False) -> Program:
     """The program of a derivation.
 
+    - Reductions inside of other things get names of their own (`inner`), and gradients go through those.
     - Reductions are statements of their own, equal ones computed once; so are expensive parts that depend on fewer
       indices than the statement around them, and functions that stand more than once in a pass.
     - Saved for the backward pass are the inputs, outputs and forward tensors that it reads. Recomputed in place of
@@ -36,8 +39,11 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
     Needs: a derivation. Keeps: the meaning of its equations. Gives: a program without dead statements.
     """
     layer = derivation.layer
+    named = with_inner_definitions(layer)
+    if named != layer:
+        derivation = derive(named)
     gradients = derivation.backward()
-    names = FreshNames(layer, (d.name for d in derivation.auxiliary))
+    names = FreshNames(named, (d.name for d in derivation.auxiliary))
     forward = _forward(derivation, gradients, names, inline)
     known = {s.target: s for s in forward.statements}
     backward = Builder(names, {}, forward, unread=(gradient_name(t.name) for t in layer.real_inputs))
