@@ -13,6 +13,7 @@ from symbackprop.emit.templating import render
 NAME = "_vectors"
 MODULES = (
     "__init__", "cleared", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix", "problem",
+    "__init__", "cleared", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix", "problem",
     "reduction", "reduction_kernels", "settings", "tasks", "winograd", "winograd_taps",
 )  # fmt: skip
 # of modules that are derived
