@@ -44,7 +44,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -110,8 +110,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     )
     weight_matrix = weight.reshape(K, C*S)
     y = np.empty((N, K, Q), dtype)
-    for n in _blocks(N, Q*C*S*dtype.itemsize):
-        for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
+    for n in _blocks(N, Q*C*S*dtype.itemsize, _PANEL_BYTES):
+        for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize, _PANEL_BYTES):
             panel = x_windows[n, :, :, q].reshape(n.stop - n.start, C*S, q.stop - q.start)
             np.matmul(weight_matrix, panel, out=y[n, :, q])
     y += bias[:, None]
@@ -141,9 +141,9 @@ def backward(saved, dy, *, wrt=None):
         grad_x = np.empty((N, C, W), dtype)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         weight_matrix = weight.reshape(K, C*S).T
-        for n in _blocks(N, C*S*Q*dtype.itemsize):
+        for n in _blocks(N, C*S*Q*dtype.itemsize, _PANEL_BYTES):
             padded_sum = np.zeros((n.stop - n.start, C, W + pad + after_w), dtype)
-            for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
+            for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize, _PANEL_BYTES):
                 grad_y_matrix = grad_y[n, :, q]
                 panel = (weight_matrix @ grad_y_matrix).reshape(n.stop - n.start, C, S, q.stop - q.start)
                 for s in range(S):
@@ -157,16 +157,16 @@ def backward(saved, dy, *, wrt=None):
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_w))
         step_n, step_c, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x, (C, S, N, Q), (step_c, dilation*step_w, step_n, stride*step_w), writeable=False
+            padded_x, (N, C, S, Q), (step_n, step_c, dilation*step_w, stride*step_w), writeable=False
         )
         grad_weight = np.zeros((K, C, S), dtype)
-        for n in _blocks(N, (C*S*Q + K*Q)*dtype.itemsize):
-            for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize):
-                grad_y_matrix = grad_y[n, :, q].transpose(1, 0, 2).reshape(
-                    K, (n.stop - n.start)*(q.stop - q.start)
-                )
-                panel = x_windows[:, :, n, q].reshape(C*S, (n.stop - n.start)*(q.stop - q.start)).T
-                grad_weight += (grad_y_matrix @ panel).reshape(K, C, S)
+        for n in _blocks(N, C*S*Q*dtype.itemsize, _PANEL_BYTES):
+            for q in _blocks(Q, (n.stop - n.start)*C*S*dtype.itemsize, _PANEL_BYTES):
+                grad_y_matrix = grad_y[n, :, q]
+                panel = x_windows[n, :, :, q].reshape(
+                    n.stop - n.start, C*S, q.stop - q.start
+                ).swapaxes(-1, -2)
+                grad_weight += _sum_of_products(grad_y_matrix, panel).reshape(K, C, S)
     if want_bias:
         # grad_bias[k] = sum[n,q](grad_y[n,k,q])
         grad_bias = grad_y.sum(2).sum(0, dtype=np.float64).astype(dtype)
@@ -197,9 +197,9 @@ class Conv1d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
@@ -217,6 +217,15 @@ def _padded(array, value, *margins):
     padded = np.full(shape, value, array.dtype)
     padded[tuple(slice(before, before + size) for size, (before, _) in zip(array.shape, margins))] = array
     return padded
+
+
+def _sum_of_products(left, right):
+    """The sum of left[n] @ right[n] over n; one long product where the single ones would be large beside `right`."""
+    if 2 * left.shape[-1] >= left.shape[-2]:
+        return (left @ right).sum(0)
+    rows, columns = np.moveaxis(left, 0, -2), np.moveaxis(right.swapaxes(-1, -2), 0, -2)
+    rows, columns = (each.reshape(*each.shape[:-2], -1) for each in (rows, columns))
+    return rows @ columns.swapaxes(-1, -2)
 
 
 def _integer(name, value, negative=False):

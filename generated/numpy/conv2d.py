@@ -54,7 +54,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -145,8 +145,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1):
     )
     weight_matrix = weight.reshape(groups, M, D*R*S)
     y = np.empty((N, groups, M, P*Q), dtype)
-    for n in _blocks(N, groups*P*Q*D*R*S*dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start)*groups*Q*D*R*S*dtype.itemsize):
+    for n in _blocks(N, groups*P*Q*D*R*S*dtype.itemsize, _PANEL_BYTES):
+        for p in _blocks(P, (n.stop - n.start)*groups*Q*D*R*S*dtype.itemsize, _PANEL_BYTES):
             panel = x_windows[n, :, :, :, :, p].reshape(
                 n.stop - n.start, groups, D*R*S, (p.stop - p.start)*Q
             )
@@ -182,11 +182,11 @@ def backward(saved, dy, *, wrt=None):
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         weight_matrix = weight.reshape(groups, M, D*R*S).swapaxes(-1, -2)
-        for n in _blocks(N, groups*D*R*S*P*Q*dtype.itemsize):
+        for n in _blocks(N, groups*D*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
             padded_sum = np.zeros(
                 (n.stop - n.start, groups, D, H + pad + after_h, W + pad + after_w), dtype
             )
-            for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize, _PANEL_BYTES):
                 grad_y_matrix = grad_y.reshape(N, groups, M, P, Q)[n, :, :, p].reshape(
                     n.stop - n.start, groups, M, (p.stop - p.start)*Q
                 )
@@ -210,20 +210,20 @@ def backward(saved, dy, *, wrt=None):
         )
         step_n, step_groups, step_d, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x, (groups, D, R, S, N, P, Q),
-            (step_groups, step_d, dilation*step_h, dilation*step_w, step_n, stride*step_h, stride*step_w),
+            padded_x, (N, groups, D, R, S, P, Q),
+            (step_n, step_groups, step_d, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w),
             writeable=False
         )
         grad_weight = np.zeros((groups, M, D, R, S), dtype)
-        for n in _blocks(N, (groups*D*R*S*P*Q + groups*M*P*Q)*dtype.itemsize):
-            for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize):
-                grad_y_matrix = grad_y.reshape(N, groups, M, P, Q)[n, :, :, p].transpose(1, 2, 0, 3, 4).reshape(
-                    groups, M, (n.stop - n.start)*(p.stop - p.start)*Q
+        for n in _blocks(N, groups*D*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
+            for p in _blocks(P, (n.stop - n.start)*groups*D*R*S*Q*dtype.itemsize, _PANEL_BYTES):
+                grad_y_matrix = grad_y.reshape(N, groups, M, P, Q)[n, :, :, p].reshape(
+                    n.stop - n.start, groups, M, (p.stop - p.start)*Q
                 )
-                panel = x_windows[:, :, :, :, n, p].reshape(
-                    groups, D*R*S, (n.stop - n.start)*(p.stop - p.start)*Q
+                panel = x_windows[n, :, :, :, :, p].reshape(
+                    n.stop - n.start, groups, D*R*S, (p.stop - p.start)*Q
                 ).swapaxes(-1, -2)
-                grad_weight += (grad_y_matrix @ panel).reshape(groups, M, D, R, S)
+                grad_weight += _sum_of_products(grad_y_matrix, panel).reshape(groups, M, D, R, S)
         grad_weight = grad_weight.reshape(K, D, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
@@ -256,9 +256,9 @@ class Conv2d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
@@ -276,6 +276,15 @@ def _padded(array, value, *margins):
     padded = np.full(shape, value, array.dtype)
     padded[tuple(slice(before, before + size) for size, (before, _) in zip(array.shape, margins))] = array
     return padded
+
+
+def _sum_of_products(left, right):
+    """The sum of left[n] @ right[n] over n; one long product where the single ones would be large beside `right`."""
+    if 2 * left.shape[-1] >= left.shape[-2]:
+        return (left @ right).sum(0)
+    rows, columns = np.moveaxis(left, 0, -2), np.moveaxis(right.swapaxes(-1, -2), 0, -2)
+    rows, columns = (each.reshape(*each.shape[:-2], -1) for each in (rows, columns))
+    return rows @ columns.swapaxes(-1, -2)
 
 
 def _integer(name, value, negative=False):

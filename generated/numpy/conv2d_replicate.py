@@ -45,7 +45,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -106,8 +106,8 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     #     1)]*weight[k,c,r,s])
     weight_matrix = weight.reshape(K, C*R*S)
     y = np.empty((N, K, P*Q), dtype)
-    for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
+    for n in _blocks(N, P*Q*C*R*S*dtype.itemsize, _PANEL_BYTES):
+        for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize, _PANEL_BYTES):
             panel = x[
                 np.arange(n.start, n.stop)[:, None, None, None, None, None],
                 np.arange(C)[:, None, None, None, None],
@@ -162,11 +162,9 @@ def backward(saved, dy, *, wrt=None):
         # grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, clip(stride*p + r - pad, 0, H - 1), clip(stride*q + s -
         #     pad, 0, W - 1)])
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
-            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
-                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
-                    K, (n.stop - n.start)*(p.stop - p.start)*Q
-                )
+        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize, _PANEL_BYTES):
+                grad_y_matrix = grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start)*Q)
                 panel = x[
                     np.arange(n.start, n.stop)[:, None, None, None, None, None],
                     np.arange(C)[:, None, None],
@@ -174,8 +172,8 @@ def backward(saved, dy, *, wrt=None):
                         (stride*np.arange(p.start, p.stop))[:, None] + np.arange(R) - pad, 0, H - 1
                     )[:, None, None, :, None],
                     np.clip((stride*np.arange(Q))[:, None] + np.arange(S) - pad, 0, W - 1)[:, None, None, :]
-                ].reshape((n.stop - n.start)*(p.stop - p.start)*Q, C*R*S)
-                grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
+                ].reshape(n.stop - n.start, (p.stop - p.start)*Q, C*R*S)
+                grad_weight += _sum_of_products(grad_y_matrix, panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
         grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
@@ -205,10 +203,19 @@ class Conv2dReplicate:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+def _sum_of_products(left, right):
+    """The sum of left[n] @ right[n] over n; one long product where the single ones would be large beside `right`."""
+    if 2 * left.shape[-1] >= left.shape[-2]:
+        return (left @ right).sum(0)
+    rows, columns = np.moveaxis(left, 0, -2), np.moveaxis(right.swapaxes(-1, -2), 0, -2)
+    rows, columns = (each.reshape(*each.shape[:-2], -1) for each in (rows, columns))
+    return rows @ columns.swapaxes(-1, -2)
 
 
 def _scatter_add(target, places, values, shape):

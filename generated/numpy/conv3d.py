@@ -50,7 +50,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -142,8 +142,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     )
     weight_matrix = weight.reshape(K, C*T*R*S)
     y = np.empty((N, K, O*P*Q), dtype)
-    for n in _blocks(N, O*P*Q*C*T*R*S*dtype.itemsize):
-        for o in _blocks(O, (n.stop - n.start)*P*Q*C*T*R*S*dtype.itemsize):
+    for n in _blocks(N, O*P*Q*C*T*R*S*dtype.itemsize, _PANEL_BYTES):
+        for o in _blocks(O, (n.stop - n.start)*P*Q*C*T*R*S*dtype.itemsize, _PANEL_BYTES):
             panel = x_windows[n, :, :, :, :, o].reshape(n.stop - n.start, C*T*R*S, (o.stop - o.start)*P*Q)
             np.matmul(weight_matrix, panel, out=y[n, :, o.start*P*Q:o.stop*P*Q])
     y = y.reshape(N, K, O, P, Q)
@@ -177,11 +177,11 @@ def backward(saved, dy, *, wrt=None):
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         weight_matrix = weight.reshape(K, C*T*R*S).T
-        for n in _blocks(N, C*T*R*S*O*P*Q*dtype.itemsize):
+        for n in _blocks(N, C*T*R*S*O*P*Q*dtype.itemsize, _PANEL_BYTES):
             padded_sum = np.zeros(
                 (n.stop - n.start, C, D + pad + after_d, H + pad + after_h, W + pad + after_w), dtype
             )
-            for o in _blocks(O, (n.stop - n.start)*C*T*R*S*P*Q*dtype.itemsize):
+            for o in _blocks(O, (n.stop - n.start)*C*T*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
                 grad_y_matrix = grad_y[n, :, o].reshape(n.stop - n.start, K, (o.stop - o.start)*P*Q)
                 panel = (weight_matrix @ grad_y_matrix).reshape(
                     n.stop - n.start, C, T, R, S, o.stop - o.start, P, Q
@@ -203,23 +203,21 @@ def backward(saved, dy, *, wrt=None):
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_d), (pad, after_h), (pad, after_w))
         step_n, step_c, step_d, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x, (C, T, R, S, N, O, P, Q),
+            padded_x, (N, C, T, R, S, O, P, Q),
             (
-                step_c, dilation*step_d, dilation*step_h, dilation*step_w, step_n, stride*step_d,
+                step_n, step_c, dilation*step_d, dilation*step_h, dilation*step_w, stride*step_d,
                 stride*step_h, stride*step_w
             ),
             writeable=False
         )
         grad_weight = np.zeros((K, C, T, R, S), dtype)
-        for n in _blocks(N, (C*T*R*S*O*P*Q + K*O*P*Q)*dtype.itemsize):
-            for o in _blocks(O, (n.stop - n.start)*C*T*R*S*P*Q*dtype.itemsize):
-                grad_y_matrix = grad_y[n, :, o].transpose(1, 0, 2, 3, 4).reshape(
-                    K, (n.stop - n.start)*(o.stop - o.start)*P*Q
-                )
-                panel = x_windows[:, :, :, :, n, o].reshape(
-                    C*T*R*S, (n.stop - n.start)*(o.stop - o.start)*P*Q
-                ).T
-                grad_weight += (grad_y_matrix @ panel).reshape(K, C, T, R, S)
+        for n in _blocks(N, C*T*R*S*O*P*Q*dtype.itemsize, _PANEL_BYTES):
+            for o in _blocks(O, (n.stop - n.start)*C*T*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
+                grad_y_matrix = grad_y[n, :, o].reshape(n.stop - n.start, K, (o.stop - o.start)*P*Q)
+                panel = x_windows[n, :, :, :, :, o].reshape(
+                    n.stop - n.start, C*T*R*S, (o.stop - o.start)*P*Q
+                ).swapaxes(-1, -2)
+                grad_weight += _sum_of_products(grad_y_matrix, panel).reshape(K, C, T, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,o,p,q](grad_y[n,k,o,p,q])
         grad_bias = grad_y.sum((2, 3, 4)).sum(0, dtype=np.float64).astype(dtype)
@@ -250,9 +248,9 @@ class Conv3d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
@@ -270,6 +268,15 @@ def _padded(array, value, *margins):
     padded = np.full(shape, value, array.dtype)
     padded[tuple(slice(before, before + size) for size, (before, _) in zip(array.shape, margins))] = array
     return padded
+
+
+def _sum_of_products(left, right):
+    """The sum of left[n] @ right[n] over n; one long product where the single ones would be large beside `right`."""
+    if 2 * left.shape[-1] >= left.shape[-2]:
+        return (left @ right).sum(0)
+    rows, columns = np.moveaxis(left, 0, -2), np.moveaxis(right.swapaxes(-1, -2), 0, -2)
+    rows, columns = (each.reshape(*each.shape[:-2], -1) for each in (rows, columns))
+    return rows @ columns.swapaxes(-1, -2)
 
 
 def _integer(name, value, negative=False):

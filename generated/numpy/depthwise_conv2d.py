@@ -47,7 +47,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_TILE_BYTES = 2**19  # of an array that is passed over several times: it stays in a core's cache
 
 
 class Saved(NamedTuple):
@@ -121,8 +122,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
         (step_n, step_c, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w), writeable=False
     )
     y = np.empty((N, C, 1, P*Q), dtype)
-    for n in _blocks(N, C*P*Q*R*S*dtype.itemsize):
-        for c in _blocks(C, (n.stop - n.start)*P*Q*R*S*dtype.itemsize):
+    for n in _blocks(N, C*P*Q*R*S*dtype.itemsize, _PANEL_BYTES):
+        for c in _blocks(C, (n.stop - n.start)*P*Q*R*S*dtype.itemsize, _PANEL_BYTES):
             weight_matrix = weight[c].reshape(c.stop - c.start, 1, R*S)
             panel = x_windows[n, c].reshape(n.stop - n.start, c.stop - c.start, R*S, P*Q)
             np.matmul(weight_matrix, panel, out=y[n, c])
@@ -154,8 +155,8 @@ def backward(saved, dy, *, wrt=None):
         grad_x = np.empty((N, C, H, W), dtype)
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
-        for n in _blocks(N, C*P*Q*4*dtype.itemsize):
-            for c in _blocks(C, (n.stop - n.start)*P*Q*4*dtype.itemsize):
+        for n in _blocks(N, C*P*Q*dtype.itemsize, _TILE_BYTES):
+            for c in _blocks(C, (n.stop - n.start)*P*Q*dtype.itemsize, _TILE_BYTES):
                 padded_sum = np.zeros(
                     (n.stop - n.start, c.stop - c.start, H + pad + after_h, W + pad + after_w), dtype
                 )
@@ -172,20 +173,18 @@ def backward(saved, dy, *, wrt=None):
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
         step_n, step_c, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x, (C, R, S, N, P, Q),
-            (step_c, dilation*step_h, dilation*step_w, step_n, stride*step_h, stride*step_w),
+            padded_x, (N, C, R, S, P, Q),
+            (step_n, step_c, dilation*step_h, dilation*step_w, stride*step_h, stride*step_w),
             writeable=False
         )
         grad_weight = np.zeros((C, R, S), dtype)
-        for n in _blocks(N, (C*R*S*P*Q + C*P*Q)*dtype.itemsize):
-            for c in _blocks(C, (n.stop - n.start)*R*S*P*Q*dtype.itemsize):
-                grad_y_matrix = grad_y[n, c].transpose(1, 0, 2, 3).reshape(
-                    c.stop - c.start, 1, (n.stop - n.start)*P*Q
-                )
-                panel = x_windows[c, :, :, n].reshape(
-                    c.stop - c.start, R*S, (n.stop - n.start)*P*Q
+        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
+            for c in _blocks(C, (n.stop - n.start)*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
+                grad_y_matrix = grad_y[n, c].reshape(n.stop - n.start, c.stop - c.start, 1, P*Q)
+                panel = x_windows[n, c].reshape(
+                    n.stop - n.start, c.stop - c.start, R*S, P*Q
                 ).swapaxes(-1, -2)
-                grad_weight[c] += (grad_y_matrix @ panel).reshape(c.stop - c.start, R, S)
+                grad_weight[c] += _sum_of_products(grad_y_matrix, panel).reshape(c.stop - c.start, R, S)
     if want_bias:
         # grad_bias[c] = sum[n,p,q](grad_y[n,c,p,q])
         grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
@@ -216,9 +215,9 @@ class DepthwiseConv2d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
@@ -236,6 +235,15 @@ def _padded(array, value, *margins):
     padded = np.full(shape, value, array.dtype)
     padded[tuple(slice(before, before + size) for size, (before, _) in zip(array.shape, margins))] = array
     return padded
+
+
+def _sum_of_products(left, right):
+    """The sum of left[n] @ right[n] over n; one long product where the single ones would be large beside `right`."""
+    if 2 * left.shape[-1] >= left.shape[-2]:
+        return (left @ right).sum(0)
+    rows, columns = np.moveaxis(left, 0, -2), np.moveaxis(right.swapaxes(-1, -2), 0, -2)
+    rows, columns = (each.reshape(*each.shape[:-2], -1) for each in (rows, columns))
+    return rows @ columns.swapaxes(-1, -2)
 
 
 def _integer(name, value, negative=False):

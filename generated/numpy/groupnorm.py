@@ -51,7 +51,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_TILE_BYTES = 2**19  # of an array that is passed over several times: it stays in a core's cache
 
 
 class Saved(NamedTuple):
@@ -111,11 +111,11 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
     dtype = x.dtype
     # mu[n,g] = mean[d,h,w](x[n, D*g + d, h, w])
     mu = np.empty((N, groups), dtype)
-    for n in _blocks(N, groups*D*H*W*dtype.itemsize):
+    for n in _blocks(N, groups*D*H*W*dtype.itemsize, _TILE_BYTES):
         mu[n] = x.reshape(N, groups, D, H, W)[n].mean((2, 3, 4))
     # var[n,g] = mean[d,h,w]((x[n, D*g + d, h, w] - mu[n,g])^2)
     var = np.empty((N, groups), dtype)
-    for n in _blocks(N, groups*D*H*W*dtype.itemsize):
+    for n in _blocks(N, groups*D*H*W*dtype.itemsize, _TILE_BYTES):
         var[n] = ((x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])**2).mean((2, 3, 4))
     # xhat[n,c,h,w] = (x[n,c,h,w] - mu[n, c//D])/sqrt(var[n, c//D] + eps)
     xhat = (
@@ -151,7 +151,7 @@ def backward(saved, dy, *, wrt=None):
         # grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[c',h,w](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
         #     mu[n,g]))
         grad_var = np.empty((N, groups), dtype)
-        for n in _blocks(N, groups*D*H*W*dtype.itemsize):
+        for n in _blocks(N, groups*D*H*W*dtype.itemsize, _TILE_BYTES):
             grad_var[n] = (
                 grad_xhat.reshape(N, groups, D, H, W)[n]
                 *(x.reshape(N, groups, D, H, W)[n] - mu[n][:, :, None, None, None])
@@ -159,7 +159,7 @@ def backward(saved, dy, *, wrt=None):
         grad_var *= -0.5/(var + eps)**1.5
         # grad_mu[n,g] = -1/sqrt(var[n,g] + eps)*sum[c',h,w](grad_xhat[n, D*g + c', h, w])
         grad_mu = np.empty((N, groups), dtype)
-        for n in _blocks(N, groups*D*H*W*dtype.itemsize):
+        for n in _blocks(N, groups*D*H*W*dtype.itemsize, _TILE_BYTES):
             grad_mu[n] = grad_xhat.reshape(N, groups, D, H, W)[n].sum((2, 3, 4))
         grad_mu *= -1/np.sqrt(var + eps)
         # grad_x[n,c,h,w] = grad_xhat[n,c,h,w]/sqrt(var[n, c//D] + eps) + 2*grad_var[n, c//D]/(D*H*W)*(x[n, D*(c//D) + c %
@@ -202,9 +202,9 @@ class GroupNorm:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 

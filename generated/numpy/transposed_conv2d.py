@@ -53,7 +53,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_TILE_BYTES = 2**19  # of an array that is passed over several times: it stays in a core's cache
 
 
 class Saved(NamedTuple):
@@ -121,8 +122,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     # y[n,k,p,q] = bias[k] + sum[c,r,s](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
     #     == 0, x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride]*weight[c,k,r,s], 0))
     y = np.full((N, K, P, Q), 0, dtype)
-    for n in _blocks(N, K*P*Q*C*4*dtype.itemsize):
-        for k in _blocks(K, (n.stop - n.start)*P*Q*C*4*dtype.itemsize):
+    for n in _blocks(N, K*P*Q*C*dtype.itemsize, _TILE_BYTES):
+        for k in _blocks(K, (n.stop - n.start)*P*Q*C*dtype.itemsize, _TILE_BYTES):
             for r in range(R):
                 for s in range(S):
                     place_2 = (np.arange(P) + pad - dilation*r) // stride
@@ -182,8 +183,8 @@ def backward(saved, dy, *, wrt=None):
             writeable=False
         )
         grad_x = np.zeros((N, C, H, W), dtype)
-        for n in _blocks(N, H*W*K*R*S*dtype.itemsize):
-            for r in _blocks(R, (n.stop - n.start)*H*W*K*S*dtype.itemsize):
+        for n in _blocks(N, H*W*K*R*S*dtype.itemsize, _PANEL_BYTES):
+            for r in _blocks(R, (n.stop - n.start)*H*W*K*S*dtype.itemsize, _PANEL_BYTES):
                 weight_matrix = weight[:, :, r].reshape(C, K*(r.stop - r.start)*S)
                 panel = grad_y_windows[n, :, :, :, r].reshape(
                     n.stop - n.start, H*W, K*(r.stop - r.start)*S
@@ -193,8 +194,8 @@ def backward(saved, dy, *, wrt=None):
         # grad_weight[c,k,r,s] = sum[n,p,q](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
         #     == 0, grad_y[n,k,p,q]*x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride], 0))
         grad_weight = np.empty((C, K, R, S), dtype)
-        for c in _blocks(C, N*P*Q*K*4*dtype.itemsize):
-            for k in _blocks(K, (c.stop - c.start)*N*P*Q*4*dtype.itemsize):
+        for c in _blocks(C, N*P*Q*K*dtype.itemsize, _TILE_BYTES):
+            for k in _blocks(K, (c.stop - c.start)*N*P*Q*dtype.itemsize, _TILE_BYTES):
                 for r in range(R):
                     for s in range(S):
                         place_2 = (np.arange(P) + pad - dilation*r) // stride
@@ -245,9 +246,9 @@ class TransposedConv2d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 

@@ -49,7 +49,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
 
 
 class Saved(NamedTuple):
@@ -126,8 +126,8 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
     )
     weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C*R*S)
     y = np.empty((N, K, P*Q), dtype)
-    for n in _blocks(N, P*Q*C*R*S*dtype.itemsize):
-        for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize):
+    for n in _blocks(N, P*Q*C*R*S*dtype.itemsize, _PANEL_BYTES):
+        for p in _blocks(P, (n.stop - n.start)*Q*C*R*S*dtype.itemsize, _PANEL_BYTES):
             panel = x_windows[n, :, :, :, p].reshape(n.stop - n.start, C*R*S, (p.stop - p.start)*Q)
             np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
     y = y.reshape(N, K, P, Q)
@@ -160,9 +160,9 @@ def backward(saved, dy, *, wrt=None):
         after_h = max(0, stride*(P - 1) + dilation*(R - 1) - pad + 1 - H)
         after_w = max(0, stride*(Q - 1) + dilation*(S - 1) - pad + 1 - W)
         weight_matrix = weight[:, :, ::-1, ::-1].reshape(K, C*R*S).T
-        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize):
+        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
             padded_sum = np.zeros((n.stop - n.start, C, H + pad + after_h, W + pad + after_w), dtype)
-            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize, _PANEL_BYTES):
                 grad_y_matrix = grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start)*Q)
                 panel = (weight_matrix @ grad_y_matrix).reshape(
                     n.stop - n.start, C, R, S, p.stop - p.start, Q
@@ -182,18 +182,18 @@ def backward(saved, dy, *, wrt=None):
         padded_x = _padded(x, 0, (0, 0), (0, 0), (pad, after_h), (pad, after_w))
         step_n, step_c, step_h, step_w = padded_x.strides
         x_windows = as_strided(
-            padded_x[:, :, dilation*R - dilation:, dilation*S - dilation:], (C, R, S, N, P, Q),
-            (step_c, -dilation*step_h, -dilation*step_w, step_n, stride*step_h, stride*step_w),
+            padded_x[:, :, dilation*R - dilation:, dilation*S - dilation:], (N, C, R, S, P, Q),
+            (step_n, step_c, -dilation*step_h, -dilation*step_w, stride*step_h, stride*step_w),
             writeable=False
         )
         grad_weight = np.zeros((K, C, R, S), dtype)
-        for n in _blocks(N, (C*R*S*P*Q + K*P*Q)*dtype.itemsize):
-            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize):
-                grad_y_matrix = grad_y[n, :, p].transpose(1, 0, 2, 3).reshape(
-                    K, (n.stop - n.start)*(p.stop - p.start)*Q
-                )
-                panel = x_windows[:, :, :, n, p].reshape(C*R*S, (n.stop - n.start)*(p.stop - p.start)*Q).T
-                grad_weight += (grad_y_matrix @ panel).reshape(K, C, R, S)
+        for n in _blocks(N, C*R*S*P*Q*dtype.itemsize, _PANEL_BYTES):
+            for p in _blocks(P, (n.stop - n.start)*C*R*S*Q*dtype.itemsize, _PANEL_BYTES):
+                grad_y_matrix = grad_y[n, :, p].reshape(n.stop - n.start, K, (p.stop - p.start)*Q)
+                panel = x_windows[n, :, :, :, p].reshape(
+                    n.stop - n.start, C*R*S, (p.stop - p.start)*Q
+                ).swapaxes(-1, -2)
+                grad_weight += _sum_of_products(grad_y_matrix, panel).reshape(K, C, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
         grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
@@ -224,9 +224,9 @@ class TrueConv2d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
@@ -244,6 +244,15 @@ def _padded(array, value, *margins):
     padded = np.full(shape, value, array.dtype)
     padded[tuple(slice(before, before + size) for size, (before, _) in zip(array.shape, margins))] = array
     return padded
+
+
+def _sum_of_products(left, right):
+    """The sum of left[n] @ right[n] over n; one long product where the single ones would be large beside `right`."""
+    if 2 * left.shape[-1] >= left.shape[-2]:
+        return (left @ right).sum(0)
+    rows, columns = np.moveaxis(left, 0, -2), np.moveaxis(right.swapaxes(-1, -2), 0, -2)
+    rows, columns = (each.reshape(*each.shape[:-2], -1) for each in (rows, columns))
+    return rows @ columns.swapaxes(-1, -2)
 
 
 def _integer(name, value, negative=False):

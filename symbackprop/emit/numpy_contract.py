@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as with_fields
 
 from symbackprop.emit.numpy_context import Context
 from symbackprop.emit.numpy_expression import value
@@ -170,6 +171,19 @@ def multiplied(p: Product, left: Value, right: Value, w: Writer) -> Value:
     if len(p.rows) == len(p.columns) == 1:
         return Value(text, PRODUCT, order)
     return reshaped(Value(text, PRODUCT, order), dims(order, w))
+
+
+def along(index: Index, p: Product) -> Product:
+    """The same products for each value of a contracted index, which are still to be added up."""
+    contracted = tuple(i for i in p.contracted if i != index)
+    return with_fields(p, batch=(index, *p.batch), contracted=contracted)
+
+
+def added_up(p: Product, left: Value, right: Value, w: Writer) -> Value:
+    """The products of a stack added up along its first axis."""
+    order = (*p.batch[1:], *p.rows, *p.columns)
+    found = Value(f"_sum_of_products({left.text}, {right.text})", ATOM, order)
+    return found if len(p.rows) == len(p.columns) == 1 else reshaped(found, dims(order, w))
 
 
 def tensor_of(factor: Expr) -> str:

@@ -10,8 +10,6 @@ from symbackprop.notation.nodes import Expr, Index, Logic, Read, Size, Where, pa
 from symbackprop.program.affine import affine
 from symbackprop.program.statements import Statement
 
-TILE_ARRAYS = 4  # what is read, what is added to, and what lies between
-
 
 def panel_loops(panel: Expr, scope: Indices, w: Writer) -> tuple[Index | None, Index | None]:
     """The indices that a panel is cut along: the first of the batch, then the first of the window's positions."""
@@ -28,12 +26,9 @@ def panel_loops(panel: Expr, scope: Indices, w: Writer) -> tuple[Index | None, I
 
 
 def block_loops(
-    panel: Expr, outer: Index | None, inner: Index | None, w: Writer, beside: Indices | None = None
+    panel: Expr, outer: Index | None, inner: Index | None, w: Writer, most: str = "_PANEL_BYTES"
 ) -> list[str]:
-    """The loop heads over blocks, the size of one step in bytes as the argument of `_blocks`.
-
-    `beside` are the axes of a second array of which a block of the outer loop needs a copy.
-    """
+    """The loop heads over blocks: the bytes of one step, and those of a block, are arguments of `_blocks`."""
     axes = [i for i in w.scope if i in free_indices(panel)]
     loops: list[str] = []
     cut: list[str] = []
@@ -41,11 +36,8 @@ def block_loops(
         later = (inner,) if index == outer else ()
         rest = [w.context.integer(i.extent, SIGN) for i in axes if i not in (outer, inner) or i in later]
         size = "*".join((*cut, *rest, "dtype.itemsize"))
-        if index == outer and beside is not None:
-            both = ["*".join(rest), "*".join(w.context.integer(i.extent, SIGN) for i in beside if i != outer)]
-            size = f"({' + '.join(part or '1' for part in both)})*dtype.itemsize"
         name = w.blocks[index]
-        loops.append(f"{'    ' * len(loops)}for {name} in _blocks({w.context.integer(index.extent)}, {size}):")
+        loops.append(f"{'    ' * len(loops)}for {name} in _blocks({w.context.integer(index.extent)}, {size}, {most}):")
         cut = [f"({name}.stop - {name}.start)"]
     return loops
 
@@ -65,8 +57,7 @@ def tiles(whole: Statement, axes: Indices, rest: Indices, w: Writer) -> tuple[di
         return {}, []
     blocks = {i: w.context.names.new(i.name) for i in cut}
     inside = Writer(w.context, axes, [], {}, blocks)
-    loops = block_loops(Read("tile", axes), cut[0], cut[1] if len(cut) > 1 else None, inside)
-    return blocks, [head.replace("dtype.itemsize", f"{TILE_ARRAYS}*dtype.itemsize") for head in loops]
+    return blocks, block_loops(Read("tile", axes), cut[0], cut[1] if len(cut) > 1 else None, inside, "_TILE_BYTES")
 
 
 def prepare(expr: Expr, w: Writer) -> None:

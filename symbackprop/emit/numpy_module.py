@@ -17,9 +17,10 @@ from symbackprop.notation.layer import Layer
 from symbackprop.program.extents import all_sizes, with_named_extents
 from symbackprop.program.statements import Program, Statement
 
-PANEL_BYTES = 2 * 2**20  # panels that stay in a core's cache until they are multiplied
-ARRAY_HELPERS = ("_blocks", "_walk", "_padded", "_scatter_add", "_scatter_once", "_kept", "_sigmoid", "_softplus",
-                 "_erf")  # fmt: skip
+PANEL_BYTES = 8 * 2**20  # many products to a block, of rows that are long enough to pay for a call
+TILE_BYTES = 2**19  # a few arrays of this size stay in a core's cache
+ARRAY_HELPERS = ("_blocks", "_walk", "_padded", "_sum_of_products", "_scatter_add", "_scatter_once", "_kept",
+                 "_sigmoid", "_softplus", "_erf")  # fmt: skip
 
 
 def numpy_module(program: Program) -> str:
@@ -34,7 +35,8 @@ def numpy_module(program: Program) -> str:
     used = tuple(h for h in ARRAY_HELPERS if re.search(rf"\b{h}\(", code))
     fields = parts.as_fields() | {
         "imports": _imports(code, parts.helpers),
-        "panel_bytes": f"{PANEL_BYTES >> 20} * 2**20" if "_blocks" in used else "",
+        "panel_bytes": f"{PANEL_BYTES >> 20} * 2**20" if "_PANEL_BYTES" in code else "",
+        "tile_bytes": f"2**{TILE_BYTES.bit_length() - 1}" if "_TILE_BYTES" in code else "",
         "array_helpers": used,
     }
     return render("numpy_module.py.jinja", fields)

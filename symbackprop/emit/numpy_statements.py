@@ -8,6 +8,8 @@ from symbackprop.emit.header import comment
 from symbackprop.emit.numpy_context import Context, variable
 from symbackprop.emit.numpy_contract import (
     Product,
+    added_up,
+    along,
     einsum,
     factors,
     layout,
@@ -199,15 +201,17 @@ def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[st
     """A product with a window view, in blocks of at most `_PANEL_BYTES` of the matrix that is copied from it."""
     on_right = windowed(p.right, w)
     panel = p.right if on_right else p.left
-    sides = ((p.left, p.rows, p.contracted), (p.right, p.contracted, p.columns))
-    order, _, _ = layout(panel, p.batch, *sides[on_right][1:], w)
-    prepare(panel, w.scoped(order))
     outer, inner = panel_loops(panel, w.scope, w)
     # many small products: whole ones to a block (the number of groups is a parameter, and may be 1)
     inner = next((i for i in p.batch if i != outer and not p.rows and isinstance(i.extent, Size)), inner)
+    stacked = outer is not None and outer in p.contracted
+    if stacked and outer is not None:
+        p = along(outer, p)
+    sides = ((p.left, p.rows, p.contracted), (p.right, p.contracted, p.columns))
+    order, _, _ = layout(panel, p.batch, *sides[on_right][1:], w)
+    prepare(panel, w.scoped(order))
     target, names = variable(s.target), w.context.names
     blocks = {i: names.new(i.name) for i in (outer, inner) if i is not None}
-    bound = any(i in whole.bound for i in blocks)
     inside = Writer(w.context, w.scope, [], {}, blocks, w.views, w.copies, w.guarded)
     found = []
     for at, (factor, rows, columns) in enumerate(sides):
@@ -215,9 +219,7 @@ def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[st
         v = matrix(factor, p.batch, rows, columns, inside if cut else w)
         wish = "panel" if at == on_right else f"{tensor_of(factor)}_matrix"
         found.append(Value((inside if cut else w).bind(wish, v.text), ATOM, v.axes))
-    other = p.left if on_right else p.right
-    beside = tuple(i for i in w.scope if i in free_indices(other)) if bound and outer in free_indices(other) else None
-    loops = block_loops(panel, outer, inner, inside, beside)
+    loops = block_loops(panel, outer, inner, inside)
     indent = "    " * len(loops)
     if whole.indices == (*p.batch, *p.rows, *p.columns) and set(blocks) <= {*p.batch, p.columns[0]}:
         shape, place = _flat(p, blocks, w)
@@ -226,7 +228,9 @@ def _in_panels(s: Statement, whole: Statement, p: Product, w: Writer) -> list[st
         if len(p.rows) != 1 or len(p.columns) > 1 or whole.indices != s.indices:
             lines.append(f"{target} = {target}.reshape({', '.join(w.context.integer(i.extent) for i in s.indices)})")
         return [*w.lines, *lines]
-    text = settled(multiplied(p, found[0], found[1], inside), whole.indices).text
+    made = added_up(p, found[0], found[1], inside) if stacked else multiplied(p, found[0], found[1], inside)
+    text = settled(made, whole.indices).text
+    bound = any(i in whole.bound for i in blocks)
     place = pattern([blocks.get(i, ":") for i in whole.indices])
     lines = [f"{target} = np.{'zeros' if bound else 'empty'}({w.shape(whole.indices)}, dtype)"]
     update = f"{target}{place} {'+' if bound else ''}= {text}"
@@ -306,7 +310,7 @@ def _whole_reduction(s: Statement, whole: Statement, w: Writer) -> list[str]:
     place = pattern([w.blocks.get(i, ":") for i in whole.indices])
     lines = [
         f"{target} = np.empty({merged_shape(whole.indices, w)}, dtype)",
-        f"for {block} in _blocks({w.context.integer(outer.extent)}, {size}):",
+        f"for {block} in _blocks({w.context.integer(outer.extent)}, {size}, _TILE_BYTES):",
         *(f"    {line}" for line in (*inside.lines, f"{target}{place} = {text}")),
     ]
     w.blocks = {}
