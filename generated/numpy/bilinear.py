@@ -87,7 +87,7 @@ def forward(x, z, weight, bias):
     _axis("bias", bias, 0, "K", K, "weight")
 
     # y[n,k] = bias[k] + sum[i,j](x[n,i]*z[n,j]*weight[k,i,j])
-    y = np.einsum("ac,ad,bcd->ab", x, z, weight, optimize=True)
+    y = np.einsum("ni,nj,kij->nk", x, z, weight, optimize=True)
     y += bias
     return y, Saved(x, z, weight, N, K, x.dtype)
 
@@ -113,13 +113,13 @@ def backward(saved, dy, *, wrt=None):
 
     if want_x:
         # grad_x[n,i] = sum[k,j](grad_y[n,k]*z[n,j]*weight[k,i,j])
-        grad_x = np.einsum("ac,ad,bcd->ab", grad_y, z, weight.transpose(1, 0, 2), optimize=True)
+        grad_x = np.einsum("nk,nj,ikj->ni", grad_y, z, weight.transpose(1, 0, 2), optimize=True)
     if want_z:
         # grad_z[n,j] = sum[k,i](grad_y[n,k]*x[n,i]*weight[k,i,j])
-        grad_z = np.einsum("ac,ad,bcd->ab", grad_y, x, weight.transpose(2, 0, 1), optimize=True)
+        grad_z = np.einsum("nk,ni,jki->nj", grad_y, x, weight.transpose(2, 0, 1), optimize=True)
     if want_weight:
         # grad_weight[k,i,j] = sum[n](grad_y[n,k]*x[n,i]*z[n,j])
-        grad_weight = np.einsum("ad,bd,cd->abc", grad_y.T, x.T, z.T, optimize=True)
+        grad_weight = np.einsum("kn,in,jn->kij", grad_y.T, x.T, z.T, optimize=True)
     if want_bias:
         # grad_bias[k] = sum[n](grad_y[n,k])
         grad_bias = grad_y.sum(0, dtype=np.float64).astype(dtype)

@@ -44,7 +44,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-_PANEL_BYTES = 2 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
+_TILE_BYTES = 2**19  # of an array that is passed over several times: it stays in a core's cache
 
 
 class Saved(NamedTuple):
@@ -138,8 +138,8 @@ def backward(saved, dy, *, wrt=None):
         grad_x = np.empty((N, C, H, W), dtype)
         after_h = max(0, stride*(P - 1) + kernel - pad - H)
         after_w = max(0, stride*(Q - 1) + kernel - pad - W)
-        for n in _blocks(N, C*P*Q*4*dtype.itemsize):
-            for c in _blocks(C, (n.stop - n.start)*P*Q*4*dtype.itemsize):
+        for n in _blocks(N, C*P*Q*dtype.itemsize, _TILE_BYTES):
+            for c in _blocks(C, (n.stop - n.start)*P*Q*dtype.itemsize, _TILE_BYTES):
                 padded_sum = np.zeros(
                     (n.stop - n.start, c.stop - c.start, H + pad + after_h, W + pad + after_w), dtype
                 )
@@ -176,9 +176,9 @@ class MaxPool2d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-def _blocks(count, size):
-    """Slices that cover range(count), each for as many steps of `size` bytes as fit in _PANEL_BYTES."""
-    step = max(1, _PANEL_BYTES // size)
+def _blocks(count, size, most):
+    """Slices that cover range(count), each for as many steps of `size` bytes as fit in `most`."""
+    step = max(1, most // size)
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 

@@ -113,7 +113,7 @@ def forward(query, key, value):
     # inv_norm[b,h,i] = 1/norm[b,h,i]
     inv_norm = 1/norm
     # attention[b,h,i,j] = weight[b,h,i,j]/norm[b,h,i]
-    attention = inv_norm[:, :, :, None]*weight
+    attention = np.einsum("bhi,bhij->bhij", inv_norm, weight)
     # y[b,h,i,e] = sum[j](value[b,h,j,e]*attention[b,h,i,j])
     y = attention @ value
     return y, Saved(query, key, value, attention, B, H, I, D, E, query.dtype)

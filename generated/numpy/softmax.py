@@ -79,7 +79,7 @@ def forward(x):
     # inv_norm[n] = 1/norm[n]
     inv_norm = 1/norm
     # y[n,k] = e[n,k]/norm[n]
-    y = inv_norm[:, None]*e
+    y = np.einsum("n,nk->nk", inv_norm, e)
     return y, Saved(y, N, K, x.dtype)
 
 

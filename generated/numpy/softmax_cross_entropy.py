@@ -111,7 +111,7 @@ def backward(saved, dloss=None, *, wrt=None):
         # inv_sum_exp_z[n] = 1/sum_exp_z[n]
         inv_sum_exp_z = 1/sum_exp_z
         # grad_z[n,k] = grad_loss/N*exp_z[n,k]*inv_sum_exp_z[n]
-        grad_z = (grad_loss/N*inv_sum_exp_z)[:, None]*exp_z
+        grad_z = np.einsum("n,nk->nk", grad_loss/N*inv_sum_exp_z, exp_z)
         # grad_z[n, t[n]] += -grad_loss/N
         grad_z[np.arange(N), t] += -grad_loss/N
     return Gradients(grad_z)

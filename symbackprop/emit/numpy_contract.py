@@ -262,12 +262,34 @@ def windowed(expr: Expr, w: Writer) -> bool:
 
 def einsum(arrays: Sequence[Expr], free: Indices, w: Writer) -> Value:
     """A sum of products of several factors, contracted two at a time in a good order."""
-    letters = {i: chr(97 + at) for at, i in enumerate(w.scope)}
     found = [value(a, w) for a in arrays]
-    inputs = ",".join("".join(letters[i] for i in v.axes) for v in found)
-    output = "".join(letters[i] for i in free)
     operands = ", ".join(v.text for v in found)
-    return Value(f'np.einsum("{inputs}->{output}", {operands}, optimize=True)', ATOM, free)
+    return Value(f"np.einsum({_subscripts(found, free, w)}, {operands}, optimize=True)", ATOM, free)
+
+
+def scaled_rows(body: Expr, w: Writer) -> Value | None:
+    """Each row of an array times a number of its own, None for another body.
+
+    The loops of `np.einsum` run faster here than those of `*`, which NumPy starts anew for each row.
+    """
+    factors_ = body.factors if isinstance(body, Mul) else ()
+    rows = [f for f in factors_ if w.scope[-1:] and w.scope[-1] in free_indices(f)]
+    if len(rows) != 1 or not isinstance(rows[0], Read):
+        return None
+    scale, array = value(mul(*(f for f in factors_ if f != rows[0])), w), value(rows[0], w)
+    if not scale.axes or scale.axes != w.scope[:-1] or array.axes != w.scope:
+        return None
+    subscripts = _subscripts((scale, array), w.scope, w)
+    return Value(f"np.einsum({subscripts}, {scale.text}, {array.text})", ATOM, w.scope)
+
+
+def _subscripts(arrays: Iterable[Value], free: Indices, w: Writer) -> str:
+    """The subscripts of `np.einsum`, in the letters of the equation where these are one for each index."""
+    names = [i.name for i in w.scope]
+    own = len(set(names)) == len(names) and all(len(n) == 1 and n.isascii() and n.isalpha() for n in names)
+    letters = {i: i.name if own else chr(97 + at) for at, i in enumerate(w.scope)}
+    inputs = ",".join("".join(letters[i] for i in v.axes) for v in arrays)
+    return f'"{inputs}->{"".join(letters[i] for i in free)}"'
 
 
 def merged_shape(indices: Iterable[Index], w: Writer) -> str:

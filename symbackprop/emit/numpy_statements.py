@@ -19,6 +19,7 @@ from symbackprop.emit.numpy_contract import (
     product,
     product_text,
     row_product,
+    scaled_rows,
     settled,
     tensor_of,
     windowed,
@@ -91,7 +92,7 @@ def _map(s: Statement, context: Context, first: bool) -> list[str]:
     if isinstance(body, Read) and s.target in context.integers:  # positions stay integers
         found = w.read(body)
     else:
-        found = value(body, w)
+        found = scaled_rows(body, w) or value(body, w)
     return [*w.lines, f"{target} = {complete(found, s, whole.indices, w)}"]
 
 
