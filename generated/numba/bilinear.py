@@ -33,10 +33,15 @@ Regenerate: symbackprop generate bilinear --backend numba
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -125,8 +130,8 @@ def backward(saved, dy, *, wrt=None):
         grad_z = np.empty((N, J), dtype)
         _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K)
     if want_weight:
-        grad_weight = np.empty((K, I, J), dtype)
-        _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K)
+        grad_weight = _empty((K, I, J), dtype)
+        _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K, _streams(J, grad_y, x, z, grad_weight))
     if want_bias:
         grad_bias = np.empty((K,), dtype)
         _compute_grad_bias(grad_y, grad_bias, N, K)
@@ -228,11 +233,12 @@ def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
+def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K, streams):
     """grad_weight[k,i,j] = sum[n](grad_y[n,k]*x[n,i]*z[n,j])"""
     real = grad_y.dtype.type
     for task in prange(K*I):
         k, i = task//I, task % I
+        grad_weight_streamed = np.empty(128, grad_y.dtype)
         grad_weight_sum_row = np.empty(J, np.float64)
         for j in range(J):
             grad_weight_sum_row[j] = real(0)
@@ -260,9 +266,14 @@ def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
             z_row = z[n]
             for j in range(J):
                 grad_weight_sum_row[j] += grad_y_here*x_here*z_row[j]
-        grad_weight_row = grad_weight[k, i]
-        for j in range(J):
-            grad_weight_row[j] = grad_weight_sum_row[j]
+        width = 128 if streams else J
+        for at in range(-_lead(grad_weight[k, i]) if streams else 0, J, width):
+            j_from, j_to = max(0, at), min(J, at + width)
+            grad_weight_row = _either(streams, grad_weight_streamed, grad_weight[k, i, j_from:])
+            for j in range(j_to - j_from):
+                grad_weight_row[j] = grad_weight_sum_row[j_from + j]
+            if streams:
+                _stream(grad_weight[k, i, j_from:], grad_weight_row, j_to - j_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -282,6 +293,101 @@ def _compute_grad_bias(grad_y, grad_bias, N, K):
         grad_bias_row = grad_bias[k_low:]
         for k in range(k_high - k_low):
             grad_bias_row[k] = grad_bias_sum_row[k]
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real_arrays(*tensors):

@@ -34,10 +34,15 @@ Regenerate: symbackprop generate prelu --backend numba
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -77,8 +82,8 @@ def forward(x, slope):
 
     x = np.asarray(x, order="C")
     slope = np.asarray(slope, order="C")
-    y = np.empty((N, C, H, W), x.dtype)
-    _compute_y(x.reshape(N, C, H*W), slope, y.reshape(N, C, H*W), N, C, H, W)
+    y = _empty((N, C, H, W), x.dtype)
+    _compute_y(x.reshape(N, C, H*W), slope, y.reshape(N, C, H*W), N, C, H, W, _streams(H*W, x, slope, y))
     return y, Saved(x, slope, N, C, H, W, x.dtype)
 
 
@@ -101,9 +106,10 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        grad_x = np.empty((N, C, H, W), dtype)
+        grad_x = _empty((N, C, H, W), dtype)
         _compute_grad_x(
-            grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), slope, grad_x.reshape(N, C, H*W), N, C, H, W
+            grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), slope, grad_x.reshape(N, C, H*W), N, C, H, W,
+            _streams(H*W, grad_y, x, slope, grad_x),
         )
     if want_slope:
         grad_slope = np.empty((C,), dtype)
@@ -133,29 +139,41 @@ class Prelu:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(x, slope, y, N, C, H, W):
+def _compute_y(x, slope, y, N, C, H, W, streams):
     """y[n,c,h,w] = where(x[n,c,h,w] > 0, x[n,c,h,w], x[n,c,h,w]*slope[c])"""
     for task in prange(N*C):
         n, c = task//C, task % C
+        y_streamed = np.empty(128, x.dtype)
         slope_here = slope[c]
-        y_row = y[n, c]
-        x_row = x[n, c]
-        for hw in range(H*W):
-            y_row[hw] = x_row[hw] if x_row[hw] > 0 else x_row[hw]*slope_here
+        width = 128 if streams else H*W
+        for at in range(-_lead(y[n, c]) if streams else 0, H*W, width):
+            hw_from, hw_to = max(0, at), min(H*W, at + width)
+            y_row = _either(streams, y_streamed, y[n, c, hw_from:])
+            x_row = x[n, c, hw_from:]
+            for hw in range(hw_to - hw_from):
+                y_row[hw] = x_row[hw] if x_row[hw] > 0 else x_row[hw]*slope_here
+            if streams:
+                _stream(y[n, c, hw_from:], y_row, hw_to - hw_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, x, slope, grad_x, N, C, H, W):
+def _compute_grad_x(grad_y, x, slope, grad_x, N, C, H, W, streams):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*where(x[n,c,h,w] > 0, 1, slope[c])"""
     real = grad_y.dtype.type
     for task in prange(N*C):
         n, c = task//C, task % C
+        grad_x_streamed = np.empty(128, grad_y.dtype)
         slope_here = slope[c]
-        grad_x_row = grad_x[n, c]
-        grad_y_row = grad_y[n, c]
-        x_row = x[n, c]
-        for hw in range(H*W):
-            grad_x_row[hw] = grad_y_row[hw]*(real(1) if x_row[hw] > 0 else slope_here)
+        width = 128 if streams else H*W
+        for at in range(-_lead(grad_x[n, c]) if streams else 0, H*W, width):
+            hw_from, hw_to = max(0, at), min(H*W, at + width)
+            grad_x_row = _either(streams, grad_x_streamed, grad_x[n, c, hw_from:])
+            grad_y_row = grad_y[n, c, hw_from:]
+            x_row = x[n, c, hw_from:]
+            for hw in range(hw_to - hw_from):
+                grad_x_row[hw] = grad_y_row[hw]*(real(1) if x_row[hw] > 0 else slope_here)
+            if streams:
+                _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -171,6 +189,101 @@ def _compute_grad_slope(x, grad_y, grad_slope, N, C, H, W):
                 grad_slope_sum += real(0) if x_row[hw] > 0 else grad_y_row[hw]*x_row[hw]
         grad_slope_here = real(grad_slope_sum)
         grad_slope[c] = grad_slope_here
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real_arrays(*tensors):

@@ -49,8 +49,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, prange, types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 try:
     from . import _vectors
@@ -122,10 +125,10 @@ def forward(query, key, value, *, accuracy="default"):
         )
     weight = np.empty((B, H, I, J), query.dtype)
     inv_norm = np.empty((B, H, I), query.dtype)
-    attention = np.empty((B, H, I, J), query.dtype)
+    attention = _empty((B, H, I, J), query.dtype)
     _compute_weight_inv_norm_attention(
         score.reshape(B*H*I, J), weight.reshape(B*H*I, J), inv_norm.reshape(B*H*I), attention.reshape(B*H*I, J),
-        B, H, I, J,
+        B, H, I, J, _streams(J, score, weight, inv_norm, attention),
     )
     y = np.empty((B, H, I, E), query.dtype)
     if not _contract_y(y, value, weight, inv_norm, accuracy, B, H, I, J, E):
@@ -164,9 +167,10 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
                 grad_y.reshape(B*H, I, E), value.reshape(B*H, J, E), grad_attention.reshape(B*H, I, J), B, H, I, J, E,
             )
     if want_query or want_key:
-        grad_score = np.empty((B, H, I, J), dtype)
+        grad_score = _empty((B, H, I, J), dtype)
         _compute_grad_score(
             grad_attention.reshape(B*H*I, J), attention.reshape(B*H*I, J), grad_score.reshape(B*H*I, J), B, H, I, J,
+            _streams(J, grad_attention, attention, grad_score),
         )
     if want_query:
         grad_query = np.empty((B, H, I, D), dtype)
@@ -254,7 +258,7 @@ def _compute_score(query, key, score, B, H, I, D, J):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H, I, J):
+def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H, I, J, streams):
     """top[b,h,i] = max[j](score[b,h,i,j])
     weight[b,h,i,j] = exp(score[b,h,i,j] - top[b,h,i])
     norm[b,h,i] = sum[j](weight[b,h,i,j])
@@ -263,6 +267,7 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
     """
     real = score.dtype.type
     for bhi in prange(B*H*I):
+        attention_streamed = np.empty(128, score.dtype)
         top_max = _rank(real(-math.inf))
         score_row = score[bhi]
         for j in range(J):
@@ -278,10 +283,15 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
         norm = real(norm_sum)
         inv_norm_here = real(1)/norm
         inv_norm[bhi] = inv_norm_here
-        attention_row = attention[bhi]
-        weight_row = weight[bhi]
-        for j in range(J):
-            attention_row[j] = weight_row[j]*inv_norm_here
+        width = 128 if streams else J
+        for at in range(-_lead(attention[bhi]) if streams else 0, J, width):
+            j_from, j_to = max(0, at), min(J, at + width)
+            attention_row = _either(streams, attention_streamed, attention[bhi, j_from:])
+            weight_row = weight[bhi, j_from:]
+            for j in range(j_to - j_from):
+                attention_row[j] = weight_row[j]*inv_norm_here
+            if streams:
+                _stream(attention[bhi, j_from:], attention_row, j_to - j_from)
 
 
 @lru_cache(maxsize=256)
@@ -389,24 +399,30 @@ def _compute_grad_attention(grad_y, value, grad_attention, B, H, I, J, E):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J):
+def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J, streams):
     """sum_grad_attention_attention[b,h,i] = sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j'])
     grad_score[b,h,i,j] = attention[b,h,i,j]*(grad_attention[b,h,i,j] -
         sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j']))
     """
     real = grad_attention.dtype.type
     for bhi in prange(B*H*I):
+        grad_score_streamed = np.empty(128, grad_attention.dtype)
         sum_grad_attention_attention_sum = 0.0
         grad_attention_row = grad_attention[bhi]
         attention_row = attention[bhi]
         for j in range(J):
             sum_grad_attention_attention_sum += grad_attention_row[j]*attention_row[j]
         sum_grad_attention_attention = real(sum_grad_attention_attention_sum)
-        grad_score_row = grad_score[bhi]
-        attention_row = attention[bhi]
-        grad_attention_row = grad_attention[bhi]
-        for j in range(J):
-            grad_score_row[j] = attention_row[j]*(grad_attention_row[j] - sum_grad_attention_attention)
+        width = 128 if streams else J
+        for at in range(-_lead(grad_score[bhi]) if streams else 0, J, width):
+            j_from, j_to = max(0, at), min(J, at + width)
+            grad_score_row = _either(streams, grad_score_streamed, grad_score[bhi, j_from:])
+            attention_row = attention[bhi, j_from:]
+            grad_attention_row = grad_attention[bhi, j_from:]
+            for j in range(j_to - j_from):
+                grad_score_row[j] = attention_row[j]*(grad_attention_row[j] - sum_grad_attention_attention)
+            if streams:
+                _stream(grad_score[bhi, j_from:], grad_score_row, j_to - j_from)
 
 
 @lru_cache(maxsize=256)
@@ -685,6 +701,101 @@ def _of_rank_float64(v):
 @overload(_of_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
 def _of_rank_of(v):
     return _of_rank_float32 if v == types.int32 else _of_rank_float64
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real_arrays(*tensors):

@@ -30,11 +30,15 @@ Regenerate: symbackprop generate sigmoid --backend numba
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, prange, types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -67,8 +71,8 @@ def forward(x):
     N, D = x.shape
 
     x = np.asarray(x, order="C")
-    y = np.empty((N, D), x.dtype)
-    _compute_y(x.reshape(N*D), y.reshape(N*D), N, D)
+    y = _empty((N, D), x.dtype)
+    _compute_y(x.reshape(N*D), y.reshape(N*D), N, D, _streams(4096, x, y))
     return y, Saved(y, N, D, x.dtype)
 
 
@@ -90,8 +94,12 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(grad_y.reshape(N*D), y.reshape(N*D), grad_x.reshape(N*D), N, D)
+        grad_x = _empty((N, D), dtype)
+        _compute_grad_x(
+            grad_y.reshape(N*D), y.reshape(N*D), grad_x.reshape(N*D), N, D, _streams(
+                4096, grad_y, y, grad_x
+            ),
+        )
     return Gradients(grad_x)
 
 
@@ -117,29 +125,43 @@ class Sigmoid:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(x, y, N, D):
+def _compute_y(x, y, N, D, streams):
     """y[n,d] = sigmoid(x[n,d])"""
-    for piece in prange((N*D + 4095)//4096):
-        nd_low = piece*4096
-        nd_high = min(N*D, nd_low + 4096)
-        y_row = y[nd_low:]
-        x_row = x[nd_low:]
-        for nd in range(nd_high - nd_low):
-            y_row[nd] = _sigmoid(x_row[nd])
+    width = 65536 if streams else 4096
+    for piece in prange((N*D + width - 1)//width):
+        nd_low = piece*width
+        nd_high = min(N*D, nd_low + width)
+        y_streamed = np.empty(128, x.dtype)
+        width_2 = 128 if streams else nd_high - nd_low
+        for at in range(-_lead(y[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
+            nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
+            y_row = _either(streams, y_streamed, y[nd_low + nd_from:])
+            x_row = x[nd_low + nd_from:]
+            for nd in range(nd_to - nd_from):
+                y_row[nd] = _sigmoid(x_row[nd])
+            if streams:
+                _stream(y[nd_low + nd_from:], y_row, nd_to - nd_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, y, grad_x, N, D):
+def _compute_grad_x(grad_y, y, grad_x, N, D, streams):
     """grad_x[n,d] = grad_y[n,d]*y[n,d]*(1 - y[n,d])"""
     real = grad_y.dtype.type
-    for piece in prange((N*D + 4095)//4096):
-        nd_low = piece*4096
-        nd_high = min(N*D, nd_low + 4096)
-        grad_x_row = grad_x[nd_low:]
-        grad_y_row = grad_y[nd_low:]
-        y_row = y[nd_low:]
-        for nd in range(nd_high - nd_low):
-            grad_x_row[nd] = grad_y_row[nd]*y_row[nd]*(real(1) - y_row[nd])
+    width = 65536 if streams else 4096
+    for piece in prange((N*D + width - 1)//width):
+        nd_low = piece*width
+        nd_high = min(N*D, nd_low + width)
+        grad_x_streamed = np.empty(128, grad_y.dtype)
+        width_2 = 128 if streams else nd_high - nd_low
+        for at in range(-_lead(grad_x[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
+            nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
+            grad_x_row = _either(streams, grad_x_streamed, grad_x[nd_low + nd_from:])
+            grad_y_row = grad_y[nd_low + nd_from:]
+            y_row = y[nd_low + nd_from:]
+            for nd in range(nd_to - nd_from):
+                grad_x_row[nd] = grad_y_row[nd]*y_row[nd]*(real(1) - y_row[nd])
+            if streams:
+                _stream(grad_x[nd_low + nd_from:], grad_x_row, nd_to - nd_from)
 
 
 @njit(cache=True, error_model="numpy", forceinline=True)
@@ -202,6 +224,101 @@ def _exp_float64(v):
 @overload(_exp, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
 def _exp_of(v):
     return _exp_float32 if v == types.float32 else _exp_float64
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real_arrays(*tensors):

@@ -71,9 +71,11 @@ def _imports(
 ) -> tuple[str, ...]:
     """What the module uses, and nothing more."""
     code = "\n".join(functions)
-    calls_math = "math." in code or "log" in called or "tanh" in called or "erf" in called
+    calls_math = "math." in code or "stream" in scalar_helpers or "log" in called or "tanh" in called or "erf" in called
     vectors = "_vectors." in code
-    used = ["njit", *(["prange"] if "prange(" in code else []), *(["types"] if called else [])]
+    streams = "stream" in scalar_helpers
+    used = ["njit", *(["prange"] if "prange(" in code else []), *(["types"] if called or streams else [])]
+    extending = [*(["intrinsic"] if streams else []), *(["overload"] if called or streams else [])]
     return (
         *(["import math"] if calls_math else []),
         *(["from functools import lru_cache"] if vectors else []),
@@ -81,8 +83,11 @@ def _imports(
         "from typing import NamedTuple",
         "",
         "import numpy as np",
+        *(["from llvmlite import ir"] if streams else []),
         *([f"from numba import {', '.join(used)}"] if "@njit" in code or scalar_helpers else []),
-        *(["from numba.extending import overload"] if called else []),
+        *(["from numba.core import cgutils"] if streams else []),
+        *([f"from numba.extending import {', '.join(extending)}"] if extending else []),
+        *(["from numba.np.arrayobj import populate_array"] if streams else []),
         *(_SUPPORT if vectors else []),
     )
 
@@ -147,8 +152,8 @@ def _pass_lines(one: Pass, functions: tuple[KernelFunction, ...], layer: Layer, 
         new = [a for a in one.allocations if a.name in written and a.name not in made]
         made |= written
         early = [a for a in new if _read_without(a, nest, one.nests)]
-        lines += [_allocation(a, dtype) for a in early]
-        inner = [_allocation(a, dtype) for a in new if a not in early]
+        lines += [_allocation(a, dtype, function.streamed) for a in early]
+        inner = [_allocation(a, dtype, function.streamed) for a in new if a not in early]
         inner += [*_calls(function), *_dropped(nest, new, layer)]
         condition = wanted_condition(layer, nest.wanted_by) if nest.wanted_by else ""
         lines += [f"if {condition}:", *(f"    {line}" for line in inner)] if condition else inner
@@ -161,10 +166,11 @@ def _read_without(a: Allocation, nest: Nest, nests: tuple[Nest, ...]) -> bool:
     return any(not set(n.wanted_by) <= set(nest.wanted_by) for n in others)
 
 
-def _allocation(a: Allocation, dtype: str) -> str:
+def _allocation(a: Allocation, dtype: str, streamed: tuple[str, ...]) -> str:
     shape = ", ".join(integer(e) for e in a.axes) + ("," if len(a.axes) == 1 else "")
     kind = "np.intp" if a.kind == "integer" else dtype
-    return f"{identifier(a.name)} = np.{'zeros' if a.zero else 'empty'}(({shape}), {kind})"
+    made = "np.zeros" if a.zero else "_empty" if a.name in streamed else "np.empty"
+    return f"{identifier(a.name)} = {made}(({shape}), {kind})"
 
 
 def _calls(function: KernelFunction) -> list[str]:

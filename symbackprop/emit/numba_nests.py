@@ -17,9 +17,12 @@ from symbackprop.loops.kernel import (
     Loop,
     Nest,
     Node,
+    Pieces,
     Scratch,
     Stage,
     Store,
+    Stream,
+    Strip,
     Test,
     Track,
     Update,
@@ -28,6 +31,7 @@ from symbackprop.loops.kernel import (
     expressions,
     walk_nodes,
 )
+from symbackprop.loops.streams import PIECE
 from symbackprop.notation.nodes import ONE, ZERO, Expr, Index, Number, Parameter, Read, Size, mul, walk
 
 _OPTIONS = 'cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}'
@@ -40,12 +44,14 @@ class KernelFunction:
     """The text of a function, and its name and the text of its arguments at a call.
 
     `faster`, where there is one, computes the same and says whether it did: this one is called where it did not.
+    `streamed` are the arrays that pass by the caches.
     """
 
     name: str
     text: str
     arguments: tuple[str, ...]
     faster: KernelFunction | None = None
+    streamed: tuple[str, ...] = ()
 
 
 def kernel_function(nest: Nest, name: str, scalars: tuple[str, ...]) -> KernelFunction:
@@ -54,11 +60,14 @@ def kernel_function(nest: Nest, name: str, scalars: tuple[str, ...]) -> KernelFu
     body = writer.nest()
     parallel = "parallel=True, " if nest.parallel or nest.strip else ""
     names = [*(identifier(a.name) for a in nest.arrays), *writer.scalars, *writer.flags]
+    names += [writer.streams] if nest.streamed is not None else []
     lines = [f"@njit({parallel}{_OPTIONS})", *_signature(name, names), *_docstring(nest)]
     if any("real(" in line for line in body):
         lines.append(f"    real = {writer.any_real()}.dtype.type")
-    arguments = (*(_argument(a, nest) for a in nest.arrays), *writer.scalars, *writer.flags)
-    return KernelFunction(name, "\n".join((*lines, *(f"    {line}" for line in broken(body)))), arguments)
+    arguments = (*(_argument(a, nest) for a in nest.arrays), *writer.scalars, *writer.flags, *_streams(nest))
+    streamed = tuple(node.tensor for node in walk_nodes(nest.body) if isinstance(node, Stream))
+    text = "\n".join((*lines, *(f"    {line}" for line in broken(body))))
+    return KernelFunction(name, text, arguments, streamed=streamed)
 
 
 def function_name(nest: Nest, names: Names) -> str:
@@ -97,6 +106,13 @@ def _argument(array: Array, nest: Nest) -> str:
     return name
 
 
+def _streams(nest: Nest) -> tuple[str, ...]:
+    """The argument that says whether rows pass by the caches."""
+    if nest.streamed is None:
+        return ()
+    return (f"_streams({', '.join((integer(nest.streamed), *(identifier(a.name) for a in nest.arrays)))})",)
+
+
 class _Writer:
     """Writes the lines of one function."""
 
@@ -115,6 +131,7 @@ class _Writer:
         strip = [nest.strip.low, nest.strip.high, nest.strip.piece] if nest.strip else []
         taken = {*(a.name for a in nest.arrays), *locals_, *strip, *self.scalars, *self.flags, "real", "task", "math"}
         self._names, self._given = Names(taken), dict[Index, str]()
+        self.streams = self._names.new("streams")
         wide = {n.name for n in nodes if isinstance(n, Assign) and n.kind == "wide"}
         rows = {n.name for n in nodes if isinstance(n, Scratch) and n.wide}
         views = {n.name for n in nodes if isinstance(n, View) and n.tensor in rows}
@@ -145,13 +162,7 @@ class _Writer:
         """The whole body."""
         nest = self.nest_
         if nest.strip is not None:
-            strip = nest.strip
-            extent, low, width = self._int(strip.index.extent), strip.low, strip.width
-            head = [*self._lines(nest.shared), f"for {strip.piece} in prange({self._int(strip.pieces)}):"]
-            if width == 1:
-                head += [f"    {low} = {strip.piece}", f"    {strip.high} = {low} + 1"]
-            else:
-                head += [f"    {low} = {strip.piece}*{width}", f"    {strip.high} = min({extent}, {low} + {width})"]
+            head = [*self._lines(nest.shared), *self._strip(nest.strip)]
             return [*head, *self._indented(nest.body), *self._lines(nest.after)]
         if not nest.parallel:
             return self._lines((*nest.shared, *nest.body))
@@ -160,6 +171,18 @@ class _Writer:
             start = f"for {self.index(index)} in prange({self._int(index.extent)}):"
             return [*self._lines(nest.shared), start, *self._indented(nest.body), *self._lines(nest.after)]
         return [*self._lines(nest.shared), *self._tasks(nest.parallel), *self._indented(nest.body)]
+
+    def _strip(self, strip: Strip) -> list[str]:
+        """The loop over the pieces of a strip, and where each begins and ends."""
+        extent, low = self._int(strip.index.extent), strip.low
+        if strip.streamed:
+            width, wide = self._names.new("width"), f"{strip.streamed} if {self.streams} else {strip.width}"
+            head = [f"{width} = {wide}", f"for {strip.piece} in prange(({extent} + {width} - 1)//{width}):"]
+        else:
+            width, head = str(strip.width), [f"for {strip.piece} in prange({self._int(strip.pieces)}):"]
+        if width == "1":
+            return [*head, f"    {low} = {strip.piece}", f"    {strip.high} = {low} + 1"]
+        return [*head, f"    {low} = {strip.piece}*{width}", f"    {strip.high} = min({extent}, {low} + {width})"]
 
     def _tasks(self, indices: tuple[Index, ...]) -> list[str]:
         """One loop over the points of several indices, so that there are enough of them for all threads."""
@@ -210,6 +233,12 @@ class _Writer:
                 return [self._view(node)]
             case Stage():
                 return self._stage(node)
+            case Stream(tensor, leading, start, row, count):
+                target = self._row_of(tensor, leading, start, ONE)
+                call = f"_stream({target}, {identifier(row)}, {self._int(count)})"
+                return [f"if {self.streams}:", f"    {call}"]
+            case Pieces():
+                return self._pieces(node)
             case Scratch(name, extent, wide, whole):
                 kind = "np.int32" if whole else "np.float64" if wide else f"{self.any_real()}.dtype"
                 return [f"{identifier(name)} = np.empty({self._int(extent)}, {kind})"]
@@ -280,12 +309,30 @@ class _Writer:
         arguments = (identifier(node.name), self._int(node.size), image, *places, self._number(node.outside, "real"))
         return [f"_stage({', '.join(arguments)})"]
 
+    def _pieces(self, node: Pieces) -> list[str]:
+        """A loop over pieces that begin where a line does."""
+        at, count, view = self._names.new("at"), self._int(node.count), node.row
+        width = self._names.new("width")
+        row = self._row_of(view.tensor, view.leading, view.start, ONE)
+        return [
+            f"{width} = {PIECE} if {self.streams} else {count}",
+            f"for {at} in range(-_lead({row}) if {self.streams} else 0, {count}, {width}):",
+            f"    {node.low}, {node.high} = max(0, {at}), min({count}, {at} + {width})",
+            *self._indented(node.body),
+        ]
+
     def _view(self, view: View) -> str:
-        start = "" if view.start == ZERO else self._int(view.start)
-        step = "" if view.step == ONE else f":{self._int(view.step)}"
-        leading = [self._int(i) for i in view.leading]
+        row = self._row_of(view.tensor, view.leading, view.start, view.step)
+        if view.streamed:
+            row = f"_either({self.streams}, {identifier(view.streamed)}, {row})"
+        return f"{identifier(view.name)} = {row}"
+
+    def _row_of(self, tensor: str, leading: tuple[Expr, ...], start_: Expr, step_: Expr) -> str:
+        start = "" if start_ == ZERO else self._int(start_)
+        step = "" if step_ == ONE else f":{self._int(step_)}"
+        places = [self._int(i) for i in leading]
         if not start and not step:
-            row = f"[{', '.join(leading)}]" if leading else ""
+            row = f"[{', '.join(places)}]" if places else ""
         else:
-            row = f"[{', '.join((*leading, f'{start}:{step}'))}]"
-        return f"{identifier(view.name)} = {identifier(view.tensor)}{row}"
+            row = f"[{', '.join((*places, f'{start}:{step}'))}]"
+        return f"{identifier(tensor)}{row}"

@@ -128,8 +128,19 @@ def _join(group: Group, statement: Statement) -> Group | None:
     matched = _matched_by_reads(group, statement, own) if own else _matched_by_name(group, statement)
     if not matched or (not own and len(matched) < len(group.outer)):
         return None
-    renamed = _renamed(statement, matched)
-    return Group(tuple(o for o in group.outer if o in matched.values()), (*group.statements, renamed))
+    joined = Group(
+        tuple(o for o in group.outer if o in matched.values()), (*group.statements, _renamed(statement, matched))
+    )
+    return joined if any(is_reduction(s) for s in joined.statements) or _in_memory_order(joined) else None
+
+
+def _in_memory_order(group: Group) -> bool:
+    """Whether the largest array is walked from its first element to its last where tasks take the outer indices.
+
+    What is computed once for a channel is not worth a walk across the images: its row is read again from the cache.
+    """
+    largest = max(group.statements, key=lambda s: len(s.indices))
+    return set(largest.indices[: len(group.outer)]) == set(group.outer)
 
 
 def _matched_by_reads(group: Group, statement: Statement, own: list[Read]) -> dict[Index, Index]:

@@ -153,7 +153,7 @@ def _walk(
         views.replaced[access] = Read(name, (span.index,))
     body = tuple(_replaced(node, views.replaced) for node in body)
     if span.start != ZERO:
-        body = tuple(_shifted(node, span, set(views.replaced.values())) for node in body)
+        body = tuple(shifted(node, span, set(views.replaced.values())) for node in body)
     stop = simplified(subtract(span.stop, span.start), tensors.facts) if span.start != ZERO else span.stop
     return (*views.nodes, Loop(span.index, ZERO, stop, body))
 
@@ -260,7 +260,7 @@ def mapped(node: Node, move: Callable[[Expr], Expr]) -> Node:
             return node
 
 
-def _shifted(node: Node, span: Span, rows: set[Expr]) -> Node:
+def shifted(node: Node, span: Span, rows: set[Expr]) -> Node:
     """The node with the index counted from the start of the span, but for the rows, which start there."""
     actual = add(span.start, span.index)
 

@@ -75,13 +75,17 @@ class Update(Node):
 
 @dataclass(frozen=True, slots=True)
 class View(Node):
-    """`name[j]` is `tensor[leading, start + step*j]`: a row that a loop walks without index arithmetic."""
+    """`name[j]` is `tensor[leading, start + step*j]`: a row that a loop walks without index arithmetic.
+
+    Where the nest streams, it is the row of the task that `streamed` names, if there is one.
+    """
 
     name: str
     tensor: str
     leading: tuple[Expr, ...]
     start: Expr
     step: Expr
+    streamed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,17 @@ class Scratch(Node):
     extent: Expr
     wide: bool = False
     integer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Node):
+    """`tensor[leading, start + j] = row[j]` for the j below `count`, past the caches, where the nest streams."""
+
+    tensor: str
+    leading: tuple[Expr, ...]
+    start: Expr
+    row: str
+    count: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +140,17 @@ class Loop(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces(Node):
+    """`body` for pieces `low` ... `high` - 1 of `count` numbers: one of all, or lines of `row` if the nest streams."""
+
+    low: str
+    high: str
+    count: Expr
+    row: View
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Test(Node):
     """`body` where the condition holds, else `other`."""
 
@@ -145,7 +171,8 @@ class Wanted(Node):
 class Strip:
     """A parallel walk along `index` in pieces of at most `width`: the body's loops over it run from `low` to `high`.
 
-    `piece` is the number of the piece; the partition does not depend on the number of threads.
+    `piece` is the number of the piece; the partition does not depend on the number of threads. Where the nest streams,
+    pieces have `streamed` numbers, if that is not 0: each begins and ends with less than a line.
     """
 
     index: Index
@@ -153,6 +180,7 @@ class Strip:
     low: str
     high: str
     piece: str
+    streamed: int = 0
 
     @property
     def pieces(self) -> Expr:
@@ -186,7 +214,7 @@ class Nest:
     `equations` is what it computes, `wanted_by` the inputs whose gradients need it (empty in the forward pass),
     `traffic` the passes that it makes over memory. `shared` is computed before the tasks start; they may leave partial
     results in rows of it, which `after` puts together in order once all are done. `cleared` are the targets that the
-    tasks fill with zeros before they add to them.
+    tasks fill with zeros before they add to them. `streamed` is the length of the rows that may pass by the caches.
     """
 
     name: str
@@ -201,6 +229,7 @@ class Nest:
     after: tuple[Node, ...] = ()
     cleared: frozenset[str] = frozenset()
     contraction: Contraction | None = None  # what all of it is: a backend may compute it in another order
+    streamed: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +268,7 @@ def walk_nodes(body: tuple[Node, ...]) -> Iterator[Node]:
     for node in body:
         yield node
         match node:
-            case Loop(_, _, _, inner, _) | Wanted(_, inner):
+            case Loop(_, _, _, inner, _) | Wanted(_, inner) | Pieces(_, _, _, _, inner):
                 yield from walk_nodes(inner)
             case Test(_, inner, other):
                 yield from walk_nodes(inner)
@@ -257,8 +286,12 @@ def expressions(node: Node) -> tuple[Expr, ...]:
             return (node.size, *node.leading, *node.shape, *node.first, *node.step, *node.count, node.outside)
         case Store(_, indices, value) | Update(_, indices, _, value):
             return (*indices, value)
-        case View(_, _, leading, start, step):
+        case View(_, _, leading, start, step, _):
             return (*leading, start, step)
+        case Stream(_, leading, start, _, count):
+            return (*leading, start, count)
+        case Pieces(_, _, count, row, _):
+            return (count, *row.leading, row.start)
         case Scratch(_, extent, _, _):
             return (extent,)
         case Loop(index, start, stop, _, _):

@@ -11,6 +11,7 @@ from symbackprop.loops.contraction import contraction
 from symbackprop.loops.groups import Group, groups, reads, with_columns
 from symbackprop.loops.kernel import Allocation, Kernel, Pass
 from symbackprop.loops.nest import build_nest, has_one_row_index
+from symbackprop.loops.streams import with_streams
 from symbackprop.loops.tensors import Tensors
 from symbackprop.loops.windows import window_nest
 from symbackprop.program.extents import all_sizes, with_named_extents
@@ -54,7 +55,7 @@ def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tenso
         nest = nest or build_nest(group, needed, tensors, names, frozenset(stored))
         if len(group.statements) == 1:
             nest = replace(nest, contraction=contraction(group.statements[0], tensors))
-        nests.append(nest)
+        nests.append(with_streams(nest, (*names, *tensors.axes)))
         stored |= {a.name for a in nest.arrays if a.written}
     cleared = {target for nest in nests for target in nest.cleared}
     return Pass(_allocations(found, stored, cleared, tensors), tuple(nests))

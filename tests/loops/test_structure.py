@@ -33,6 +33,12 @@ def test_batch_norm_backward_reads_four_times_and_writes_once(loops: Any) -> Non
     assert passes(nest, "write") == ["grad_x"]
 
 
+def test_what_is_computed_once_a_channel_does_not_break_the_walk_through_memory(loops: Any) -> None:
+    nests = loops.kernel(equations.load("batchnorm2d_evaluation")).forward.nests
+
+    assert [(n.name, [i.name for i in n.parallel]) for n in nests] == [("gamma_inv_sqrt_var", []), ("y", ["n", "c"])]
+
+
 def test_axes_that_always_go_together_are_walked_as_one(loops: Any) -> None:
     (nest,) = loops.kernel("layer one\ninput x[N, C, H]\ny[n,c,h] = exp(x[n,c,h])\noutput y\n").forward.nests
 
