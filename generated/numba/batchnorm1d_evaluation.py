@@ -46,7 +46,11 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -107,9 +111,12 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
     beta = np.asarray(beta, order="C")
     mu = np.asarray(mu, order="C")
     var = np.asarray(var, order="C")
-    gamma_inv_sqrt_var = np.empty((D,), x.dtype)
-    y = np.empty((N, D), x.dtype)
-    _compute_gamma_inv_sqrt_var_y(gamma, var, x, mu, beta, gamma_inv_sqrt_var, y, N, D, eps)
+    gamma_inv_sqrt_var = _empty((D,), x.dtype)
+    _compute_gamma_inv_sqrt_var(
+        gamma, var, gamma_inv_sqrt_var, D, eps, _streams(4096, gamma, var, gamma_inv_sqrt_var),
+    )
+    y = _empty((N, D), x.dtype)
+    _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, _streams(D, gamma_inv_sqrt_var, x, mu, beta, y))
     return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, D, eps, x.dtype)
 
 
@@ -135,15 +142,20 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        grad_x = np.empty((N, D), dtype)
-        _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D)
+        grad_x = _empty((N, D), dtype)
+        _compute_grad_x(
+            gamma_inv_sqrt_var, grad_y, grad_x, N, D, _streams(D, gamma_inv_sqrt_var, grad_y, grad_x)
+        )
     sum_grad_y_x = np.empty((D,), dtype)
     if want_gamma or want_var:
         _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, D)
-    inv_sqrt_var = np.empty((D,), dtype)
+    inv_sqrt_var = _empty((D,), dtype)
     if want_gamma or want_mu:
-        grad_gamma = np.empty((D,), dtype)
-        _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps)
+        grad_gamma = _empty((D,), dtype)
+        _compute_inv_sqrt_var_grad_gamma(
+            var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps,
+            _streams(4096, var, sum_grad_y_x, inv_sqrt_var, grad_gamma),
+        )
         if not want_gamma:
             grad_gamma = None
     if want_beta or want_mu or want_var:
@@ -186,38 +198,62 @@ class BatchNorm1dEvaluation:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_gamma_inv_sqrt_var_y(gamma, var, x, mu, beta, gamma_inv_sqrt_var, y, N, D, eps):
-    """gamma_inv_sqrt_var[d] = gamma[d]/sqrt(var[d] + eps)
-    y[n,d] = gamma[d]*(x[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
-    """
+def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps, streams):
+    """gamma_inv_sqrt_var[d] = gamma[d]/sqrt(var[d] + eps)"""
     real = gamma.dtype.type
-    for piece in prange((D + 4095)//4096):
-        d_low = piece*4096
-        d_high = min(D, d_low + 4096)
-        gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[d_low:]
-        gamma_row = gamma[d_low:]
-        var_row = var[d_low:]
-        for d in range(d_high - d_low):
-            gamma_inv_sqrt_var_row[d] = gamma_row[d]/math.sqrt(var_row[d] + real(eps))
-        for n in range(N):
-            y_row = y[n, d_low:]
-            gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[d_low:]
-            x_row = x[n, d_low:]
-            mu_row = mu[d_low:]
-            beta_row = beta[d_low:]
-            for d in range(d_high - d_low):
-                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
+    width = 65536 if streams else 4096
+    for piece in prange((D + width - 1)//width):
+        d_low = piece*width
+        d_high = min(D, d_low + width)
+        gamma_inv_sqrt_var_streamed = np.empty(128, gamma.dtype)
+        width_2 = 128 if streams else d_high - d_low
+        for at in range(-_lead(gamma_inv_sqrt_var[d_low:]) if streams else 0, d_high - d_low, width_2):
+            d_from, d_to = max(0, at), min(d_high - d_low, at + width_2)
+            gamma_inv_sqrt_var_row = _either(
+                streams, gamma_inv_sqrt_var_streamed, gamma_inv_sqrt_var[d_low + d_from:]
+            )
+            gamma_row = gamma[d_low + d_from:]
+            var_row = var[d_low + d_from:]
+            for d in range(d_to - d_from):
+                gamma_inv_sqrt_var_row[d] = gamma_row[d]/math.sqrt(var_row[d] + real(eps))
+            if streams:
+                _stream(gamma_inv_sqrt_var[d_low + d_from:], gamma_inv_sqrt_var_row, d_to - d_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D):
+def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
+    """y[n,d] = gamma[d]*(x[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]"""
+    for n in prange(N):
+        y_streamed = np.empty(128, gamma_inv_sqrt_var.dtype)
+        width = 128 if streams else D
+        for at in range(-_lead(y[n]) if streams else 0, D, width):
+            d_from, d_to = max(0, at), min(D, at + width)
+            y_row = _either(streams, y_streamed, y[n, d_from:])
+            gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[d_from:]
+            x_row = x[n, d_from:]
+            mu_row = mu[d_from:]
+            beta_row = beta[d_from:]
+            for d in range(d_to - d_from):
+                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
+            if streams:
+                _stream(y[n, d_from:], y_row, d_to - d_from)
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D, streams):
     """grad_x[n,d] = grad_y[n,d]*gamma[d]/sqrt(var[d] + eps)"""
     for n in prange(N):
-        grad_x_row = grad_x[n]
-        gamma_inv_sqrt_var_row = gamma_inv_sqrt_var
-        grad_y_row = grad_y[n]
-        for d in range(D):
-            grad_x_row[d] = gamma_inv_sqrt_var_row[d]*grad_y_row[d]
+        grad_x_streamed = np.empty(128, gamma_inv_sqrt_var.dtype)
+        width = 128 if streams else D
+        for at in range(-_lead(grad_x[n]) if streams else 0, D, width):
+            d_from, d_to = max(0, at), min(D, at + width)
+            grad_x_row = _either(streams, grad_x_streamed, grad_x[n, d_from:])
+            gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[d_from:]
+            grad_y_row = grad_y[n, d_from:]
+            for d in range(d_to - d_from):
+                grad_x_row[d] = gamma_inv_sqrt_var_row[d]*grad_y_row[d]
+            if streams:
+                _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -242,22 +278,32 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, D):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps):
+def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps, streams):
     """inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
     grad_gamma[d] = 1/sqrt(var[d] + eps)*sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
     """
     real = var.dtype.type
-    for piece in prange((D + 4095)//4096):
-        d_low = piece*4096
-        d_high = min(D, d_low + 4096)
-        var_row = var[d_low:]
-        inv_sqrt_var_row = inv_sqrt_var[d_low:]
-        grad_gamma_row = grad_gamma[d_low:]
-        sum_grad_y_x_row = sum_grad_y_x[d_low:]
-        for d in range(d_high - d_low):
-            inv_sqrt_var_here = real(1)/math.sqrt(var_row[d] + real(eps))
-            inv_sqrt_var_row[d] = inv_sqrt_var_here
-            grad_gamma_row[d] = inv_sqrt_var_here*sum_grad_y_x_row[d]
+    width = 65536 if streams else 4096
+    for piece in prange((D + width - 1)//width):
+        d_low = piece*width
+        d_high = min(D, d_low + width)
+        inv_sqrt_var_streamed = np.empty(128, var.dtype)
+        grad_gamma_streamed = np.empty(128, var.dtype)
+        width_2 = 128 if streams else d_high - d_low
+        for at in range(-_lead(inv_sqrt_var[d_low:]) if streams else 0, d_high - d_low, width_2):
+            d_from, d_to = max(0, at), min(d_high - d_low, at + width_2)
+            var_row = var[d_low + d_from:]
+            inv_sqrt_var_row = _either(streams, inv_sqrt_var_streamed, inv_sqrt_var[d_low + d_from:])
+            grad_gamma_row = _either(streams, grad_gamma_streamed, grad_gamma[d_low + d_from:])
+            sum_grad_y_x_row = sum_grad_y_x[d_low + d_from:]
+            for d in range(d_to - d_from):
+                inv_sqrt_var_here = real(1)/math.sqrt(var_row[d] + real(eps))
+                inv_sqrt_var_row[d] = inv_sqrt_var_here
+                grad_gamma_row[d] = inv_sqrt_var_here*sum_grad_y_x_row[d]
+            if streams:
+                _stream(inv_sqrt_var[d_low + d_from:], inv_sqrt_var_row, d_to - d_from)
+            if streams:
+                _stream(grad_gamma[d_low + d_from:], grad_gamma_row, d_to - d_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -297,6 +343,101 @@ def _compute_grad_beta_grad_mu_grad_var(
             grad_var_row[d] = real(-0.5)*gamma_row[d]*sum_grad_y_x_row[d]/(
                 var_row[d] + real(eps)
             )**real(1.5)
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real(name, value):

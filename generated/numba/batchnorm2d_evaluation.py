@@ -46,7 +46,11 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -109,10 +113,14 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
     beta = np.asarray(beta, order="C")
     mu = np.asarray(mu, order="C")
     var = np.asarray(var, order="C")
-    gamma_inv_sqrt_var = np.empty((C,), x.dtype)
-    y = np.empty((N, C, H, W), x.dtype)
-    _compute_gamma_inv_sqrt_var_y(
-        gamma, var, x.reshape(N, C, H*W), mu, beta, gamma_inv_sqrt_var, y.reshape(N, C, H*W), N, C, H, W, eps,
+    gamma_inv_sqrt_var = _empty((C,), x.dtype)
+    _compute_gamma_inv_sqrt_var(
+        gamma, var, gamma_inv_sqrt_var, C, eps, _streams(4096, gamma, var, gamma_inv_sqrt_var),
+    )
+    y = _empty((N, C, H, W), x.dtype)
+    _compute_y(
+        gamma_inv_sqrt_var, x.reshape(N, C, H*W), mu, beta, y.reshape(N, C, H*W), N, C, H, W,
+        _streams(H*W, gamma_inv_sqrt_var, x, mu, beta, y),
     )
     return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, C, H, W, eps, x.dtype)
 
@@ -139,17 +147,21 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        grad_x = np.empty((N, C, H, W), dtype)
+        grad_x = _empty((N, C, H, W), dtype)
         _compute_grad_x(
-            gamma_inv_sqrt_var, grad_y.reshape(N, C, H*W), grad_x.reshape(N, C, H*W), N, C, H, W
+            gamma_inv_sqrt_var, grad_y.reshape(N, C, H*W), grad_x.reshape(N, C, H*W), N, C, H, W,
+            _streams(H*W, gamma_inv_sqrt_var, grad_y, grad_x),
         )
     sum_grad_y_x = np.empty((C,), dtype)
     if want_gamma or want_var:
         _compute_sum_grad_y_x(grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, sum_grad_y_x, N, C, H, W)
-    inv_sqrt_var = np.empty((C,), dtype)
+    inv_sqrt_var = _empty((C,), dtype)
     if want_gamma or want_mu:
-        grad_gamma = np.empty((C,), dtype)
-        _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps)
+        grad_gamma = _empty((C,), dtype)
+        _compute_inv_sqrt_var_grad_gamma(
+            var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps,
+            _streams(4096, var, sum_grad_y_x, inv_sqrt_var, grad_gamma),
+        )
         if not want_gamma:
             grad_gamma = None
     if want_beta or want_mu or want_var:
@@ -192,33 +204,64 @@ class BatchNorm2dEvaluation:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_gamma_inv_sqrt_var_y(gamma, var, x, mu, beta, gamma_inv_sqrt_var, y, N, C, H, W, eps):
-    """gamma_inv_sqrt_var[c] = gamma[c]/sqrt(var[c] + eps)
-    y[n,c,h,w] = gamma[c]*(x[n,c,h,w] - mu[c])/sqrt(var[c] + eps) + beta[c]
-    """
+def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps, streams):
+    """gamma_inv_sqrt_var[c] = gamma[c]/sqrt(var[c] + eps)"""
     real = gamma.dtype.type
-    for c in prange(C):
-        gamma_inv_sqrt_var_here = gamma[c]/math.sqrt(var[c] + real(eps))
-        gamma_inv_sqrt_var[c] = gamma_inv_sqrt_var_here
-        for n in range(N):
-            mu_here = mu[c]
-            beta_here = beta[c]
-            y_row = y[n, c]
-            x_row = x[n, c]
-            for hw in range(H*W):
-                y_row[hw] = gamma_inv_sqrt_var_here*(x_row[hw] - mu_here) + beta_here
+    width = 65536 if streams else 4096
+    for piece in prange((C + width - 1)//width):
+        c_low = piece*width
+        c_high = min(C, c_low + width)
+        gamma_inv_sqrt_var_streamed = np.empty(128, gamma.dtype)
+        width_2 = 128 if streams else c_high - c_low
+        for at in range(-_lead(gamma_inv_sqrt_var[c_low:]) if streams else 0, c_high - c_low, width_2):
+            c_from, c_to = max(0, at), min(c_high - c_low, at + width_2)
+            gamma_inv_sqrt_var_row = _either(
+                streams, gamma_inv_sqrt_var_streamed, gamma_inv_sqrt_var[c_low + c_from:]
+            )
+            gamma_row = gamma[c_low + c_from:]
+            var_row = var[c_low + c_from:]
+            for c in range(c_to - c_from):
+                gamma_inv_sqrt_var_row[c] = gamma_row[c]/math.sqrt(var_row[c] + real(eps))
+            if streams:
+                _stream(gamma_inv_sqrt_var[c_low + c_from:], gamma_inv_sqrt_var_row, c_to - c_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, C, H, W):
+def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, C, H, W, streams):
+    """y[n,c,h,w] = gamma[c]*(x[n,c,h,w] - mu[c])/sqrt(var[c] + eps) + beta[c]"""
+    for task in prange(N*C):
+        n, c = task//C, task % C
+        y_streamed = np.empty(128, gamma_inv_sqrt_var.dtype)
+        gamma_inv_sqrt_var_here = gamma_inv_sqrt_var[c]
+        mu_here = mu[c]
+        beta_here = beta[c]
+        width = 128 if streams else H*W
+        for at in range(-_lead(y[n, c]) if streams else 0, H*W, width):
+            hw_from, hw_to = max(0, at), min(H*W, at + width)
+            y_row = _either(streams, y_streamed, y[n, c, hw_from:])
+            x_row = x[n, c, hw_from:]
+            for hw in range(hw_to - hw_from):
+                y_row[hw] = gamma_inv_sqrt_var_here*(x_row[hw] - mu_here) + beta_here
+            if streams:
+                _stream(y[n, c, hw_from:], y_row, hw_to - hw_from)
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, C, H, W, streams):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps)"""
     for task in prange(N*C):
         n, c = task//C, task % C
+        grad_x_streamed = np.empty(128, gamma_inv_sqrt_var.dtype)
         gamma_inv_sqrt_var_here = gamma_inv_sqrt_var[c]
-        grad_x_row = grad_x[n, c]
-        grad_y_row = grad_y[n, c]
-        for hw in range(H*W):
-            grad_x_row[hw] = gamma_inv_sqrt_var_here*grad_y_row[hw]
+        width = 128 if streams else H*W
+        for at in range(-_lead(grad_x[n, c]) if streams else 0, H*W, width):
+            hw_from, hw_to = max(0, at), min(H*W, at + width)
+            grad_x_row = _either(streams, grad_x_streamed, grad_x[n, c, hw_from:])
+            grad_y_row = grad_y[n, c, hw_from:]
+            for hw in range(hw_to - hw_from):
+                grad_x_row[hw] = gamma_inv_sqrt_var_here*grad_y_row[hw]
+            if streams:
+                _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -238,22 +281,32 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, C, H, W):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps):
+def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps, streams):
     """inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
     grad_gamma[c] = 1/sqrt(var[c] + eps)*sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
     """
     real = var.dtype.type
-    for piece in prange((C + 4095)//4096):
-        c_low = piece*4096
-        c_high = min(C, c_low + 4096)
-        var_row = var[c_low:]
-        inv_sqrt_var_row = inv_sqrt_var[c_low:]
-        grad_gamma_row = grad_gamma[c_low:]
-        sum_grad_y_x_row = sum_grad_y_x[c_low:]
-        for c in range(c_high - c_low):
-            inv_sqrt_var_here = real(1)/math.sqrt(var_row[c] + real(eps))
-            inv_sqrt_var_row[c] = inv_sqrt_var_here
-            grad_gamma_row[c] = inv_sqrt_var_here*sum_grad_y_x_row[c]
+    width = 65536 if streams else 4096
+    for piece in prange((C + width - 1)//width):
+        c_low = piece*width
+        c_high = min(C, c_low + width)
+        inv_sqrt_var_streamed = np.empty(128, var.dtype)
+        grad_gamma_streamed = np.empty(128, var.dtype)
+        width_2 = 128 if streams else c_high - c_low
+        for at in range(-_lead(inv_sqrt_var[c_low:]) if streams else 0, c_high - c_low, width_2):
+            c_from, c_to = max(0, at), min(c_high - c_low, at + width_2)
+            var_row = var[c_low + c_from:]
+            inv_sqrt_var_row = _either(streams, inv_sqrt_var_streamed, inv_sqrt_var[c_low + c_from:])
+            grad_gamma_row = _either(streams, grad_gamma_streamed, grad_gamma[c_low + c_from:])
+            sum_grad_y_x_row = sum_grad_y_x[c_low + c_from:]
+            for c in range(c_to - c_from):
+                inv_sqrt_var_here = real(1)/math.sqrt(var_row[c] + real(eps))
+                inv_sqrt_var_row[c] = inv_sqrt_var_here
+                grad_gamma_row[c] = inv_sqrt_var_here*sum_grad_y_x_row[c]
+            if streams:
+                _stream(inv_sqrt_var[c_low + c_from:], inv_sqrt_var_row, c_to - c_from)
+            if streams:
+                _stream(grad_gamma[c_low + c_from:], grad_gamma_row, c_to - c_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -281,6 +334,101 @@ def _compute_grad_beta_grad_mu_grad_var(
         grad_mu[c] = grad_mu_here
         grad_var_here = real(-0.5)*gamma[c]*sum_grad_y_x[c]/(var[c] + real(eps))**real(1.5)
         grad_var[c] = grad_var_here
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real(name, value):

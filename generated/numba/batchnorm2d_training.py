@@ -55,7 +55,11 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -118,12 +122,13 @@ def forward(x, gamma, beta, *, eps=1e-05):
     mu = np.empty((C,), x.dtype)
     var = np.empty((C,), x.dtype)
     inv_sqrt_var = np.empty((C,), x.dtype)
-    y = np.empty((N, C, H, W), x.dtype)
+    y = _empty((N, C, H, W), x.dtype)
     mean_of_batch = np.empty((C,), x.dtype)
     var_of_batch = np.empty((C,), x.dtype)
     _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
         x.reshape(N, C, H*W), gamma, beta, mu, var, inv_sqrt_var, y.reshape(N, C, H*W), mean_of_batch,
         var_of_batch, N, C, H, W, eps,
+        _streams(H*W, x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch),
     )
     return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, C, H, W, eps, x.dtype)
 
@@ -153,12 +158,16 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     grad_mean_of_batch = np.asarray(grad_mean_of_batch, order="C")
     grad_var_of_batch = np.asarray(grad_var_of_batch, order="C")
-    grad_x = np.empty((N, C, H, W), dtype)
+    grad_x = _empty((N, C, H, W), dtype)
     grad_gamma = np.empty((C,), dtype)
     grad_beta = np.empty((C,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
         grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, gamma, var, grad_var_of_batch,
         grad_mean_of_batch, grad_x.reshape(N, C, H*W), grad_gamma, grad_beta, N, C, H, W, eps, want_x,
+        _streams(
+            H*W, grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x,
+            grad_gamma, grad_beta
+        ),
     )
     if not want_x:
         grad_x = None
@@ -193,7 +202,7 @@ class BatchNorm2dTraining:
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
-    x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch, N, C, H, W, eps
+    x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch, N, C, H, W, eps, streams
 ):
     """mu[c] = mean[n,h,w](x[n,c,h,w])
     var[c] = mean[n,h,w]((x[n,c,h,w] - mu[c])^2)
@@ -205,6 +214,7 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
     """
     real = x.dtype.type
     for c in prange(C):
+        y_streamed = np.empty(128, x.dtype)
         mu_shift = np.float64(x[0, c, 0] if abs(x[0, c, 0]) < real(math.inf) else real(0))
         mu_sum = 0.0
         var_sum = 0.0
@@ -227,16 +237,21 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
         var_of_batch[c] = var_of_batch_here
         for n in range(N):
             beta_here = beta[c]
-            y_row = y[n, c]
-            x_row = x[n, c]
-            for hw in range(H*W):
-                y_row[hw] = gamma_inv_sqrt_var*(x_row[hw] - mu_here) + beta_here
+            width = 128 if streams else H*W
+            for at in range(-_lead(y[n, c]) if streams else 0, H*W, width):
+                hw_from, hw_to = max(0, at), min(H*W, at + width)
+                y_row = _either(streams, y_streamed, y[n, c, hw_from:])
+                x_row = x[n, c, hw_from:]
+                for hw in range(hw_to - hw_from):
+                    y_row[hw] = gamma_inv_sqrt_var*(x_row[hw] - mu_here) + beta_here
+                if streams:
+                    _stream(y[n, c, hw_from:], y_row, hw_to - hw_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
     grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma, grad_beta,
-        N, C, H, W, eps, want_x
+        N, C, H, W, eps, want_x, streams
 ):
     """sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
     sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
@@ -253,6 +268,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
     """
     real = grad_y.dtype.type
     for c in prange(C):
+        grad_x_streamed = np.empty(128, grad_y.dtype)
         sum_grad_y_sum = 0.0
         sum_grad_y_xhat_sum = 0.0
         for n in range(N):
@@ -278,20 +294,120 @@ def _compute_grad_x_grad_gamma_grad_beta(
             for n in range(N):
                 grad_mean_of_batch_here = grad_mean_of_batch[c]
                 mu_here = mu[c]
-                grad_x_row = grad_x[n, c]
-                grad_y_row = grad_y[n, c]
-                x_row = x[n, c]
-                for hw in range(H*W):
-                    grad_x_row[hw] = (
-                        gamma_inv_sqrt_var_2*grad_y_row[hw] + grad_mean_of_batch_here
-                        + inv_sqrt_var_gamma_sum_grad_y + inv_sqrt_var_sqrt_var*(x_row[hw] - mu_here)
-                    )/real(N*H*W)
+                width = 128 if streams else H*W
+                for at in range(-_lead(grad_x[n, c]) if streams else 0, H*W, width):
+                    hw_from, hw_to = max(0, at), min(H*W, at + width)
+                    grad_x_row = _either(streams, grad_x_streamed, grad_x[n, c, hw_from:])
+                    grad_y_row = grad_y[n, c, hw_from:]
+                    x_row = x[n, c, hw_from:]
+                    for hw in range(hw_to - hw_from):
+                        grad_x_row[hw] = (
+                            gamma_inv_sqrt_var_2*grad_y_row[hw] + grad_mean_of_batch_here
+                            + inv_sqrt_var_gamma_sum_grad_y + inv_sqrt_var_sqrt_var*(x_row[hw] - mu_here)
+                        )/real(N*H*W)
+                    if streams:
+                        _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
 
 
 @njit(cache=True, error_model="numpy")
 def _max(a, b):
     """The greater of the two, a if they are equal; NaN if one of them is."""
     return b if b > a or b != b else a
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real(name, value):

@@ -48,7 +48,11 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -95,8 +99,10 @@ def forward(x, gamma, beta, *, eps=1e-05):
     beta = np.asarray(beta, order="C")
     mu = np.empty((N,), x.dtype)
     inv_sqrt_var = np.empty((N,), x.dtype)
-    y = np.empty((N, D), x.dtype)
-    _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps)
+    y = _empty((N, D), x.dtype)
+    _compute_mu_inv_sqrt_var_y(
+        x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps, _streams(D, x, gamma, beta, mu, inv_sqrt_var, y),
+    )
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype)
 
 
@@ -119,11 +125,12 @@ def backward(saved, dy, *, wrt=None):
     grad_beta = None
 
     grad_y = np.asarray(grad_y, order="C")
-    grad_x = np.empty((N, D), dtype)
+    grad_x = _empty((N, D), dtype)
     grad_gamma = np.empty((D,), dtype)
     grad_beta = np.empty((D,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
         grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x,
+        _streams(D, grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta),
     )
     if not want_x:
         grad_x = None
@@ -157,7 +164,7 @@ class LayerNorm:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
+def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps, streams):
     """mu[n] = mean[d](x[n,d])
     var[n] = mean[d]((x[n,d] - mu[n])^2)
     inv_sqrt_var[n] = 1/sqrt(var[n] + eps)
@@ -165,6 +172,7 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
     """
     real = x.dtype.type
     for n in prange(N):
+        y_streamed = np.empty(128, x.dtype)
         mu_shift = np.float64(x[n, 0] if abs(x[n, 0]) < real(math.inf) else real(0))
         mu_sum = 0.0
         var_sum = 0.0
@@ -178,17 +186,23 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
         var = real(_max(var_sum - mu_sum*mu_sum/D, 0.0)/D)
         inv_sqrt_var_here = real(1)/math.sqrt(var + real(eps))
         inv_sqrt_var[n] = inv_sqrt_var_here
-        y_row = y[n]
-        gamma_row = gamma
-        x_row = x[n]
-        beta_row = beta
-        for d in range(D):
-            y_row[d] = gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here + beta_row[d]
+        width = 128 if streams else D
+        for at in range(-_lead(y[n]) if streams else 0, D, width):
+            d_from, d_to = max(0, at), min(D, at + width)
+            y_row = _either(streams, y_streamed, y[n, d_from:])
+            gamma_row = gamma[d_from:]
+            x_row = x[n, d_from:]
+            beta_row = beta[d_from:]
+            for d in range(d_to - d_from):
+                y_row[d] = gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here + beta_row[d]
+            if streams:
+                _stream(y[n, d_from:], y_row, d_to - d_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x
+    grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x,
+        streams
 ):
     """sum_grad_y_gamma[n] = sum[d'](grad_y[n,d']*gamma[d'])
     sum_grad_y_gamma_xhat[n] = sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d'])
@@ -203,6 +217,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
     grad_beta_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
     for piece in prange((N + rows - 1)//rows):
+        grad_x_streamed = np.empty(128, grad_y.dtype)
         if want_gamma or want_beta:
             grad_gamma_parts_row = grad_gamma_parts[D*piece:]
             grad_beta_parts_row = grad_beta_parts[D*piece:]
@@ -228,15 +243,20 @@ def _compute_grad_x_grad_gamma_grad_beta(
             if want_x:
                 inv_sqrt_var_here = inv_sqrt_var[n]
                 mu_here = mu[n]
-                grad_x_row = grad_x[n]
-                grad_y_row = grad_y[n]
-                gamma_row = gamma
-                x_row = x[n]
-                for d in range(D):
-                    grad_x_row[d] = inv_sqrt_var_here*(
-                        real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma
-                        + inv_sqrt_var_2*(x_row[d] - mu_here)
-                    )/real(D)
+                width = 128 if streams else D
+                for at in range(-_lead(grad_x[n]) if streams else 0, D, width):
+                    d_from, d_to = max(0, at), min(D, at + width)
+                    grad_x_row = _either(streams, grad_x_streamed, grad_x[n, d_from:])
+                    grad_y_row = grad_y[n, d_from:]
+                    gamma_row = gamma[d_from:]
+                    x_row = x[n, d_from:]
+                    for d in range(d_to - d_from):
+                        grad_x_row[d] = inv_sqrt_var_here*(
+                            real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma
+                            + inv_sqrt_var_2*(x_row[d] - mu_here)
+                        )/real(D)
+                    if streams:
+                        _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
             if want_gamma or want_beta:
                 mu_here = mu[n]
                 inv_sqrt_var_here = inv_sqrt_var[n]
@@ -248,9 +268,9 @@ def _compute_grad_x_grad_gamma_grad_beta(
                     grad_gamma_parts_row[d] += grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
                     grad_beta_parts_row[d] += grad_y_row[d]
     if want_gamma or want_beta:
-        for at in range(1, (N + rows - 1)//rows):
-            grad_gamma_parts_row = grad_gamma_parts[D*at:]
-            grad_beta_parts_row = grad_beta_parts[D*at:]
+        for at_2 in range(1, (N + rows - 1)//rows):
+            grad_gamma_parts_row = grad_gamma_parts[D*at_2:]
+            grad_beta_parts_row = grad_beta_parts[D*at_2:]
             for d in range(D):
                 grad_gamma_parts[d] += grad_gamma_parts_row[d]
                 grad_beta_parts[d] += grad_beta_parts_row[d]
@@ -265,6 +285,101 @@ def _compute_grad_x_grad_gamma_grad_beta(
 def _max(a, b):
     """The greater of the two, a if they are equal; NaN if one of them is."""
     return b if b > a or b != b else a
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real(name, value):

@@ -41,8 +41,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, prange, types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -79,8 +82,8 @@ def forward(x):
     x = np.asarray(x, order="C")
     top = np.empty((N,), x.dtype)
     sum_exp_x = np.empty((N,), x.dtype)
-    y = np.empty((N, K), x.dtype)
-    _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K)
+    y = _empty((N, K), x.dtype)
+    _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, _streams(K, x, top, sum_exp_x, y))
     return y, Saved(x, top, sum_exp_x, N, K, x.dtype)
 
 
@@ -102,8 +105,10 @@ def backward(saved, dy, *, wrt=None):
 
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
-        grad_x = np.empty((N, K), dtype)
-        _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K)
+        grad_x = _empty((N, K), dtype)
+        _compute_grad_x(
+            grad_y, sum_exp_x, x, top, grad_x, N, K, _streams(K, grad_y, sum_exp_x, x, top, grad_x)
+        )
     return Gradients(grad_x)
 
 
@@ -129,7 +134,7 @@ class LogSoftmax:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K):
+def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, streams):
     """top[n] = max[k](x[n,k])
     sum_exp_x[n] = sum[k](exp(x[n,k] - top[n]))
     lse[n] = top[n] + log(sum[k](exp(x[n,k] - top[n])))
@@ -137,6 +142,7 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K):
     """
     real = x.dtype.type
     for n in prange(N):
+        y_streamed = np.empty(128, x.dtype)
         top_max = _rank(real(-math.inf))
         x_row = x[n]
         for k in range(K):
@@ -150,20 +156,26 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K):
         sum_exp_x_here = real(sum_exp_x_sum)
         sum_exp_x[n] = sum_exp_x_here
         lse = top_here + math.log(sum_exp_x_here)
-        y_row = y[n]
-        x_row = x[n]
-        for k in range(K):
-            y_row[k] = x_row[k] - lse
+        width = 128 if streams else K
+        for at in range(-_lead(y[n]) if streams else 0, K, width):
+            k_from, k_to = max(0, at), min(K, at + width)
+            y_row = _either(streams, y_streamed, y[n, k_from:])
+            x_row = x[n, k_from:]
+            for k in range(k_to - k_from):
+                y_row[k] = x_row[k] - lse
+            if streams:
+                _stream(y[n, k_from:], y_row, k_to - k_from)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K):
+def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K, streams):
     """grad_lse[n] = -sum[k](grad_y[n,k])
     grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
     grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
     """
     real = grad_y.dtype.type
     for n in prange(N):
+        grad_x_streamed = np.empty(128, grad_y.dtype)
         grad_lse_sum = 0.0
         grad_y_row = grad_y[n]
         for k in range(K):
@@ -171,11 +183,16 @@ def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K):
         grad_lse = real(-grad_lse_sum)
         grad_lse_inv_sum_exp_x = grad_lse/sum_exp_x[n]
         top_here = top[n]
-        grad_x_row = grad_x[n]
-        grad_y_row = grad_y[n]
-        x_row = x[n]
-        for k in range(K):
-            grad_x_row[k] = grad_y_row[k] + grad_lse_inv_sum_exp_x*_exp(x_row[k] - top_here)
+        width = 128 if streams else K
+        for at in range(-_lead(grad_x[n]) if streams else 0, K, width):
+            k_from, k_to = max(0, at), min(K, at + width)
+            grad_x_row = _either(streams, grad_x_streamed, grad_x[n, k_from:])
+            grad_y_row = grad_y[n, k_from:]
+            x_row = x[n, k_from:]
+            for k in range(k_to - k_from):
+                grad_x_row[k] = grad_y_row[k] + grad_lse_inv_sum_exp_x*_exp(x_row[k] - top_here)
+            if streams:
+                _stream(grad_x[n, k_from:], grad_x_row, k_to - k_from)
 
 
 def _exp(v):
@@ -280,6 +297,101 @@ def _of_rank_float64(v):
 @overload(_of_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
 def _of_rank_of(v):
     return _of_rank_float32 if v == types.int32 else _of_rank_float64
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real_arrays(*tensors):

@@ -41,8 +41,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, prange, types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -110,8 +113,11 @@ def backward(saved, dloss=None, *, wrt=None):
 
     grad_loss = np.asarray(grad_loss, order="C")
     if want_z:
-        grad_z = np.empty((N, K), dtype)
-        _compute_grad_z(sum_exp_z, grad_loss.reshape(1), z, top, t, grad_z, N, K)
+        grad_z = _empty((N, K), dtype)
+        _compute_grad_z(
+            sum_exp_z, grad_loss.reshape(1), z, top, t, grad_z, N, K,
+            _streams(K, sum_exp_z, grad_loss, z, top, t, grad_z),
+        )
     return Gradients(grad_z)
 
 
@@ -182,22 +188,29 @@ def _compute_loss(lse, z, t, loss, N):
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_z(sum_exp_z, grad_loss, z, top, t, grad_z, N, K):
+def _compute_grad_z(sum_exp_z, grad_loss, z, top, t, grad_z, N, K, streams):
     """inv_sum_exp_z[n] = 1/sum_exp_z[n]
     grad_z[n,k] = grad_loss/N*(exp(z[n,k] - top[n])/sum[k''](exp(z[n,k''] - top[n])) + where(t[n] == k, -1, 0))
     """
     real = sum_exp_z.dtype.type
     for n in prange(N):
+        grad_z_streamed = np.empty(128, sum_exp_z.dtype)
         inv_sum_exp_z = real(1)/sum_exp_z[n]
         grad_loss_here = grad_loss[0]
         top_here = top[n]
         t_here = t[n]
-        grad_z_row = grad_z[n]
-        z_row = z[n]
-        for k in range(K):
-            grad_z_row[k] = grad_loss_here*(
-                _exp(z_row[k] - top_here)*inv_sum_exp_z + (real(-1) if t_here == k else real(0))
-            )/real(N)
+        width = 128 if streams else K
+        for at in range(-_lead(grad_z[n]) if streams else 0, K, width):
+            k_from, k_to = max(0, at), min(K, at + width)
+            grad_z_row = _either(streams, grad_z_streamed, grad_z[n, k_from:])
+            z_row = z[n, k_from:]
+            for k in range(k_to - k_from):
+                grad_z_row[k] = grad_loss_here*(
+                    _exp(z_row[k] - top_here)*inv_sum_exp_z
+                    + (real(-1) if t_here == k_from + k else real(0))
+                )/real(N)
+            if streams:
+                _stream(grad_z[n, k_from:], grad_z_row, k_to - k_from)
 
 
 def _exp(v):
@@ -302,6 +315,101 @@ def _of_rank_float64(v):
 @overload(_of_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
 def _of_rank_of(v):
     return _of_rank_float32 if v == types.int32 else _of_rank_float64
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 def _real_arrays(*tensors):
