@@ -22,7 +22,7 @@ from symbackprop.program.extents import all_sizes
 def numba_module(kernel: Kernel) -> str:
     """The text of the module: complete in itself, compiled at the first call and cached beside the file.
 
-    Needs: a kernel. Gives: Python that imports numpy, numba (with llvmlite) and `_vectors`, which is generated beside it.
+    Needs: a kernel. Gives: Python that imports numpy, numba (with llvmlite) and `_vectors`, generated beside it.
     """
     layer = kernel.program.layer
     names = Names(_taken(kernel))
