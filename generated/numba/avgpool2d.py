@@ -37,16 +37,11 @@ Regenerate: symbackprop generate avgpool2d --backend numba
 
 from __future__ import annotations
 
-import math
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload
-from numba.np.arrayobj import populate_array
+from numba import njit, prange
 
 
 class Saved(NamedTuple):
@@ -95,10 +90,8 @@ def forward(x, *, kernel=2, stride=2, pad=0):
     _at_least_one("the range of s", kernel, kernel=kernel)
 
     x = np.asarray(x, order="C")
-    y = _empty((N, C, P, Q), x.dtype)
-    _compute_y(
-        x.reshape(N*C, H, W), y.reshape(N*C, P, Q), N, C, H, W, P, Q, kernel, stride, pad, _streams(Q, x, y),
-    )
+    y = np.empty((N, C, P, Q), x.dtype)
+    _compute_y(x.reshape(N*C, H, W), y.reshape(N*C, P, Q), N, C, H, W, P, Q, kernel, stride, pad)
     return y, Saved(N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
 
 
@@ -152,7 +145,7 @@ class AvgPool2d:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad, streams):
+def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
     """y[n,c,p,q] = mean[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])"""
     real = x.dtype.type
     q_pitch = (kernel - 1)//stride + Q
@@ -161,7 +154,6 @@ def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad, streams):
     residue_size = q_pitch*((kernel - 1)//stride) + band*q_pitch
     width = max(1, 16384//(residue_size*stride*stride))
     for piece in prange((N*C*bands + width - 1)//width):
-        y_streamed = np.empty(128, x.dtype)
         x_staged = np.empty(stride*stride*residue_size, x.dtype)
         y_sum = np.empty(band*q_pitch, np.float64)
         for task_2 in range(piece*width, min(N*C*bands, piece*width + width)):
@@ -184,15 +176,10 @@ def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad, streams):
                     for at in range(run):
                         y_sum[at] += x_staged_row[at]
             for p in range(rows):
-                width_2 = 128 if streams else Q
-                for at_2 in range(-_lead(y[nc, p_low + p]) if streams else 0, Q, width_2):
-                    q_from, q_to = max(0, at_2), min(Q, at_2 + width_2)
-                    y_row = _either(streams, y_streamed, y[nc, p_low + p, q_from:])
-                    y_sum_row = y_sum[q_pitch*p + q_from:]
-                    for q in range(q_to - q_from):
-                        y_row[q] = y_sum_row[q]/(kernel*kernel)
-                    if streams:
-                        _stream(y[nc, p_low + p, q_from:], y_row, q_to - q_from)
+                y_row = y[nc, p_low + p]
+                y_sum_row = y_sum[q_pitch*p:]
+                for q in range(Q):
+                    y_row[q] = y_sum_row[q]/(kernel*kernel)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -269,101 +256,6 @@ def _fill(row, start, stop, value):
     """row[start:stop] = value."""
     for at in range(start, stop):
         row[np.uintp(at)] = value
-
-
-_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
-
-
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
-
-
-def _empty(shape, dtype):
-    """An array that begins where a line of 64 bytes does, if it is large."""
-    dtype = np.dtype(dtype)
-    size = math.prod(shape)*dtype.itemsize
-    if size < 1 << 20:
-        return np.empty(shape, dtype)
-    whole = np.empty(size + 64, np.uint8)
-    first = -whole.ctypes.data % 64
-    return whole[first:first + size].view(dtype).reshape(shape)
-
-
-def _lead(row):
-    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
-    return row.ctypes.data % 64//row.itemsize
-
-
-def _either(first, row, other):
-    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
-    return row if first else other
-
-
-def _stream(target, source, count):
-    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
-
-    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
-    """
-    target[:count] = source[:count]
-
-
-@overload(_lead)
-def _lead_compiled(row):
-    return lambda row: _numbers_before(row)
-
-
-@overload(_either)
-def _either_compiled(first, row, other):
-    return lambda first, row, other: _one_of(first, row, other)
-
-
-@overload(_stream)
-def _stream_compiled(target, source, count):
-    return lambda target, source, count: _store_lines(target, source, count)
-
-
-@intrinsic
-def _numbers_before(typing, row):
-    def generate(context, builder, signature, arguments):
-        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
-        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
-
-    return types.int64(row), generate
-
-
-@intrinsic
-def _one_of(typing, first, row, other):
-    def generate(context, builder, signature, arguments):
-        kind = context.make_array(other)
-        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
-        data = builder.select(arguments[0], one.data, two.data)
-        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
-        return view._getvalue()
-
-    return other(types.boolean, row, other), generate
-
-
-@intrinsic
-def _store_lines(typing, target, source, count):
-    def generate(context, builder, signature, arguments):
-        index, size = ir.IntType(64), target.dtype.bitwidth // 8
-        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
-        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
-        count, place = arguments[2], builder.ptrtoint(to, index)
-        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
-        first = builder.select(builder.icmp_signed("<", before, count), before, count)
-        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
-        for low, high in ((index(0), first), (last, count)):
-            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
-                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
-        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
-            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
-            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
-            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
-        return context.get_dummy_value()
-
-    return types.void(target, source, types.int64), generate
 
 
 def _integer(name, value, negative=False):

@@ -369,6 +369,14 @@ def _greatest(poly: Polynomial, facts: Facts) -> Polynomial | None:
         poly = total(times(taken[0], ends[1]), taken[1])
 
 
+def ends(poly: Polynomial, facts: Facts) -> tuple[Polynomial, Polynomial] | None:
+    """The least and the greatest value of a polynomial whose indices all have coefficients that are never negative."""
+    greatest = _greatest(poly, facts)
+    if greatest is None:
+        return None
+    return {m: c for m, c in poly.items() if all(isinstance(a, Size | Parameter) for a, _ in m)}, greatest
+
+
 def _positive_coefficients(poly: Polynomial, facts: Facts) -> bool:
     shifted: Polynomial = {}
     for m, c in poly.items():

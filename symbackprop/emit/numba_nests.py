@@ -14,6 +14,7 @@ from symbackprop.loops.kernel import (
     Accumulate,
     Array,
     Assign,
+    Flat,
     Loop,
     Nest,
     Node,
@@ -127,7 +128,7 @@ class _Writer:
         used = {e.name for e in leaves if isinstance(e, Size | Parameter)}
         self.scalars = tuple(identifier(name) for name in scalars if name in used)
         self.flags = tuple(dict.fromkeys(f"want_{name}" for n in nodes if isinstance(n, Wanted) for name in n.inputs))
-        locals_ = [n.name for n in nodes if isinstance(n, Assign | View | Scratch)]
+        locals_ = [n.name for n in nodes if isinstance(n, Assign | View | Flat | Scratch)]
         strip = [nest.strip.low, nest.strip.high, nest.strip.piece] if nest.strip else []
         taken = {*(a.name for a in nest.arrays), *locals_, *strip, *self.scalars, *self.flags, "real", "task", "math"}
         self._names, self._given = Names(taken), dict[Index, str]()
@@ -233,6 +234,9 @@ class _Writer:
                 return [self._view(node)]
             case Stage():
                 return self._stage(node)
+            case Flat(name, tensor, leading, extent):
+                row = self._row_of(tensor, leading, ZERO, ONE)
+                return [f"{identifier(name)} = {row}.reshape({self._int(extent)})"]
             case Stream(tensor, leading, start, row, count):
                 target = self._row_of(tensor, leading, start, ONE)
                 call = f"_stream({target}, {identifier(row)}, {self._int(count)})"
@@ -258,6 +262,8 @@ class _Writer:
         """A value as a number of this kind, cast where the expression alone would have another."""
         if kind == "integer":
             return self._int(value)
+        if kind == "place":
+            return f"np.uintp({self._int(value)})"
         if kind == "wide":
             return f"{float(value.value)!r}" if isinstance(value, Number) else f"np.float64({self.spell.real(value)})"
         return f"real({self.spell.real(value)})" if self.spell.is_wide(value) else self.spell.real(value)

@@ -23,7 +23,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Assign(Node):
-    """`name = value`, a local number of `kind` "real" (the arrays' type), "wide" (float64) or "integer"."""
+    """`name = value`, a local number of `kind` "real" (the arrays' type), "wide" (float64), "integer" or "place".
+
+    A place is an integer that is never negative: arrays read with it need not look whether it counts from the end.
+    """
 
     name: str
     value: Expr
@@ -86,6 +89,16 @@ class View(Node):
     start: Expr
     step: Expr
     streamed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flat(Node):
+    """`name[j]` is the j-th of the `extent` elements of `tensor[leading, ...]`, in row-major order."""
+
+    name: str
+    tensor: str
+    leading: tuple[Expr, ...]
+    extent: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +301,8 @@ def expressions(node: Node) -> tuple[Expr, ...]:
             return (*indices, value)
         case View(_, _, leading, start, step, _):
             return (*leading, start, step)
+        case Flat(_, _, leading, extent):
+            return (*leading, extent)
         case Stream(_, leading, start, _, count):
             return (*leading, start, count)
         case Pieces(_, _, count, row, _):

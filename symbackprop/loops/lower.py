@@ -51,11 +51,11 @@ def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tenso
     for at, group in enumerate(found):
         later = {r.tensor for g in found[at + 1 :] for s in g.statements for r in reads(s)}
         needed = frozenset({*kept, *later})
-        nest = window_nest(group, needed, tensors, names)
-        nest = nest or build_nest(group, needed, tensors, names, frozenset(stored))
+        windows = window_nest(group, needed, tensors, names)
+        nest = windows or build_nest(group, needed, tensors, names, frozenset(stored))
         if len(group.statements) == 1:
             nest = replace(nest, contraction=contraction(group.statements[0], tensors))
-        nests.append(with_streams(nest, (*names, *tensors.axes)))
+        nests.append(nest if windows else with_streams(nest, (*names, *tensors.axes)))  # rows of windows are short
         stored |= {a.name for a in nest.arrays if a.written}
     cleared = {target for nest in nests for target in nest.cleared}
     return Pass(_allocations(found, stored, cleared, tensors), tuple(nests))

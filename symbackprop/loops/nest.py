@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from symbackprop.loops.columns import ColumnSums, column_sums
+from symbackprop.loops.flat import FlatPlace, flat_place
 from symbackprop.loops.groups import Group, is_contraction, is_reduction, mentions, reads
 from symbackprop.loops.guards import guarded
 from symbackprop.loops.hoist import hoist
@@ -15,6 +16,7 @@ from symbackprop.loops.kernel import (
     Accumulate,
     Array,
     Assign,
+    Flat,
     Loop,
     Nest,
     Node,
@@ -408,8 +410,39 @@ class _Builder:
         body: tuple[Node, ...] = (Update(s.target, places, "sum", self._kept(self.tensors.simplify(term.value))),)
         body = (Test(both(*tests), body),) if tests else body
         body = (*(replace(local, value=tables.looked_up(local.value)) for local in found.values()), *body)
+        general = self.walks.loops(order, tuple(c for c in conditions if c not in tests), body)
         self.shared += tables.nodes
-        return (*self._clear(s), *self.walks.loops(order, tuple(c for c in conditions if c not in tests), body))
+        place = self._flat(s, target, now)
+        if place is None:
+            return (*self._clear(s), *general)
+        owned, image = len(self.outer), self.new(f"{s.target}_flat")
+        elements = Index("at", mul(*self.tensors.extents(s.target)[owned:]))
+        zeros = (Loop(elements, ZERO, elements.extent, (Store(image, (elements,), ZERO),)),) if self._clear(s) else ()
+        fast = self._by_offsets(image, place, order, term.value)
+        flat = Flat(image, s.target, target.indices[:owned], elements.extent)
+        return (flat, *zeros, Test(place.inside, fast, general))
+
+    def _flat(self, s: Statement, target: Read, conditions: tuple[Expr, ...]) -> FlatPlace | None:
+        """The place among a task's elements, if one position moves it and it has to be inside, and nothing else."""
+        if not self.outer or any(c not in self.tensors.inside(target) for c in conditions):
+            return None
+        owned = len(self.outer)
+        if s.positions[:owned] != self.outer:
+            return None
+        return flat_place(target.indices[owned:], self.tensors.extents(s.target)[owned:], self.tensors)
+
+    def _by_offsets(
+        self, image: str, place: FlatPlace, order: tuple[Index, ...], value: Expr
+    ) -> tuple[Node, ...]:  # fmt: skip
+        """The additions of a task, all of which are inside of its image."""
+        table, at = self.new("offsets"), next(e for e in walk(place.offset) if isinstance(e, Index))
+        self.shared += [
+            Scratch(table, at.extent, integer=True), Loop(at, ZERO, at.extent, (Store(table, (at,), place.offset),)),
+        ]  # fmt: skip
+        there = self.new("place")
+        found = Assign(there, add(place.base, Read(table, (place.position,))), "place")
+        update = Update(image, (Parameter(there, True),), "sum", self._kept(self.tensors.simplify(value)))
+        return self.walks.loops(order, (), (found, update))
 
     def _looked_up(self, target: Read, conditions: tuple[Expr, ...], last: tuple[Index, ...]) -> dict[Expr, Assign]:
         """Locals for the positions that are read at each step of the last loop and have to be compared with an axis."""

@@ -39,6 +39,14 @@ def test_what_is_computed_once_a_channel_does_not_break_the_walk_through_memory(
     assert [(n.name, [i.name for i in n.parallel]) for n in nests] == [("gamma_inv_sqrt_var", []), ("y", ["n", "c"])]
 
 
+def test_a_gradient_that_goes_to_its_place_is_asked_once_whether_all_places_are_inside(loops: Any) -> None:
+    (nest,) = loops.kernel(equations.load("maxpool2d")).backward.nests
+    (asked,) = (n for n in nest.body if isinstance(n, nodes.Test))
+
+    assert not any(isinstance(n, nodes.Test) for n in walk_nodes(asked.body))
+    assert any(isinstance(n, nodes.Test) for n in walk_nodes(asked.other))
+
+
 def test_axes_that_always_go_together_are_walked_as_one(loops: Any) -> None:
     (nest,) = loops.kernel("layer one\ninput x[N, C, H]\ny[n,c,h] = exp(x[n,c,h])\noutput y\n").forward.nests
 
