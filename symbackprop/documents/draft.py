@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,15 +62,29 @@ class Draft:
 
     def data(self) -> dict[str, Any]:
         """The legend's table."""
-        names = {self._key(s): self._value(s) for s in self.symbols} | dict(self.constants)
+        primed = self._primed()
+        names = {self._key(s): self._value(s) for s in self.symbols if s not in primed}
         fixed = {**dict.fromkeys(self._alone(), 1), **dict(self.fixed)}
         found: dict[str, Any] = {"layer": self.source}
         found |= {"loss": list(self.loss)} if self.loss else {}
         found |= {"labels": list(self.labels)} if self.labels else {}
         found |= {"odd": list(self.odd)} if self.odd else {}
         found |= {"absent": list(self.absent)} if self.absent else {}
+        found |= {"prime": "gradient"} if primed else {}
         found |= {"fix": fixed} if fixed else {}
+        found |= {"sizes": dict(self.constants)} if self.constants else {}
         return {**found, "names": names}
+
+    def _primed(self) -> tuple[Symbol, ...]:
+        """Gradients that a prime tells, where all of them are told so and one rule is shorter."""
+        plain = {s.spelling: s for s in self.symbols if not s.gradient}
+        primed = tuple(s for s in self.symbols if s.gradient)
+        same = all(
+            s.spelling.endswith("'")
+            and plain.get(s.spelling[:-1]) == replace(s, spelling=s.spelling[:-1], gradient=False)
+            for s in primed
+        )
+        return primed if same and len(primed) > 1 else ()
 
     def toml(self) -> str:
         """The legend as TOML with remarks."""
@@ -79,8 +94,10 @@ class Draft:
                 lines.append(f"{key} = {quoted(value)}")
             elif isinstance(value, list):
                 lines.append(f"{key} = [{', '.join(quoted(v) for v in value)}]")
-            elif key == "fix":
-                lines.append("fix = { " + ", ".join(f"{k} = {v}" for k, v in value.items()) + " }")
+            elif key in ("fix", "sizes"):
+                lines.append(
+                    f"{key} = {{ " + ", ".join(f"{_plain_key(k)} = {_told(v)}" for k, v in value.items()) + " }"
+                )
             else:
                 lines += [*(f"# {r}" for r in self.remarks), "[names]"]
                 lines += [f"{quoted(k)} = {quoted(v)}" for k, v in value.items()]
@@ -140,6 +157,14 @@ class Draft:
             if size not in printed and (not everywhere or summed) and size not in dict(self.fixed):
                 found.append(size)
         return tuple(found)
+
+
+def _plain_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else quoted(key)
+
+
+def _told(value: object) -> str:
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def quoted(text: str) -> str:

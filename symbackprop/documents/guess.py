@@ -36,6 +36,10 @@ CUSTOM = {  # what a tensor or parameter of this name is often called, the likel
     "x": ("x", "X", "a", "I", "img"),
     "y": ("y", "Y", "z", "u", "o", "C", "G"),
     "gamma": (r"\gamma", "g"),
+    "kernel": ("F", "K", "k", "f"),
+    "stride": ("s", "S"),
+    "pad": ("p", "P"),
+    "dilation": ("d", "D"),
     "beta": (r"\beta", "b"),
 }
 CENTRED_LIMIT = re.compile(r"(?:\\frac\{\(?(\w) - 1\)?\}\{2\}|\(?(\w) - 1\)?/2|(\w))")
@@ -102,6 +106,10 @@ def _pairs(seen: Seen, layer: Layer) -> dict[str, str]:
             ):
                 pairs[name] = spelling
                 break
+    for parameter in (p.name for p in layer.parameters if p.integer):
+        usual = (s for s in CUSTOM.get(parameter, ()) if s in seen.plain and s not in pairs.values())
+        fitting = [s for s in usual if not seen.is_index(s)]
+        pairs.update({parameter: fitting[0]} if fitting else {})
     for output in layer.outputs:
         if output not in pairs:
             free = [s for s in seen.left if s not in pairs.values() and s in seen.indices and s not in seen.gradients]
@@ -129,7 +137,7 @@ def _spellings(name: str) -> tuple[str, ...]:
 def _with_sizes(draft: Draft, letters: tuple[str, ...], axes: tuple[int, ...], tensor: str, seen: Seen) -> Draft:
     """The sizes that the limits of an index name, or the value that they have."""
     layer = draft.layer
-    free = {a.name for t in layer.inputs for a in t.axes}
+    free = {a.name for t in layer.inputs for a in t.axes} | {s.name for s in layer.sizes}
     for letter, at in zip(letters, axes, strict=True):
         size = getattr(layer.axes(tensor)[at], "name", "")
         low, high = seen.lows.get(letter, ""), seen.highs.get(letter, "")
@@ -144,7 +152,9 @@ def _with_sizes(draft: Draft, letters: tuple[str, ...], axes: tuple[int, ...], t
             elif match:
                 draft = replace(draft.with_constant(match[3], f"({size}-1)/2"), odd=(*draft.odd, size))
             continue
-        last = re.fullmatch(r"([A-Za-z]\w*|[A-Za-z]_\{?\w+\}?)( - 1)?", high.replace(r"\mathrm{", "").replace("}", ""))
+        last = re.fullmatch(
+            r"([A-Za-z]\w*'*|[A-Za-z]_\{?\w+\}?)( - 1)?", high.replace(r"\mathrm{", "").replace("}", "")
+        )
         if last and (last[2] is not None) == (low == "0") and last[1] not in dict(draft.constants):
             draft = draft.with_constant(last[1], size)
         elif high.isdigit():

@@ -9,11 +9,12 @@ A legend is TOML:
     odd = ["N", "M"]                 # sizes that are odd
     absent = ["bias"]                # tensors of the layer that the document does not have: zero
     equal = ["R", "S"]               # sizes of the layer for which the document has one name
+    prime = "gradient"               # x' is the gradient of x, for all symbols
     [names]                          # a symbol with its indices = what that is in the layer
     "x_i" = "x[i-1, d]"              # indices from 1; d is not printed in the document
     "\\sigma^2" = "var[d]"
     "\\delta(k, i, j)" = "grad y[0, k, i-(N-1)/2, j-(M-1)/2]"
-    m = "N"                          # a size, a parameter, or an expression of them
+    m = "N"                          # a size, a parameter, or an expression of them; the same as `sizes = { m = "N" }`
     [fix]                            # sizes and integer parameters of the layer that have one value here
     N = 1
     [assumed]                        # names whose meaning is an assumption: the verdict becomes `holds if`
@@ -42,8 +43,8 @@ from symbackprop.notation.reader import read as read_equations
 DEFAULT_LABELS = ("l", "l-1", "l+1", "(l)", "(l-1)")
 LINES = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+))?\s*")
 LISTS = ("loss", "labels", "silent", "odd", "absent", "equal")
-TABLES = ("names", "fix", "assumed")
-KEYS = ("layer", "equations", "lines", "part", *LISTS, *TABLES)
+TABLES = ("names", "sizes", "fix", "assumed")
+KEYS = ("layer", "equations", "lines", "part", "prime", *LISTS, *TABLES)
 
 
 class LegendError(UserError):
@@ -120,6 +121,8 @@ def load_legend(path: Path, load: Callable[[str], Layer], layer: str | None = No
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise LegendError(f"{path}: this is not TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise LegendError(f"{path}: this is no text in UTF-8") from error
     return legend_of(data, load, str(path), layer)
 
 
@@ -145,6 +148,17 @@ def legend_of(
     return Legend(tuple(parts))
 
 
+def _primed(symbols: tuple[Meant, ...], data: Mapping[str, Any], file: str) -> tuple[Meant, ...]:
+    """The gradients of all symbols, where a prime stands for one."""
+    if "prime" not in data:
+        return ()
+    if data["prime"] != "gradient":
+        raise LegendError(f'{file}: prime: "gradient" is the only meaning that a legend gives it')
+    spelled = {s.base for s in symbols}
+    plain = (s for s in symbols if not s.gradient and f"{s.base}'" not in spelled)
+    return tuple(replace(s, base=f"{s.base}'", gradient=True) for s in plain)
+
+
 def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """A part's entries over the common ones; a part with a layer of its own takes only the loss and the labels."""
     shared = (
@@ -164,7 +178,8 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str, apar
     layer = read_equations(data["equations"], file) if "equations" in data else _layer(data, load, file)
     lists = {key: _strings(data, key, file) for key in LISTS}
     tables = {key: _table(data, key, file) for key in TABLES}
-    symbols, constants = _names(tables["names"], layer, file)
+    symbols, constants = _names({**tables["names"], **tables["sizes"]}, layer, file)
+    symbols += _primed(symbols, data, file)
     if apart:
         symbols = _apart(symbols, {*lists["silent"], *constants, *layer_names(layer)}, layer)
     _check_fixed(tables["fix"], layer, file)

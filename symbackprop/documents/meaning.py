@@ -56,6 +56,7 @@ from symbackprop.notation.nodes import (
     Compare,
     Delta,
     Expr,
+    FloorDiv,
     Index,
     Number,
     Partial,
@@ -64,6 +65,7 @@ from symbackprop.notation.nodes import (
     both,
     call,
     divide,
+    floor_divide,
     mul,
     negative,
     number,
@@ -177,6 +179,10 @@ class Translator:
                 return power(self.expr(body), number(Fraction(1, 2)))
             case Applied("star", _):
                 raise Unclear("the operator is read, but has no meaning here", tree.span, r"\star")
+            case Applied("floor", (body,)):
+                return self.floor(body)
+            case Applied("ceil", (body,)):
+                return negative(self.floor(Minus(body, span=body.span)))
             case Applied(function, args):
                 return self.applied(function, tuple(self.expr(a) for a in args), tree)
             case Big():
@@ -199,6 +205,13 @@ class Translator:
         if bottom == ZERO:
             raise Unclear("a division by zero", tree.span, latex(tree))
         return divide(top, bottom)
+
+    def floor(self, body: Tree) -> Expr:
+        """A number rounded down; a quotient as one of whole numbers."""
+        inner = bare(body)
+        if isinstance(inner, Over):
+            return floor_divide(self.expr(inner.top), self.expr(inner.bottom))
+        return FloorDiv(self.expr(inner), ONE)
 
     def applied(self, function: str, args: tuple[Expr, ...], tree: Tree) -> Expr:
         wanted = 2 if function in ("max", "min") else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -12,6 +13,9 @@ from symbackprop.documents.latex.tree import Big, Chain, Name, Num, Slope, Tree,
 from symbackprop.documents.legend import DEFAULT_LABELS
 from symbackprop.documents.names import spread
 from symbackprop.documents.source import Formula
+
+# a symbol with its indices in brackets, told by a derivative: `\partial w_k(l)`
+HEAD = re.compile(r"\\partial\s*(\\?[A-Za-z]+)(?:[_^](?:\{[^{}]*\}|\w))*\s*\(")
 
 
 @dataclass(slots=True)
@@ -28,11 +32,14 @@ class Seen:
     gradients: dict[str, str] = field(default_factory=dict)  # spelling of a gradient -> what it is the gradient by
     labels: dict[str, None] = field(default_factory=dict)
     chains: list[tuple[Formula, Chain]] = field(default_factory=list)
+    alone: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)  # a symbol with a list of single letters
+    bound: dict[str, None] = field(default_factory=dict)  # letters that a sum runs over
     marked: frozenset[str] = frozenset()  # bases that letters above tell apart: a^i, a^f
 
     def is_index(self, spelling: str) -> bool:
         """Whether it only counts."""
-        return any(spelling in indices for lists in self.indices.values() for indices in lists)
+        lists = ((symbol, indices) for symbol, known in self.indices.items() for indices in known)
+        return spelling in self.bound or any(spelling in one[1] for one in lists if one in self.alone)
 
     def letters(self, spelling: str) -> tuple[str, ...]:
         """The index list that a symbol most often has, as letters."""
@@ -40,14 +47,16 @@ class Seen:
         if not lists:
             return ()
         most = max(len(n) for n, _ in lists)
-        usual = max((pair for pair in lists if len(pair[0]) == most), key=lambda pair: pair[1])[0]
+        long = [pair for pair in lists if len(pair[0]) == most]
+        usual = max(long, key=lambda pair: ((spelling, pair[0]) in self.alone, pair[1]))[0]
         return usual if len(set(usual)) == len(usual) else tuple("ijkmnpqr"[: len(usual)])
 
 
 def look(found: tuple[Formula, ...]) -> Seen:
     """All that can be seen without knowing what a name means."""
     basic, spoken = Vocabulary(), spoken_words(found)
-    vocabulary = Vocabulary(basic.words | spoken, basic.heads, basic.letters)
+    heads = frozenset(m[1] for f in found for m in HEAD.finditer(f.text))
+    vocabulary = Vocabulary(basic.words | spoken, basic.heads | heads, basic.letters)
     seen = Seen()
     for formula in found:
         try:
@@ -56,6 +65,9 @@ def look(found: tuple[Formula, ...]) -> Seen:
             continue
         seen.chains += [(formula, chain) for chain in chains]
     seen.marked = _marked(seen)
+    for tree in (t for _, chain in seen.chains for t in walk(chain)):
+        if isinstance(tree, Big):
+            seen.bound[tree.variable.base] = None
     for _, chain in seen.chains:
         _look_at(chain, seen)
     return seen
@@ -122,13 +134,16 @@ def _look_at_range(chain: Chain, seen: Seen) -> None:
 
 def _look_at_name(name: Name, seen: Seen) -> None:
     letters: list[str] = []
+    alone = True
     for index in spread([*name.sub, *name.args]):
         if name.base.startswith("\\") and isinstance(index, Name) and index.base.isupper() and not name.args:
             seen.labels[index.base] = None
         elif isinstance(index, Name):
             letters.append(index.base)
         else:
-            first = next((t.base for t in walk(index) if isinstance(t, Name)), "")
+            alone = False
+            inside = [t.base for t in walk(index) if isinstance(t, Name)]
+            first = next((x for x in inside if x in seen.bound), inside[0] if inside else "")
             letters.append(first if first.islower() else "")
     sup = latex(name.sup).replace(" ", "") if name.sup is not None else ""
     known = spelling(name, seen.marked)
@@ -139,6 +154,8 @@ def _look_at_name(name: Name, seen: Seen) -> None:
     if not letters:
         seen.plain[known] = None
     seen.indices.setdefault(known, Counter())[tuple(letters)] += 1
+    if alone:
+        seen.alone.add((known, tuple(letters)))
 
 
 def spelling(name: Name, marked: frozenset[str] = frozenset()) -> str:

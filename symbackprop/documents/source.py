@@ -116,8 +116,14 @@ def in_text(text: str) -> tuple[Formula, ...]:
             found.append(Formula(match[group].strip(), line))
     if found:
         return tuple(found)
-    lines = enumerate(text.split("\n"), 1)
-    return tuple(Formula(line.strip(), at) for at, line in lines if "=" in line and re.search(r"[\\_^]", line))
+    lines = enumerate((_unlabelled(line) for line in text.split("\n")), 1)
+    return tuple(Formula(line, at) for at, line in lines if "=" in line and re.search(r"[\\_^]", line))
+
+
+def _unlabelled(line: str) -> str:
+    """A line of a plain text without the label before its formula: `mean:  \\mu = ...`."""
+    label = re.match(r"\s*[^=:]*:\s+(?=.*=)", line)
+    return line[label.end() :].strip() if label else line.strip()
 
 
 def _without_comments(text: str) -> str:

@@ -26,12 +26,24 @@ def again(text: str, vocabulary: Vocabulary | None = None) -> str:
         r"C_{k,i,j}^{l} = \sum_{n=-(N - 1)/2}^{(N - 1)/2} a^{l - 1}(c, i + n) * K_{k}(c, -n) + b_{k}",
         r"-2 (x_{1} - \mu) - 2 (x_{2} - \mu)",
         r"(\sigma^{2} + \epsilon)^{-\frac{3}{2}}",
+        r"\lfloor \frac{T - L}{s} \rfloor + 1",
     ],
 )
 def test_what_is_printed_is_read_back_to_the_same_tree(text: str) -> None:
     first = read(text)
 
     assert read(latex(first[0])) == first
+
+
+def test_a_bracket_behind_a_symbol_of_a_derivative_holds_its_indices() -> None:
+    assert read_expression(r"\frac{\partial L}{\partial w_k(s (l - 1))}").bottom.args != ()  # type: ignore[attr-defined]
+    assert isinstance(read_expression(r"w_k (l - 1)"), Times)
+
+
+def test_a_label_before_a_formula_of_a_plain_text_is_set_aside() -> None:
+    found = in_text("mean:  \\mu = m_1\nf: x \\to y, z_1 = 2\n")
+
+    assert [f.text for f in found] == [r"\mu = m_1", r"x \to y, z_1 = 2"]
 
 
 def test_a_sum_takes_the_rest_of_its_product_and_no_further_term() -> None:

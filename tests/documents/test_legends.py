@@ -36,6 +36,8 @@ def legend(**data: Any) -> Legend:
         ({"fix": {"N": -1}}, "whole number"),
         ({"absent": ["bias"]}, "no such input"),
         ({"nonsense": 1}, "no entry `nonsense`"),
+        ({"prime": "slope"}, "only meaning"),
+        ({"sizes": {"m": "Z"}}, "no size or parameter Z"),
         ({"loss": 3}, "a list of texts"),
         ({"lines": "a-b"}, 'written as "60-105, 120"'),
     ],
@@ -72,3 +74,9 @@ def test_a_guess_is_a_legend() -> None:
     layer = load("batchnorm1d")
 
     assert legend_for(in_text(NORM), layer, load).parts[0].layer is layer
+
+
+def test_a_prime_is_the_gradient_of_every_symbol() -> None:
+    symbols = legend(prime="gradient", names={"x_i": "x[i, d]", "g": "gamma[d]"}).parts[0].symbols
+
+    assert [(s.base, s.tensor, s.gradient) for s in symbols][2:] == [("x'", "x", True), ("g'", "gamma", True)]

@@ -64,6 +64,7 @@ class Cursor(ABC):
         self.tokens, self.known, self.text, self.at = found, known, text, 0
         self.depth = 0
         self.operator = False  # whether the derivative that begins is `\frac{\partial}{\partial x}` of what follows
+        self.differentiated = 0  # the depth at which a bracket behind a symbol holds its indices: in a derivative
         self.last = Token("end", "", (len(text), len(text)))
 
     @property
@@ -98,6 +99,13 @@ class Cursor(ABC):
             raise NotRead(f"more than {DEEPEST} levels of brackets", self.token.span, self.token.text)
         result = rule()
         self.depth -= 1
+        return result
+
+    def in_derivative(self, rule: Callable[[], T]) -> T:
+        """What a derivative is of, or by: there a bracket behind a symbol is no factor."""
+        outer, self.differentiated = self.differentiated, self.depth + 1
+        result = self.deeper(rule)
+        self.differentiated = outer
         return result
 
     # ------------------------------------------------------------------- rules that others call

@@ -23,11 +23,11 @@ class Derivatives(Cursor):
             return self.spanned(opened.span[0], Over(above, self.argument()))
         brace, letter = self.next(), self.next()
         operator = self.operator
-        top: Tree = ONE if operator else self.deeper(self.sum)
+        top: Tree = ONE if operator else self.in_derivative(self.sum)
         self.expect("}", brace)
         brace = self.next()
         self.next()
-        by = self.deeper(self.factor)
+        by = self.in_derivative(self.factor)
         self.expect("}", brace)
         if not isinstance(by, Name):
             raise NotRead("a derivative by something that is no symbol", by.span)

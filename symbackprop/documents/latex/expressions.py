@@ -35,6 +35,7 @@ from symbackprop.documents.latex.tree import (
 )
 
 CLOSING = {"(": ")", "[": "]", "{": "}"}
+ROUNDED = {r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
 FRAMES = frozenset((r"\boxed", r"\underbrace", r"\overbrace", r"\underline", r"\mathbin"))
 
 
@@ -91,7 +92,7 @@ class Expressions(Derivatives, Sums, Choices):
         kind, text = self.token.kind, self.token.text
         if kind in ("number", "word", "unknown", "indicator", "cases", "(", "[", "{"):
             return True
-        return kind == "command" and text not in RELATIONS and text not in PRODUCTS and text != r"\star"
+        return kind == "command" and text not in (*RELATIONS, *PRODUCTS, *ROUNDED.values(), r"\star")
 
     def prose(self) -> bool:
         """Whether the words that a formula trails off into begin here."""
@@ -174,6 +175,8 @@ class Expressions(Derivatives, Sums, Choices):
             return self.spanned(token.span[0], Root(self.argument()))
         if token.text in FUNCTIONS:
             return self.function()
+        if token.text in ROUNDED:
+            return self.rounded()
         if token.text in FRAMES:
             self.next()
             inner = self.argument()
@@ -187,6 +190,13 @@ class Expressions(Derivatives, Sums, Choices):
         if token.text == r"\dots":
             raise NotRead("an ellipsis: what stands for it is not guessed", token.span, token.text)
         raise NotRead("this command has no meaning here", token.span, token.text)
+
+    def rounded(self) -> Tree:
+        """What is rounded down or up to a whole number."""
+        opened = self.next()
+        inner = self.deeper(self.sum)
+        self.expect(ROUNDED[opened.text], opened)
+        return self.spanned(opened.span[0], Applied(opened.text[2:], (inner,)))
 
     def argument(self) -> Tree:
         """What stands in braces, or the next single symbol."""

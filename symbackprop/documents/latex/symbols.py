@@ -80,6 +80,8 @@ class Symbols(Cursor):
 
     def calls(self, name: Name) -> bool:
         """Whether the bracket that follows holds arguments: it has a comma, or the symbol is known to take some."""
+        if self.differentiated and self.depth == self.differentiated:
+            return True
         one = name.sub and name.base in self.known.subscripted
         if not one and (name.base in self.known.heads or self.is_("[")):
             return self.is_("(") or name.base in self.known.heads

@@ -302,6 +302,8 @@ def _latex(tree: Tree) -> tuple[str, int]:
         case Slope(letter, top, bottom):
             d = r"\partial " if letter == "∂" else "d"
             return rf"\frac{{{d}{latex(top)}}}{{{d}{latex(bottom)}}}", ATOM
+        case Applied(("floor" | "ceil") as function, (body,)):
+            return rf"\l{function} {latex(body)} \r{function}", ATOM
         case Applied(function, args):
             return rf"\{function}({', '.join(map(latex, args))})", ATOM
         case Choice(condition, Num(one), Num(zero)) if one == 1 and zero == 0:
