@@ -67,7 +67,7 @@ def test_a_guess_finds_names_counting_and_loss() -> None:
     assert data["loss"] == ["E"]
     assert data["names"]["x_{i}"] == "x[i-1, d]"
     assert data["names"]["o_{i}"] == "y[i-1, d]"
-    assert data["names"]["m"] == "N"
+    assert data["sizes"]["m"] == "N"
 
 
 def test_a_guess_is_a_legend() -> None:
