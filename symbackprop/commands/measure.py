@@ -54,7 +54,7 @@ def bench(what: str | None, quick: bool, json_file: Path | None, **options: Any)
     table     convolutions, products, norms and others beside PyTorch, JAX, onnxruntime and NumPy by hand
     NETWORK   an epoch of its training, with each backend and with PyTorch where it is installed
     LAYER     forward and backward of a layer, or of a FILE of equations, at the sizes of --size
-    nothing   derivations, start times, memory, NumPy modules beside versions by hand
+    nothing   derivations, start times, what calls cost, memory, NumPy modules beside versions by hand
     """
     from symbackprop.nn.networks import NETWORKS
 
@@ -118,13 +118,15 @@ def _figures(network: str | None, quick: bool, json_file: Path | None) -> int:
     from itertools import chain
 
     from symbackprop.bench.against_hand import convolution_figures, hand_figures
+    from symbackprop.bench.calls import call_figures
     from symbackprop.bench.child import epoch_in_child
     from symbackprop.bench.kernels import kernel_figures
     from symbackprop.bench.pipeline import pipeline_figures
 
     repeats = 3 if quick else 9
     by_hand = chain(hand_figures(repeats, quick), convolution_figures(repeats, quick))
-    all_of_it = chain(pipeline_figures(repeats), kernel_figures(repeats, quick), by_hand)
+    kernels = chain(call_figures(repeats, quick), kernel_figures(repeats, quick))
+    all_of_it = chain(pipeline_figures(repeats), kernels, by_hand)
     console = terminal()
     figures: list[Figure] = []
     with console.status("measuring") as status:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from symbackprop import __main__ as program
-from symbackprop.bench import against_hand, kernels, pipeline
+from symbackprop.bench import against_hand, calls, kernels, pipeline
+from symbackprop.bench.cases import relu
 from symbackprop.bench.timing import figure, in_turns
 from symbackprop.build import derive, kernel, load
 from symbackprop.errors import CheckFailed
@@ -43,6 +44,7 @@ def test_a_missed_bound_is_status_1_and_stands_in_the_json(
     seconds: float, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "pipeline_figures", lambda _: [figure("x", "derivation", "s", [seconds], bound=1.0)])
+    monkeypatch.setattr(calls, "call_figures", lambda *_: [])
     monkeypatch.setattr(kernels, "kernel_figures", lambda *_: [])
     monkeypatch.setattr(against_hand, "hand_figures", lambda *_: [])
     monkeypatch.setattr(against_hand, "convolution_figures", lambda *_: [])
@@ -87,3 +89,19 @@ def test_the_derivation_of_attention_keeps_its_bound() -> None:
     derive(load("scaled_dot_product_attention"))
 
     assert time.process_time() - started < 2
+
+
+def test_calls_on_tiny_arrays_are_timed_forward_and_backward(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "TINY", (relu(1, 16),))
+    monkeypatch.setattr(calls, "FIRST", ())
+    figures = list(calls.call_figures(3, quick=False))
+
+    assert [f.what for f in figures] == ["numba forward, a call", "numba backward, a call"]
+    assert all(f.unit == "us" and f.bound == calls.MOST_OF_A_CALL for f in figures)
+
+
+def test_the_second_process_finds_what_the_first_one_compiled(tmp_path: Path) -> None:
+    before, after = (calls.first_calls(relu(8, 1024), tmp_path) for _ in range(2))
+
+    assert any((tmp_path / "cache").rglob("*.nbi"))
+    assert sum(after.values()) < sum(before.values())
