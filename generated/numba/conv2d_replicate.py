@@ -385,6 +385,8 @@ def _store_lines(typing, target, source, count):
 
 def _integer(name, value, negative=False):
     """An integer hyperparameter as an int; at least 0 unless negative ones have a meaning."""
+    if type(value) is int and 0 <= value <= 2147483647:
+        return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise TypeError(f"{name}: expected an integer, came {value!r} of type {type(value).__name__}")
     if value < 0 and not negative:
@@ -459,7 +461,7 @@ def _gradient(name, value, shape, dtype, missing):
 def _wanted(wrt, names):
     """For each of the names whether its gradient is asked for; None asks for all."""
     if wrt is None:
-        return tuple(True for _ in names)
+        return (True,)*len(names)
     if isinstance(wrt, str) or not np.iterable(wrt) or not all(isinstance(name, str) for name in wrt):
         raise TypeError(f"wrt: expected a tuple of names, came {wrt!r}")
     for name in wrt:

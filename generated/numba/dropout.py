@@ -275,6 +275,8 @@ def _store_lines(typing, target, source, count):
 
 def _real(name, value):
     """A real hyperparameter as a float."""
+    if type(value) is float:
+        return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name}: expected a real number, came {value!r} of type {type(value).__name__}")
     return float(value)
@@ -342,7 +344,7 @@ def _gradient(name, value, shape, dtype, missing):
 def _wanted(wrt, names):
     """For each of the names whether its gradient is asked for; None asks for all."""
     if wrt is None:
-        return tuple(True for _ in names)
+        return (True,)*len(names)
     if isinstance(wrt, str) or not np.iterable(wrt) or not all(isinstance(name, str) for name in wrt):
         raise TypeError(f"wrt: expected a tuple of names, came {wrt!r}")
     for name in wrt:

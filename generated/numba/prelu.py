@@ -337,7 +337,7 @@ def _gradient(name, value, shape, dtype, missing):
 def _wanted(wrt, names):
     """For each of the names whether its gradient is asked for; None asks for all."""
     if wrt is None:
-        return tuple(True for _ in names)
+        return (True,)*len(names)
     if isinstance(wrt, str) or not np.iterable(wrt) or not all(isinstance(name, str) for name in wrt):
         raise TypeError(f"wrt: expected a tuple of names, came {wrt!r}")
     for name in wrt:
