@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numba
 import numpy as np
@@ -164,7 +165,8 @@ def test_products_are_right_at_a_narrower_width(tmp_path: Path, width: str) -> N
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
         "import test_numba_vectors as t; v = t.load(Path(sys.argv[2])); assert v.lanes.BYTES == int(sys.argv[3]);"
-        "print(max(t.convolutions(v, s, 'float32') for s in t.SHAPES[1:4:2]))"
+        "print(max(t.convolutions(v, s, 'float32') for s in t.SHAPES[1:4:2])); v._FORCED = 'matrix';"
+        "print(max(t._error(*t.products(v, s, 'float32', 1)) for s in t.LAYOUTS))"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), width]
     root = str(Path(__file__).parents[2])
@@ -174,7 +176,7 @@ def test_products_are_right_at_a_narrower_width(tmp_path: Path, width: str) -> N
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 2e-6
+    assert max(map(float, done.stdout.split())) < 2e-6
 
 
 def product(v: ModuleType, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -187,6 +189,58 @@ def product(v: ModuleType, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     )
     v.compute(plan, result, b, a)
     return result
+
+
+LAYOUTS = [  # batches, rows, columns, terms; how rows and columns lie; along what factor and term change
+    (3, 65, 70, 40, "bmk", "bnk", "bn", "m"),
+    (1, 33, 2, 300, "bkm", "bkn", "m", "bmn"),
+    (2, 100, 29, 513, "bmk", "bkn", None, "m"),
+    (1, 3, 1, 9000, "bkm", "bnk", "b", None),
+    (2, 16, 47, 1, "mbk", "nkb", "n", "n"),
+    (1, 257, 64, 1024, "mkb", "bnk", None, None),
+]
+
+
+def products(v: ModuleType, layout: tuple[Any, ...], real: str, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """A product of matrices in one of many layouts, and the same in float64."""
+    *counts, rows, columns, factor, term = layout
+    sizes, rng = dict(zip("bmnk", counts, strict=True)), np.random.default_rng(2)
+
+    def stated(axes: str) -> tuple[Any, ...]:
+        return tuple(sizes[i] for i in axes), tuple(v.at(**{i: 1}) for i in axes)
+
+    def drawn(axes: str | None) -> np.ndarray | None:
+        return None if axes is None else rng.normal(size=stated(axes)[0]).astype(real)
+
+    a, b, by, plus = drawn(rows), drawn(columns), drawn(factor), drawn(term)
+    outer = [None if axes is None else stated(axes) for axes in (factor, term)]
+    y, before = np.full(stated("bnm")[0], np.nan, real), numba.get_num_threads()
+    plan = v.plan(y.itemsize, sizes, stated("bnm"), stated(rows), stated(columns), *outer)
+    numba.set_num_threads(threads)
+    try:
+        v.compute(plan, y, a, b, by, plus, scale=0.5)
+    finally:
+        numba.set_num_threads(before)
+    wide = np.longdouble if real == "float64" else np.float64
+    expected = 0.5 * np.einsum(f"{rows},{columns}->bnm", *(one.astype(wide) for one in (a, b) if one is not None))
+    if by is not None:
+        expected = np.einsum(f"bnm,{factor}->bnm", expected, by)
+    if plus is not None:
+        expected = expected + np.einsum(f"{term},bnm->bnm", plus, np.ones(y.shape))
+    return y, expected
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_products_are_right_in_any_layout_and_in_any_number_of_threads(
+    vectors: ModuleType, monkeypatch: pytest.MonkeyPatch, layout: tuple[Any, ...], real: str
+) -> None:
+    monkeypatch.setattr(vectors, "_FORCED", "matrix")
+    monkeypatch.setattr(vectors.matrix, "_PARALLEL", 0)
+    (one, expected), (many, _) = (products(vectors, layout, real, n) for n in (1, numba.get_num_threads()))
+
+    assert _error(one, expected) < (2e-6 if real == "float32" else 1e-14)
+    assert np.array_equal(one, many)
 
 
 def test_the_error_of_a_long_sum_does_not_grow_with_its_length(vectors: ModuleType) -> None:
