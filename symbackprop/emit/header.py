@@ -101,16 +101,18 @@ def comment(text: str) -> list[str]:
 
 
 _ACCURACY = '`accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.'
+_KEEP = "`keep=False` keeps nothing for `backward`, and gives None in place of Saved."
 
 
-def forward_docstring(layer: Layer, accuracy: bool = False) -> str:
+def forward_docstring(layer: Layer, accuracy: bool = False, may_keep: bool = False) -> str:
     """The docstring of `forward`, without its quotes."""
     outputs = [shape(layer, name) for name in layer.outputs]
     given = [_input(layer, t) for t in layer.inputs]
     result = outputs[0] if len(outputs) == 1 else f"the NamedTuple Outputs({', '.join(layer.outputs)})"
     lines = [f"{', '.join(layer.outputs)} of the layer, and what `backward` needs.", ""]
     lines += [f"    {line}" for line in given]
-    lines += ["", *([_ACCURACY] if accuracy else []), f"Gives: {result}, and the NamedTuple Saved."]
+    lines += ["", *([_ACCURACY] if accuracy else []), *([_KEEP] if may_keep else [])]
+    lines += [f"Gives: {result}, and the NamedTuple Saved."]
     if len(outputs) > 1:
         lines += [f"    {line}" for line in outputs]
     lines += ["Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit."]

@@ -71,6 +71,8 @@ class ModuleParts:
     class_name: str
     tensor_arguments: str
     parameter_arguments: str
+    forward_arguments: str
+    drops_saved: bool
     passed_parameters: str
     constructor_fields: tuple[ConstructorField, ...]
     gradient_arguments: str
@@ -118,7 +120,7 @@ def module_parts(
     checks = "\n".join((*_accuracy_check(accuracy), _backward_checks(layer, backward_text)))
     saved = _saved_names(program, checks + "\n" + backward_text)
     outputs = tuple(identifier(name) for name in layer.outputs)
-    values = [results.get(name, identifier(name)) for name in layer.outputs]
+    defaults = tuple(f"{identifier(p.name)}={default_text(p)}" for p in layer.parameters)
     forward_checks = "\n".join((*_accuracy_check(accuracy), *broken(call_checks(layer, program.conditions))))
     code = "\n".join((forward_checks, checks, *(parameter_check(p) for p in layer.parameters)))
     parameters = [identifier(p.name) for p in layer.parameters]
@@ -132,9 +134,9 @@ def module_parts(
         layer_name=layer.name,
         class_name=class_name(layer.name),
         tensor_arguments=", ".join(identifier(t.name) for t in layer.inputs),
-        parameter_arguments=_keyword_only(
-            (*(f"{identifier(p.name)}={default_text(p)}" for p in layer.parameters), *option)
-        ),
+        parameter_arguments=_keyword_only((*defaults, *option)),
+        forward_arguments=_keyword_only((*defaults, *option, *(("keep=True",) if may_keep(layer) else ()))),
+        drops_saved=may_keep(layer) and "if not keep:" not in forward_text,
         passed_parameters="".join(
             f", {name}=self.{name}" for name in (*parameters, *(["accuracy"] if accuracy else []))
         ),
@@ -146,15 +148,28 @@ def module_parts(
         backward_options="".join(f", {one}" for one in option),
         passed_gradients=", ".join(gradient_argument(layer, name) for name in layer.outputs),
         passed_options=", accuracy=self.accuracy" if accuracy else "",
-        forward_docstring=forward_docstring(layer, accuracy),
+        forward_docstring=forward_docstring(layer, accuracy, may_keep(layer)),
         forward_checks=forward_checks,
         forward_body=forward_text,
-        forward_result=values[0] if len(values) == 1 else f"Outputs({', '.join(values)})",
+        forward_result=forward_result(layer, results),
         saved_values=", ".join(_saved_value(layer, results, name) for name in saved),
         backward_docstring=backward_docstring(layer, accuracy),
         backward_checks=f"{_unpack_saved(saved)}{checks}",
         backward_body=backward_text,
     )
+
+
+def forward_result(layer: Layer, results: dict[str, str]) -> str:
+    """The Python text of what `forward` gives; `results` as for `module_parts`."""
+    values = [results.get(name, identifier(name)) for name in layer.outputs]
+    return values[0] if len(values) == 1 else f"Outputs({', '.join(values)})"
+
+
+def may_keep(layer: Layer) -> bool:
+    """Whether callers of `forward` may say `keep=False`; not where the layer has that name for itself."""
+    tensors = [t.name for t in layer.inputs] + [d.name for d in layer.definitions]
+    sizes = [axis.name for t in layer.inputs for axis in t.axes] + [s.name for s in all_sizes(layer)]
+    return "keep" not in {*tensors, *sizes, *(p.name for p in layer.parameters)}
 
 
 def refuse_without_real_input(layer: Layer) -> None:

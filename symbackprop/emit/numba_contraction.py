@@ -45,13 +45,15 @@ def contraction_function(
         plan.append(f'        strict={accuracy} == "strict",')
     plan.append("    )")
     arrays = tuple(dict.fromkeys(identifier(o.tensor) for o in operands))
-    arguments = (*arrays, *word, *_used(scalars, [found.scale]), *sizes)
+    bounds = [(name, e) for name, e in (("low", found.low), ("high", found.high)) if e is not None]
+    arguments = (*arrays, *word, *_used(scalars, [found.scale, *(e for _, e in bounds)]), *sizes)
     arguments = tuple(dict.fromkeys(arguments))
     target = identifier(found.target.tensor)
     given = [target, f"rows={identifier(found.rows.tensor)}", f"columns={identifier(found.columns.tensor)}"]
     given += [f"factor={identifier(found.factor.tensor)}"] if found.factor else []
     given += [f"term={identifier(found.term.tensor)}"] if found.term else []
     given += [f"scale={_scale(found.scale)}"] if found.scale != ONE else []
+    given += [f"{name}={_scale(e)}" for name, e in bounds]
     run = [
         f"def {name}({', '.join(arguments)}):",
         '    """Compute it by vectors if that pays at these sizes; whether it did."""',

@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from symbackprop.calculus.derivation import gradient_name
-from symbackprop.emit.module_parts import module_parts, numbers_imports, want, wanted_condition
+from symbackprop.emit.module_parts import (
+    forward_result,
+    may_keep,
+    module_parts,
+    numbers_imports,
+    want,
+    wanted_condition,
+)
 from symbackprop.emit.numba_contraction import contraction_function
 from symbackprop.emit.numba_elementary import FUNCTIONS, elementary, with_those_called
 from symbackprop.emit.numba_expressions import HELPERS
@@ -29,16 +36,22 @@ def numba_module(kernel: Kernel) -> str:
     word = _accuracy(kernel)
     forward = _functions(kernel.forward, names, layer, word)
     backward = _functions(kernel.backward, names, layer, word)
+    alone = () if kernel.alone is None else _functions(kernel.alone, names, layer, word)
     dtype = f"{identifier(layer.real_inputs[0].name)}.dtype"
     shared = module_parts(
         kernel.program,
         "numba",
-        [*_contiguous(_forward_inputs(kernel)), *_pass_lines(kernel.forward, forward, layer, dtype)],
+        [
+            *_contiguous(_forward_inputs(kernel)),
+            *_alone(kernel, alone, dtype),
+            *_pass_lines(kernel.forward, forward, layer, dtype),
+        ],
         [*_contiguous(_gradients_read(kernel)), *_pass_lines(kernel.backward, backward, layer, "dtype")],
         {},
         accuracy=word is not None,
     )
-    functions = [text for f in (*forward, *backward) for text in ((f.faster.text,) if f.faster else ()) + (f.text,)]
+    made = (*forward, *alone, *backward)
+    functions = [text for f in made for text in ((f.faster.text,) if f.faster else ()) + (f.text,)]
     used = tuple(h for h in HELPERS if any(re.search(rf"\b_{h}\(", text) for text in functions))
     called = _row_functions(functions, used)
     own = {
@@ -92,10 +105,14 @@ def _imports(
     )
 
 
+def _passes(kernel: Kernel) -> tuple[Pass, ...]:
+    return tuple(one for one in (kernel.forward, kernel.backward, kernel.alone) if one is not None)
+
+
 def _taken(kernel: Kernel) -> set[str]:
     """The names in the bodies of `forward` and `backward`, which no kernel may have."""
     layer = kernel.program.layer
-    arrays = {a.name for p in (kernel.forward, kernel.backward) for n in p.nests for a in n.arrays}
+    arrays = {a.name for p in _passes(kernel) for n in p.nests for a in n.arrays}
     return arrays | set(_scalars(layer)) | {f"_{name}" for name in (*HELPERS, *FUNCTIONS)}
 
 
@@ -108,11 +125,20 @@ def _scalars(layer: Layer) -> tuple[str, ...]:
 def _accuracy(kernel: Kernel) -> str | None:
     """The keyword by which a caller asks for products as they stand; None without such sums, or where it is taken."""
     layer = kernel.program.layer
-    nests = (*kernel.forward.nests, *kernel.backward.nests)
+    nests = [nest for one in _passes(kernel) for nest in one.nests]
     taken = {*_taken(kernel), *map(identifier, (*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)))}
     if "accuracy" in taken or all(nest.contraction is None for nest in nests):
         return None
     return "accuracy"
+
+
+def _alone(kernel: Kernel, functions: tuple[KernelFunction, ...], dtype: str) -> list[str]:
+    """What a caller gets who keeps nothing, where that is computed in another way."""
+    layer = kernel.program.layer
+    if kernel.alone is None or not may_keep(layer):
+        return []
+    lines = [*_pass_lines(kernel.alone, functions, layer, dtype), f"return {forward_result(layer, {})}, None"]
+    return ["if not keep:", *(f"    {line}" for line in lines)]
 
 
 def _functions(one: Pass, names: Names, layer: Layer, accuracy: str | None) -> tuple[KernelFunction, ...]:
@@ -130,7 +156,7 @@ def _function(nest: Nest, names: Names, scalars: tuple[str, ...], accuracy: str 
 
 def _forward_inputs(kernel: Kernel) -> tuple[str, ...]:
     """The inputs that some nest reads: arrays whose elements do not lie in order are copied once, in `forward`."""
-    read = {a.name for p in (kernel.forward, kernel.backward) for n in p.nests for a in n.arrays if not a.written}
+    read = {a.name for p in _passes(kernel) for n in p.nests for a in n.arrays if not a.written}
     return tuple(t.name for t in kernel.program.layer.inputs if t.name in read)
 
 

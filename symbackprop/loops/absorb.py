@@ -20,7 +20,7 @@ def absorbed(statements: Iterable[Statement], kept: frozenset[str]) -> tuple[Sta
     at = 0
     while at < len(left):
         statement = left[at]
-        reader = _only_reader(statement, left) if statement.kind == "map" and statement.target not in kept else None
+        reader = only_reader(statement, left) if statement.kind == "map" and statement.target not in kept else None
         if reader is not None and set(reader.wanted_by) <= set(statement.wanted_by):
             left[left.index(reader)] = _with(reader, statement)
             del left[at]
@@ -29,7 +29,7 @@ def absorbed(statements: Iterable[Statement], kept: frozenset[str]) -> tuple[Sta
     return tuple(left)
 
 
-def _only_reader(statement: Statement, others: Iterable[Statement]) -> Statement | None:
+def only_reader(statement: Statement, others: Iterable[Statement]) -> Statement | None:
     """The one map that reads the target of this one, once, at a point for each of its own."""
     found = [(s, r) for s in others for r in _reads(s) if r.tensor == statement.target and s is not statement]
     if len(found) != 1:

@@ -18,6 +18,7 @@ from symbackprop.notation.nodes import (
     ONE,
     ZERO,
     Add,
+    Call,
     Compare,
     Expr,
     FloorDiv,
@@ -61,7 +62,7 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Contraction:
-    """`target = scale*factor*sum[summed](rows*columns) + term`.
+    """`target = min(max(scale*factor*sum[summed](rows*columns) + term, low), high)`; None for no bound.
 
     `rows` has the index along which the target's elements lie side by side, and gives the vectors; `columns` the other
     operand. Reads outside of an operand count as 0. `indices` are all of them: the target's, then the summed ones.
@@ -75,6 +76,8 @@ class Contraction:
     scale: Expr
     indices: tuple[Index, ...]
     summed: tuple[Index, ...]
+    low: Expr | None = None
+    high: Expr | None = None
 
     def role(self, name: str) -> tuple[Index, ...]:
         """The target's indices of a role: `batch` (in both operands), `rows` or `columns`."""
@@ -116,10 +119,11 @@ def _classified(statement: Statement, tensors: Tensors) -> Contraction:
     _check_places(operands, own.indices, statement.bound)
     rows, columns = _roles(operands, own.indices, statement.bound)
     outer = mul(*(f for f in factors if f not in moving))
-    scale, factor, term = _result(statement, outer, tensors)
+    inner, low, high = _bounds(statement.result, statement.target)
+    scale, factor, term = _result(replace(statement, result=inner), outer, tensors)
     everything = (*(i for i in own.indices), *statement.bound)
     target = Operand(statement.target, tensors.extents(statement.target), own.places)
-    return Contraction(target, rows, columns, factor, term, scale, everything, statement.bound)
+    return Contraction(target, rows, columns, factor, term, scale, everything, statement.bound, low, high)
 
 
 def _division(condition: Expr) -> tuple[Expr, Expr] | None:
@@ -284,6 +288,29 @@ def _roles(operands: list[Operand], free: tuple[Index, ...], bound: tuple[Index,
 
 
 # what is done with the sum
+
+
+def _bounds(result: Expr, target: str) -> tuple[Expr, Expr | None, Expr | None]:
+    """What stands inside of bounds that are numbers and parameters, and these."""
+    match result:
+        case Call("min", arguments) if (pair := _bound_of(arguments, target)) is not None:
+            inner, low, high = _bounds(pair[0], target)
+            if high is None:
+                return inner, low, pair[1]
+        case Call("max", arguments) if (pair := _bound_of(arguments, target)) is not None:
+            return pair[0], pair[1], None
+        case Call("relu", (argument,)):
+            return argument, ZERO, None
+    return result, None, None
+
+
+def _bound_of(arguments: tuple[Expr, ...], target: str) -> tuple[Expr, Expr] | None:
+    """Of two arguments the one that has the sum, and the other if it is the same everywhere."""
+    for inner, other in (arguments, arguments[::-1]):
+        moving = any(isinstance(e, Read) and e.tensor == target for e in walk(inner))
+        if moving and not any(isinstance(e, Read | Index | Where) for e in walk(other)):
+            return inner, other
+    return None
 
 
 def _result(statement: Statement, outer: Expr, tensors: Tensors) -> tuple[Expr, Operand | None, Operand | None]:

@@ -269,11 +269,12 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """The loops of a program."""
+    """The loops of a program. `alone` is a forward pass for callers that keep nothing, where it differs."""
 
     program: Program
     forward: Pass
     backward: Pass
+    alone: Pass | None = None
 
 
 def walk_nodes(body: tuple[Node, ...]) -> Iterator[Node]:

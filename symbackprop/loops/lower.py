@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.loops.absorb import absorbed
+from symbackprop.loops.compose import without_keeping
 from symbackprop.loops.contraction import contraction
 from symbackprop.loops.groups import Group, groups, reads, with_columns
 from symbackprop.loops.kernel import Allocation, Kernel, Pass
@@ -29,10 +30,12 @@ def lower(program: Program) -> Kernel:
     names = _names(program)
     forward_kept = {*program.layer.outputs, *program.saved}
     backward_kept = {gradient_name(t.name) for t in program.layer.real_inputs}
+    alone = without_keeping(program)
     return Kernel(
         program,
         _pass(program.forward, forward_kept, tensors, names),
         _pass(program.backward, backward_kept, tensors, names),
+        None if alone is None else _pass(alone.forward, program.layer.outputs, Tensors.of(alone), names),
     )
 
 

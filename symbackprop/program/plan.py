@@ -55,7 +55,7 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
         _gradient(backward, gradient, by_scatter)
     statements = _wanted(backward.statements, layer)
     read = _read_by(statements)
-    kept = _live(forward.statements, {*layer.outputs, *read})
+    kept = live(forward.statements, {*layer.outputs, *read})
     saved = [t.name for t in layer.inputs if t.name in read] + _ordered(s.target for s in kept if s.target in read)
     own = {s.target for s in statements}
     conditions = tuple(planned_form(c) for c in derivation.conditions)
@@ -210,10 +210,11 @@ def _wanted(statements: list[Statement], layer: Layer) -> list[Statement]:
     return [s for s in marked if s.wanted_by]
 
 
-def _live(statements: list[Statement], wanted: set[str]) -> list[Statement]:
+def live(statements: Iterable[Statement], wanted: Iterable[str]) -> list[Statement]:
+    """The statements that lead to what is wanted, in order."""
     kept: list[Statement] = []
     wanted = set(wanted)
-    for statement in reversed(statements):
+    for statement in reversed(list(statements)):
         if statement.target in wanted:
             kept.append(statement)
             wanted |= _statement_reads(statement)
@@ -237,4 +238,4 @@ def _ordered(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-__all__ = ["plan"]
+__all__ = ["live", "plan"]
