@@ -55,7 +55,7 @@ def weight_gradient(v: ModuleType, seed: int, real: str = "float32") -> tuple[np
     )
     way = v.reduction.offer(problem)
     arrays = [a.reshape(-1) for a in (grad, x, dy, np.zeros(1, real), np.zeros(1, real))]
-    way.compute(arrays, x.dtype.type(1), numba.get_num_threads())
+    way.compute(arrays, np.array([1, -np.inf, np.inf], x.dtype), numba.get_num_threads())
 
     padded = np.pad(x.astype(float), [(0, 0), (0, 0), *((p, p + s) for p, s in zip(pads, strides, strict=True))])
     expected = np.zeros(grad.shape)
