@@ -68,11 +68,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x, *, kernel=2, stride=2, pad=0):
+def forward(x, *, kernel=2, stride=2, pad=0, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -92,7 +93,7 @@ def forward(x, *, kernel=2, stride=2, pad=0):
     x = np.asarray(x, order="C")
     y = np.empty((N, C, P, Q), x.dtype)
     _compute_y(x.reshape(N*C, H, W), y.reshape(N*C, P, Q), N, C, H, W, P, Q, kernel, stride, pad)
-    return y, Saved(N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
+    return y, Saved(N, C, H, W, P, Q, kernel, stride, pad, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

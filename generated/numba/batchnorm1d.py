@@ -75,13 +75,14 @@ class Gradients(NamedTuple):
     beta: np.ndarray | None
 
 
-def forward(x, gamma, beta, *, eps=1e-05):
+def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
         gamma [D]
         beta [D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -98,7 +99,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
     inv_sqrt_var = np.empty((D,), x.dtype)
     y = np.empty((N, D), x.dtype)
     _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps)
-    return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype)
+    return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -80,7 +80,7 @@ class Gradients(NamedTuple):
     var: np.ndarray | None
 
 
-def forward(x, gamma, beta, mu, var, *, eps=1e-05):
+def forward(x, gamma, beta, mu, var, *, eps=1e-05, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
@@ -89,6 +89,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
         mu [D]
         var [D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -117,7 +118,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
     )
     y = _empty((N, D), x.dtype)
     _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, _streams(D, gamma_inv_sqrt_var, x, mu, beta, y))
-    return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, D, eps, x.dtype)
+    return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, D, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

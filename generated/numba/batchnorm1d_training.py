@@ -90,13 +90,14 @@ class Gradients(NamedTuple):
     beta: np.ndarray | None
 
 
-def forward(x, gamma, beta, *, eps=1e-05):
+def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     """y, mean_of_batch, var_of_batch of the layer, and what `backward` needs.
 
         x [N D]
         gamma [D]
         beta [D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: the NamedTuple Outputs(y, mean_of_batch, var_of_batch), and the NamedTuple Saved.
         y [N D]
         mean_of_batch [D]
@@ -121,7 +122,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
     _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
         x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch, N, D, eps,
     )
-    return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, D, eps, x.dtype)
+    return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, D, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):

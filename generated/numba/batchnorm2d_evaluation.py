@@ -82,7 +82,7 @@ class Gradients(NamedTuple):
     var: np.ndarray | None
 
 
-def forward(x, gamma, beta, mu, var, *, eps=1e-05):
+def forward(x, gamma, beta, mu, var, *, eps=1e-05, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
@@ -91,6 +91,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
         mu [C]
         var [C]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C H W], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -122,7 +123,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
         gamma_inv_sqrt_var, x.reshape(N, C, H*W), mu, beta, y.reshape(N, C, H*W), N, C, H, W,
         _streams(H*W, gamma_inv_sqrt_var, x, mu, beta, y),
     )
-    return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, C, H, W, eps, x.dtype)
+    return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, C, H, W, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

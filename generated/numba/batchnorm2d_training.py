@@ -97,13 +97,14 @@ class Gradients(NamedTuple):
     beta: np.ndarray | None
 
 
-def forward(x, gamma, beta, *, eps=1e-05):
+def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     """y, mean_of_batch, var_of_batch of the layer, and what `backward` needs.
 
         x [N C H W]
         gamma [C]
         beta [C]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: the NamedTuple Outputs(y, mean_of_batch, var_of_batch), and the NamedTuple Saved.
         y [N C H W]
         mean_of_batch [C]
@@ -130,7 +131,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
         var_of_batch, N, C, H, W, eps,
         _streams(H*W, x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch),
     )
-    return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, C, H, W, eps, x.dtype)
+    return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, C, H, W, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):

@@ -69,7 +69,7 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, z, weight, bias):
+def forward(x, z, weight, bias, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N I]
@@ -77,6 +77,7 @@ def forward(x, z, weight, bias):
         weight [K I J]
         bias [K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -100,7 +101,7 @@ def forward(x, z, weight, bias):
     bias = np.asarray(bias, order="C")
     y = np.empty((N, K), x.dtype)
     _compute_y(x, z, weight, bias, y, N, I, J, K)
-    return y, Saved(x, z, weight, N, I, J, K, x.dtype)
+    return y, Saved(x, z, weight, N, I, J, K, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

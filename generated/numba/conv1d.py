@@ -80,7 +80,7 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default"):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default", keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C W]
@@ -88,6 +88,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
         bias [K]
 
     `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -113,7 +114,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
     y = np.empty((N, K, Q), x.dtype)
     if not _contract_y(y, x, weight, bias, accuracy, N, C, W, K, S, Q, stride, pad, dilation):
         _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation)
-    return y, Saved(x, weight, N, C, W, K, S, Q, stride, pad, dilation, x.dtype)
+    return y, Saved(x, weight, N, C, W, K, S, Q, stride, pad, dilation, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None, accuracy="default"):

@@ -87,13 +87,14 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=1):
+def forward(x, weight, bias, *, stride=1, pad=1, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         weight [K C R S]
         bias [K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -135,7 +136,7 @@ def forward(x, weight, bias, *, stride=1, pad=1):
     bias = np.asarray(bias, order="C")
     y = _empty((N, K, P, Q), x.dtype)
     _compute_y(x, weight, bias, y, N, C, K, R, S, U, V, P, Q, stride, pad, _streams(Q, x, weight, bias, y))
-    return y, Saved(x, weight, N, C, H, W, K, R, S, U, V, P, Q, stride, pad, x.dtype)
+    return y, Saved(x, weight, N, C, H, W, K, R, S, U, V, P, Q, stride, pad, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

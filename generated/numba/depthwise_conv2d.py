@@ -87,7 +87,7 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default"):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default", keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
@@ -95,6 +95,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
         bias [C]
 
     `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -125,7 +126,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
     y = np.empty((N, C, P, Q), x.dtype)
     if not _contract_y(y, x, weight, bias, accuracy, N, C, H, W, R, S, P, Q, stride, pad, dilation):
         _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation)
-    return y, Saved(x, weight, N, C, H, W, R, S, P, Q, stride, pad, dilation, x.dtype)
+    return y, Saved(x, weight, N, C, H, W, R, S, P, Q, stride, pad, dilation, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None, accuracy="default"):

@@ -65,12 +65,13 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x, mask, *, rate=0.5):
+def forward(x, mask, *, rate=0.5, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
         mask [N D] of integers
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -85,7 +86,7 @@ def forward(x, mask, *, rate=0.5):
     mask = np.asarray(mask, order="C")
     y = _empty((N, D), x.dtype)
     _compute_y(x.reshape(N*D), mask.reshape(N*D), y.reshape(N*D), N, D, rate, _streams(4096, x, mask, y))
-    return y, Saved(mask, N, D, rate, x.dtype)
+    return y, Saved(mask, N, D, rate, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -66,11 +66,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -86,7 +87,7 @@ def forward(x):
     x = np.asarray(x, order="C")
     y = np.empty((N, D), x.dtype)
     _compute_y(x, y, N, W, A, D)
-    return y, Saved(N, C, H, W, A, D, x.dtype)
+    return y, Saved(N, C, H, W, A, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

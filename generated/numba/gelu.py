@@ -61,11 +61,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -75,7 +76,7 @@ def forward(x):
     x = np.asarray(x, order="C")
     y = _empty((N, D), x.dtype)
     _compute_y(x.reshape(N*D), y.reshape(N*D), N, D, _streams(4096, x, y))
-    return y, Saved(x, N, D, x.dtype)
+    return y, Saved(x, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -60,11 +60,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -74,7 +75,7 @@ def forward(x):
     x = np.asarray(x, order="C")
     y = np.empty((N, C), x.dtype)
     _compute_y(x.reshape(N*C, H*W), y.reshape(N*C), N, C, H, W)
-    return y, Saved(N, C, H, W, x.dtype)
+    return y, Saved(N, C, H, W, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -87,13 +87,14 @@ class Gradients(NamedTuple):
     beta: np.ndarray | None
 
 
-def forward(x, gamma, beta, *, groups=2, eps=1e-05):
+def forward(x, gamma, beta, *, groups=2, eps=1e-05, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         gamma [C]
         beta [C]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C H W], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -123,7 +124,7 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05):
         x.reshape(N, C, H*W), gamma, beta, mu, var, xhat.reshape(N, C, H*W), y.reshape(N, C, H*W), N, C, H, W, D,
         groups, eps, _streams(H*W, x, gamma, beta, mu, var, xhat, y),
     )
-    return y, Saved(x, gamma, mu, var, xhat, N, C, H, W, D, groups, eps, x.dtype)
+    return y, Saved(x, gamma, mu, var, xhat, N, C, H, W, D, groups, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

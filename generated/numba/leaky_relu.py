@@ -63,11 +63,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x, *, slope=0.01):
+def forward(x, *, slope=0.01, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -78,7 +79,7 @@ def forward(x, *, slope=0.01):
     x = np.asarray(x, order="C")
     y = _empty((N, D), x.dtype)
     _compute_y(x.reshape(N*D), y.reshape(N*D), N, D, slope, _streams(4096, x, y))
-    return y, Saved(x, N, D, slope, x.dtype)
+    return y, Saved(x, N, D, slope, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -66,7 +66,7 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, accuracy="default"):
+def forward(x, weight, bias, *, accuracy="default", keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
@@ -74,6 +74,7 @@ def forward(x, weight, bias, *, accuracy="default"):
         bias [K]
 
     `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -90,7 +91,7 @@ def forward(x, weight, bias, *, accuracy="default"):
     y = np.empty((N, K), x.dtype)
     if not _contract_y(y, weight, x, bias, accuracy, N, D, K):
         _compute_y(x, weight, bias, y, N, D, K)
-    return y, Saved(x, weight, N, D, K, x.dtype)
+    return y, Saved(x, weight, N, D, K, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None, accuracy="default"):

@@ -68,11 +68,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -84,7 +85,7 @@ def forward(x):
     sum_exp_x = np.empty((N,), x.dtype)
     y = _empty((N, K), x.dtype)
     _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, _streams(K, x, top, sum_exp_x, y))
-    return y, Saved(x, top, sum_exp_x, N, K, x.dtype)
+    return y, Saved(x, top, sum_exp_x, N, K, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

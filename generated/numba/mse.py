@@ -62,12 +62,13 @@ class Gradients(NamedTuple):
     target: np.ndarray | None
 
 
-def forward(x, target):
+def forward(x, target, *, keep=True):
     """loss of the layer, and what `backward` needs.
 
         x [N D]
         target [N D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: loss [], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -80,7 +81,7 @@ def forward(x, target):
     target = np.asarray(target, order="C")
     loss = np.empty((), x.dtype)
     _compute_loss(x.reshape(N*D), target.reshape(N*D), loss.reshape(1), N, D)
-    return loss, Saved(x, target, N, D, x.dtype)
+    return loss, Saved(x, target, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dloss=None, *, wrt=None):

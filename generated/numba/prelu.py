@@ -67,12 +67,13 @@ class Gradients(NamedTuple):
     slope: np.ndarray | None
 
 
-def forward(x, slope):
+def forward(x, slope, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         slope [C]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C H W], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -84,7 +85,7 @@ def forward(x, slope):
     slope = np.asarray(slope, order="C")
     y = _empty((N, C, H, W), x.dtype)
     _compute_y(x.reshape(N, C, H*W), slope, y.reshape(N, C, H*W), N, C, H, W, _streams(H*W, x, slope, y))
-    return y, Saved(x, slope, N, C, H, W, x.dtype)
+    return y, Saved(x, slope, N, C, H, W, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -75,12 +75,13 @@ class Gradients(NamedTuple):
     gamma: np.ndarray | None
 
 
-def forward(x, gamma, *, eps=1e-06):
+def forward(x, gamma, *, eps=1e-06, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
         gamma [D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -99,7 +100,7 @@ def forward(x, gamma, *, eps=1e-06):
         x, gamma, mean_squared_x, rms, inv_rms, y, N, D, eps,
         _streams(D, x, gamma, mean_squared_x, rms, inv_rms, y),
     )
-    return y, Saved(x, gamma, mean_squared_x, rms, inv_rms, N, D, eps, x.dtype)
+    return y, Saved(x, gamma, mean_squared_x, rms, inv_rms, N, D, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

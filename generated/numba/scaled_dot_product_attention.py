@@ -88,7 +88,7 @@ class Gradients(NamedTuple):
     value: np.ndarray | None
 
 
-def forward(query, key, value, *, accuracy="default"):
+def forward(query, key, value, *, accuracy="default", keep=True):
     """y of the layer, and what `backward` needs.
 
         query [B H I D]
@@ -96,6 +96,7 @@ def forward(query, key, value, *, accuracy="default"):
         value [B H J E]
 
     `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [B H I E], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -136,7 +137,7 @@ def forward(query, key, value, *, accuracy="default"):
             value.reshape(B*H, J, E), weight.reshape(B*H, I, J), inv_norm.reshape(B*H, I), y.reshape(B*H, I, E), B, H,
             I, J, E,
         )
-    return y, Saved(query, key, value, attention, B, H, I, D, J, E, query.dtype)
+    return y, Saved(query, key, value, attention, B, H, I, D, J, E, query.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None, accuracy="default"):

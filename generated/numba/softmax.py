@@ -64,11 +64,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -79,7 +80,7 @@ def forward(x):
     e = np.empty((N, K), x.dtype)
     y = _empty((N, K), x.dtype)
     _compute_e_y(x, e, y, N, K, _streams(K, x, e, y))
-    return y, Saved(y, N, K, x.dtype)
+    return y, Saved(y, N, K, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -69,12 +69,13 @@ class Gradients(NamedTuple):
     z: np.ndarray | None
 
 
-def forward(z, t):
+def forward(z, t, *, keep=True):
     """loss of the layer, and what `backward` needs.
 
         z [N K]
         t [N] of integers
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: loss [], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -92,7 +93,7 @@ def forward(z, t):
     _compute_top_sum_exp_z_lse(z, top, sum_exp_z, lse, N, K)
     loss = np.empty((), z.dtype)
     _compute_loss(lse, z, t, loss.reshape(1), N)
-    return loss, Saved(z, t, top, sum_exp_z, N, K, z.dtype)
+    return loss, Saved(z, t, top, sum_exp_z, N, K, z.dtype) if keep else None
 
 
 def backward(saved, dloss=None, *, wrt=None):

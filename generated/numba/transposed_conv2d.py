@@ -91,7 +91,7 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default"):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default", keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
@@ -99,6 +99,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
         bias [K]
 
     `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -129,7 +130,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default")
     y = np.empty((N, K, P, Q), x.dtype)
     if not _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
         _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation)
-    return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
+    return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None, accuracy="default"):

@@ -82,7 +82,7 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, accuracy="default"):
+def forward(x, weight, bias, *, stride=1, pad=0, accuracy="default", keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
@@ -90,6 +90,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, accuracy="default"):
         bias [K P Q]
 
     `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -117,7 +118,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, accuracy="default"):
     y = np.empty((N, K, P, Q), x.dtype)
     if not _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride, pad):
         _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad)
-    return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype)
+    return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None, accuracy="default"):

@@ -74,7 +74,7 @@ class Gradients(NamedTuple):
     var: np.ndarray | None
 
 
-def forward(x, gamma, beta, mu, var, *, eps=1e-05):
+def forward(x, gamma, beta, mu, var, *, eps=1e-05, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
@@ -83,6 +83,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
         mu [D]
         var [D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -104,7 +105,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
     gamma_inv_sqrt_var = gamma/np.sqrt(var + eps)
     # y[n,d] = gamma[d]*(x[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
     y = gamma_inv_sqrt_var*(x - mu) + beta
-    return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, D, eps, x.dtype)
+    return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, D, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

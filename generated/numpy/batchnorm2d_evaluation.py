@@ -76,7 +76,7 @@ class Gradients(NamedTuple):
     var: np.ndarray | None
 
 
-def forward(x, gamma, beta, mu, var, *, eps=1e-05):
+def forward(x, gamma, beta, mu, var, *, eps=1e-05, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
@@ -85,6 +85,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
         mu [C]
         var [C]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C H W], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -106,7 +107,7 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05):
     gamma_inv_sqrt_var = gamma/np.sqrt(var + eps)
     # y[n,c,h,w] = gamma[c]*(x[n,c,h,w] - mu[c])/sqrt(var[c] + eps) + beta[c]
     y = gamma_inv_sqrt_var[:, None, None]*(x - mu[:, None, None]) + beta[:, None, None]
-    return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, C, H, W, eps, x.dtype)
+    return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, C, H, W, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -92,13 +92,14 @@ class Gradients(NamedTuple):
     beta: np.ndarray | None
 
 
-def forward(x, gamma, beta, *, eps=1e-05):
+def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     """y, mean_of_batch, var_of_batch of the layer, and what `backward` needs.
 
         x [N C H W]
         gamma [C]
         beta [C]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: the NamedTuple Outputs(y, mean_of_batch, var_of_batch), and the NamedTuple Saved.
         y [N C H W]
         mean_of_batch [C]
@@ -126,7 +127,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
     mean_of_batch = mu.copy()
     # var_of_batch[c] = var[c]
     var_of_batch = var.copy()
-    return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, C, H, W, eps, x.dtype)
+    return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, C, H, W, eps, x.dtype) if keep else None
 
 
 def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):

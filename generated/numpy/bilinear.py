@@ -61,7 +61,7 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, z, weight, bias):
+def forward(x, z, weight, bias, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N I]
@@ -69,6 +69,7 @@ def forward(x, z, weight, bias):
         weight [K I J]
         bias [K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -89,7 +90,7 @@ def forward(x, z, weight, bias):
     # y[n,k] = bias[k] + sum[i,j](x[n,i]*z[n,j]*weight[k,i,j])
     y = np.einsum("ni,nj,kij->nk", x, z, weight, optimize=True)
     y += bias
-    return y, Saved(x, z, weight, N, K, x.dtype)
+    return y, Saved(x, z, weight, N, K, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -75,13 +75,14 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C W]
         weight [K C S]
         bias [K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -115,7 +116,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
             panel = x_windows[n, :, :, q].reshape(n.stop - n.start, C*S, q.stop - q.start)
             np.matmul(weight_matrix, panel, out=y[n, :, q])
     y += bias[:, None]
-    return y, Saved(x, weight, N, C, W, K, S, Q, stride, pad, dilation, x.dtype)
+    return y, Saved(x, weight, N, C, W, K, S, Q, stride, pad, dilation, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -83,13 +83,14 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=1):
+def forward(x, weight, bias, *, stride=1, pad=1, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         weight [K C R S]
         bias [K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -148,7 +149,7 @@ def forward(x, weight, bias, *, stride=1, pad=1):
             np.matmul(weight_matrix, panel, out=y[n, :, p.start*Q:p.stop*Q])
     y = y.reshape(N, K, P, Q)
     y += bias[:, None, None]
-    return y, Saved(x, weight, N, C, H, W, K, R, S, U, V, P, Q, stride, pad, x.dtype)
+    return y, Saved(x, weight, N, C, H, W, K, R, S, U, V, P, Q, stride, pad, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -87,13 +87,14 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C D H W]
         weight [K C T R S]
         bias [K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K O P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -148,7 +149,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
             np.matmul(weight_matrix, panel, out=y[n, :, o.start*P*Q:o.stop*P*Q])
     y = y.reshape(N, K, O, P, Q)
     y += bias[:, None, None, None]
-    return y, Saved(x, weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation, x.dtype)
+    return y, Saved(x, weight, N, C, D, H, W, K, T, R, S, O, P, Q, stride, pad, dilation, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

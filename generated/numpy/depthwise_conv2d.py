@@ -81,13 +81,14 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         weight [C R S]
         bias [C]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -129,7 +130,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
             np.matmul(weight_matrix, panel, out=y[n, c])
     y = y.reshape(N, C, P, Q)
     y += bias[:, None, None]
-    return y, Saved(x, weight, N, C, H, W, R, S, P, Q, stride, pad, dilation, x.dtype)
+    return y, Saved(x, weight, N, C, H, W, R, S, P, Q, stride, pad, dilation, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -59,12 +59,13 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x, mask, *, rate=0.5):
+def forward(x, mask, *, rate=0.5, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
         mask [N D] of integers
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -78,7 +79,7 @@ def forward(x, mask, *, rate=0.5):
     dtype = x.dtype
     # y[n,d] = x[n,d]*mask[n,d]/(1 - rate)
     y = x*mask.astype(dtype)/(1 - rate)
-    return y, Saved(mask, N, D, rate, x.dtype)
+    return y, Saved(mask, N, D, rate, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -55,12 +55,13 @@ class Gradients(NamedTuple):
     weight: np.ndarray | None
 
 
-def forward(weight, t):
+def forward(weight, t, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         weight [V D]
         t [N] of integers
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -72,7 +73,7 @@ def forward(weight, t):
 
     # y[n,d] = weight[t[n], d]
     y = weight[t]
-    return y, Saved(t, V, D, N, weight.dtype)
+    return y, Saved(t, V, D, N, weight.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

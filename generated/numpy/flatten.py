@@ -60,11 +60,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -79,7 +80,7 @@ def forward(x):
 
     # y[n,d] = x[n, d//A, d % A//W, d % A % W]
     y = x[:, np.arange(D) // A, np.arange(D) % A // W, np.arange(D) % A % W]
-    return y, Saved(N, C, H, W, A, D, x.dtype)
+    return y, Saved(N, C, H, W, A, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

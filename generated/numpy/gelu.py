@@ -57,11 +57,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -72,7 +73,7 @@ def forward(x):
     erf_x = _erf(x/2**0.5)
     # y[n,d] = 0.5*x[n,d]*(1 + erf(x[n,d]/sqrt(2)))
     y = 0.5*x*(1 + erf_x)
-    return y, Saved(x, erf_x, N, D, x.dtype)
+    return y, Saved(x, erf_x, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

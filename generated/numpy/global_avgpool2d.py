@@ -54,11 +54,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -67,7 +68,7 @@ def forward(x):
 
     # y[n,c] = mean[h,w](x[n,c,h,w])
     y = x.mean((2, 3))
-    return y, Saved(N, C, H, W, x.dtype)
+    return y, Saved(N, C, H, W, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -72,13 +72,14 @@ class Gradients(NamedTuple):
     beta: np.ndarray | None
 
 
-def forward(x, gamma, beta, *, eps=1e-05):
+def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
         gamma [D]
         beta [D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -98,7 +99,7 @@ def forward(x, gamma, beta, *, eps=1e-05):
     xhat = inv_sqrt_var[:, None]*(x - mu[:, None])
     # y[n,d] = gamma[d]*xhat[n,d] + beta[d]
     y = gamma*xhat + beta
-    return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype)
+    return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

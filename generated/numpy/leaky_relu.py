@@ -57,11 +57,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x, *, slope=0.01):
+def forward(x, *, slope=0.01, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -71,7 +72,7 @@ def forward(x, *, slope=0.01):
 
     # y[n,d] = where(x[n,d] > 0, x[n,d], slope*x[n,d])
     y = np.where(x > 0, x, slope*x)
-    return y, Saved(x, N, D, slope, x.dtype)
+    return y, Saved(x, N, D, slope, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -58,13 +58,14 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias):
+def forward(x, weight, bias, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
         weight [K D]
         bias [K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -77,7 +78,7 @@ def forward(x, weight, bias):
     # y[n,k] = bias[k] + sum[d](x[n,d]*weight[k,d])
     y = x @ weight.T
     y += bias
-    return y, Saved(x, weight, N, K, x.dtype)
+    return y, Saved(x, weight, N, K, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

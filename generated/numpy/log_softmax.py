@@ -61,11 +61,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -83,7 +84,7 @@ def forward(x):
     lse = top + np.log(sum_exp_x)
     # y[n,k] = x[n,k] - lse[n]
     y = x - lse[:, None]
-    return y, Saved(exp_x, sum_exp_x, N, K, x.dtype)
+    return y, Saved(exp_x, sum_exp_x, N, K, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -72,11 +72,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x, *, kernel=2, stride=2, pad=0):
+def forward(x, *, kernel=2, stride=2, pad=0, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -113,7 +114,7 @@ def forward(x, *, kernel=2, stride=2, pad=0):
             better = ~(candidate <= y) & (y == y)  # the first NaN wins and stays
             np.maximum(y, candidate, out=y)
             np.maximum(argmax_y, better*position_type(r*kernel + s), out=argmax_y)
-    return y, Saved(argmax_y, N, C, H, W, P, Q, kernel, stride, pad, x.dtype)
+    return y, Saved(argmax_y, N, C, H, W, P, Q, kernel, stride, pad, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -56,12 +56,13 @@ class Gradients(NamedTuple):
     target: np.ndarray | None
 
 
-def forward(x, target):
+def forward(x, target, *, keep=True):
     """loss of the layer, and what `backward` needs.
 
         x [N D]
         target [N D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: loss [], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -72,7 +73,7 @@ def forward(x, target):
 
     # loss = mean[n,d]((x[n,d] - target[n,d])^2)
     loss = ((x - target)**2).mean()
-    return np.asarray(loss), Saved(x, target, N, D, x.dtype)
+    return np.asarray(loss), Saved(x, target, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dloss=None, *, wrt=None):

@@ -61,12 +61,13 @@ class Gradients(NamedTuple):
     slope: np.ndarray | None
 
 
-def forward(x, slope):
+def forward(x, slope, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         slope [C]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C H W], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -76,7 +77,7 @@ def forward(x, slope):
 
     # y[n,c,h,w] = where(x[n,c,h,w] > 0, x[n,c,h,w], x[n,c,h,w]*slope[c])
     y = np.where(x > 0, x, slope[:, None, None]*x)
-    return y, Saved(x, slope, N, C, H, W, x.dtype)
+    return y, Saved(x, slope, N, C, H, W, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -75,13 +75,14 @@ class Gradients(NamedTuple):
     value: np.ndarray | None
 
 
-def forward(query, key, value):
+def forward(query, key, value, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         query [B H I D]
         key [B H J D]
         value [B H J E]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [B H I E], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -116,7 +117,7 @@ def forward(query, key, value):
     attention = np.einsum("bhi,bhij->bhij", inv_norm, weight)
     # y[b,h,i,e] = sum[j](value[b,h,j,e]*attention[b,h,i,j])
     y = attention @ value
-    return y, Saved(query, key, value, attention, B, H, I, D, E, query.dtype)
+    return y, Saved(query, key, value, attention, B, H, I, D, E, query.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

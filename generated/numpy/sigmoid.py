@@ -53,11 +53,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N D]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N D], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -66,7 +67,7 @@ def forward(x):
 
     # y[n,d] = sigmoid(x[n,d])
     y = _sigmoid(x)
-    return y, Saved(y, N, D, x.dtype)
+    return y, Saved(y, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -58,11 +58,12 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x):
+def forward(x, *, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -80,7 +81,7 @@ def forward(x):
     inv_norm = 1/norm
     # y[n,k] = e[n,k]/norm[n]
     y = np.einsum("n,nk->nk", inv_norm, e)
-    return y, Saved(y, N, K, x.dtype)
+    return y, Saved(y, N, K, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):

@@ -62,12 +62,13 @@ class Gradients(NamedTuple):
     z: np.ndarray | None
 
 
-def forward(z, t):
+def forward(z, t, *, keep=True):
     """loss of the layer, and what `backward` needs.
 
         z [N K]
         t [N] of integers
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: loss [], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -88,7 +89,7 @@ def forward(z, t):
     lse = top + np.log(sum_exp_z)
     # loss = mean[n](lse[n] - z[n, t[n]])
     loss = (lse - z[np.arange(N), t]).mean()
-    return np.asarray(loss), Saved(t, exp_z, sum_exp_z, N, z.dtype)
+    return np.asarray(loss), Saved(t, exp_z, sum_exp_z, N, z.dtype) if keep else None
 
 
 def backward(saved, dloss=None, *, wrt=None):

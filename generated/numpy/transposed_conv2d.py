@@ -88,13 +88,14 @@ class Gradients(NamedTuple):
     bias: np.ndarray | None
 
 
-def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
+def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
         weight [C K R S]
         bias [K]
 
+    `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N K P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
@@ -147,7 +148,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1):
                         )[:, None, :, :, :]
                     ).sum(4, dtype=np.float64).astype(dtype)
     y += bias[:, None, None]
-    return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype)
+    return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):
