@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numba
+import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from symbackprop import build
@@ -95,18 +96,18 @@ def module_of(text: str, backend: str) -> types.ModuleType:
 
 
 class _Math:
-    """`math` as compiled kernels have it: NaN and infinity in place of exceptions."""
+    """`math` as compiled kernels have it: NaN and infinity in place of exceptions, now and in what is made of it."""
 
     def __getattr__(self, name: str) -> object:
         found = getattr(math, name)
 
-        def lenient(*x: float) -> float:
+        def lenient(*x: float) -> np.float64:
             try:
-                return found(*x)  # type: ignore[no-any-return]
+                return np.float64(found(*x))
             except ValueError:
-                return -math.inf if name == "log" and x == (0,) else math.nan
+                return np.float64(-math.inf if name == "log" and x == (0,) else math.nan)
             except OverflowError:
-                return math.inf
+                return np.float64(math.inf)
 
         return lenient if callable(found) else found
 

@@ -205,6 +205,14 @@ FOUND = {
         require H >= 2
         y[n,p] = max[r](where(n + 1 < N, x[n + 1, p + r], 0))
         output y""",
+    "a definition is recognised only where it has elements": """
+        layer a
+        input z[N, F], h[N, H]
+        require F == 2*H
+        range j = H
+        i[n,j] = sigmoid(z[n,j])
+        y[n,j] = i[n,j] + sigmoid(z[n, j + H])*h[n,j]
+        output y""",
 }
 
 
@@ -234,6 +242,21 @@ FOUND_TWICE = {
         input w[V, D], s[N, L]
         integer t[N, L]
         y[n,d] = sum[l](where(t[n,l] != 0, s[n,l]*w[t[n,l], d], 0))
+        output y""",
+    ),
+    "a parameter squared stays a product in an index": (
+        "x",
+        """
+        layer a
+        input x[C, H, W]
+        param f = 2 integer
+        size A = f*f
+        size D = C*A
+        size P = H//f
+        size Q = W//f
+        range k = D, p = P, q = Q
+        require H % f == 0, W % f == 0
+        y[k,p,q] = x[k//A, f*p + (k//f)%f, f*q + k%f]
         output y""",
     ),
     "where no place of a window counts, nothing is divided by their number": (

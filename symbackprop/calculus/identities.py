@@ -6,11 +6,11 @@ must not become a difference of large sums.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from symbackprop.calculus.integer import Facts, holds
+from symbackprop.calculus.integer import Facts, follows, holds
 from symbackprop.calculus.match import form, replace_matches
 from symbackprop.notation.binding import free_indices, substitute
 from symbackprop.notation.layer import Definition, Layer
@@ -24,7 +24,6 @@ from symbackprop.notation.nodes import (
     Delta,
     Expr,
     Index,
-    Logic,
     Mul,
     Number,
     Parameter,
@@ -35,6 +34,7 @@ from symbackprop.notation.nodes import (
     Where,
     add,
     both,
+    conjuncts,
     divide,
     mul,
     parts,
@@ -84,7 +84,12 @@ def _base_and_exponent(factor: Expr) -> tuple[Expr, Fraction]:
 
 
 def tidy(expr: Expr, facts: Facts) -> Expr:
-    """Like powers, like terms, guards and constants in their places, from the inside out. Nothing is expanded."""
+    """Like powers, like terms, guards and constants in their places, from the inside out. Nothing is expanded.
+
+    Indices of reads stay as they are: they have a normal form of their own.
+    """
+    if isinstance(expr, Read):
+        return expr
     expr = rebuild(expr, tuple(tidy(p, facts) for p in parts(expr)))
     match expr:
         case Call("sqrt", (u,)):
@@ -194,11 +199,6 @@ def decided_branches(expr: Where, facts: Facts) -> Expr:
     return _guarded(condition, expr.then) if condition != TRUE else expr.then
 
 
-def conjuncts(condition: Expr) -> tuple[Expr, ...]:
-    """The conditions that an `and` joins."""
-    return condition.arguments if isinstance(condition, Logic) and condition.operation == "and" else (condition,)
-
-
 def integral(condition: Expr, facts: Facts) -> bool:
     """Whether a condition compares integers: indices, sizes, integer parameters and elements of integer tensors."""
     return isinstance(condition, Compare) and not any(
@@ -263,7 +263,7 @@ def vanishing_sums(expr: Expr, layer: Layer, facts: Facts) -> Expr:
     expr = rebuild(expr, tuple(vanishing_sums(p, layer, facts) for p in parts(expr)))
     if isinstance(expr, Reduce) and expr.operation == "sum" and _worth_expanding(expr.body):
         total = add(*(tidy(Reduce("sum", expr.indices, t), facts) for t in _expanded(expr.body)))
-        if tidy(sums_by_definition(shares_taken_apart(total, layer, facts), layer), facts) == ZERO:
+        if tidy(sums_by_definition(shares_taken_apart(total, layer, facts), layer, facts), facts) == ZERO:
             return ZERO
     return expr
 
@@ -292,7 +292,7 @@ def shares_taken_apart(expr: Expr, layer: Layer, facts: Facts) -> Expr:
     return tidy(Reduce("sum", expr.indices, share), facts)
 
 
-def sums_by_definition(expr: Expr, layer: Layer) -> Expr:
+def sums_by_definition(expr: Expr, layer: Layer, facts: Facts) -> Expr:
     """`sum_i x_i = m mu` where `mu = mean_i(x_i)` is a definition, and `sum_i x_i = s` where `s` is."""
     for definition in layer.definitions:
         pattern = definition.body
@@ -302,7 +302,9 @@ def sums_by_definition(expr: Expr, layer: Layer) -> Expr:
                 expr,
                 Reduce("sum", pattern.indices, pattern.body),
                 definition.indices,
-                lambda found, d=definition, m=count: mul(m, Read(d.name, tuple(found[i] for i in d.indices))),  # type: ignore[misc]
+                lambda found, known, d=definition, m=count: (  # type: ignore[misc]
+                    mul(m, substitute(d.element, found)) if _defined_at(d, found, known, facts) else None
+                ),
             )
     return expr
 
@@ -326,13 +328,24 @@ def definitions_put_back(expr: Expr, definition: Definition, facts: Facts) -> li
             expr,
             base,
             definition.indices,
-            lambda found, s=solved: substitute(s, found),  # type: ignore[misc]
+            lambda found, known, s=solved: (  # type: ignore[misc]
+                substitute(s, found) if _defined_at(definition, found, known, facts) else None
+            ),
             [b for b, _ in rest.powers if isinstance(b, Reduce)],
         )
         put = put if put is expr else tidy(put, facts)
         if put != expr:
             candidates.append(put)
     return candidates
+
+
+def _defined_at(definition: Definition, at: Mapping[Index, Expr], known: Iterable[Expr], facts: Facts) -> bool:
+    """Whether the definition has an element there: the same formula may stand beyond its axes, or behind a guard."""
+    return all(
+        follows(bound, known, facts)
+        for i in definition.indices
+        for bound in (Compare("<=", ZERO, at[i]), Compare("<", at[i], i.extent))
+    )
 
 
 def common_factor(expr: Expr) -> Expr:

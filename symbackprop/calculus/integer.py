@@ -398,18 +398,31 @@ def holds(condition: Expr, facts: Facts = NOTHING_KNOWN) -> bool:
     match condition:
         case Logic("and", arguments):
             return all(holds(a, facts) for a in arguments)
-        case Compare("<=", a, b):
-            return never_negative(minus(normal(b, facts), normal(a, facts)), facts)
-        case Compare("<", a, b):
-            return never_negative(minus(minus(normal(b, facts), normal(a, facts)), {UNIT: Fraction(1)}), facts)
-        case Compare(">=", a, b):
-            return holds(Compare("<=", b, a), facts)
-        case Compare(">", a, b):
-            return holds(Compare("<", b, a), facts)
         case Compare("==", a, b):
             return equal(a, b, facts)
         case _:
-            return False
+            surplus = not_negative(condition, facts)
+            return surplus is not None and never_negative(surplus, facts)
+
+
+def follows(condition: Expr, known: Iterable[Expr], facts: Facts = NOTHING_KNOWN) -> bool:
+    """Whether a condition on integers is proved to hold always, or where one of those that are known does."""
+    if holds(condition, facts):
+        return True
+    surplus = not_negative(condition, facts)
+    others = (not_negative(k, facts) for k in known)
+    return surplus is not None and any(never_negative(minus(surplus, o), facts) for o in others if o is not None)
+
+
+def not_negative(condition: Expr, facts: Facts = NOTHING_KNOWN) -> Polynomial | None:
+    """The polynomial of which a condition on integers says that it is at least 0."""
+    match condition:
+        case Compare("<=", a, b) | Compare(">=", b, a):
+            return minus(normal(b, facts), normal(a, facts))
+        case Compare("<", a, b) | Compare(">", b, a):
+            return minus(minus(normal(b, facts), normal(a, facts)), {UNIT: Fraction(1)})
+        case _:
+            return None
 
 
 def is_one(poly: Polynomial) -> int:

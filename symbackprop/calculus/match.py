@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import permutations
 
 from symbackprop.notation.binding import canonical, free_indices
-from symbackprop.notation.nodes import Add, Arg, Expr, Index, Mul, Reduce, parts, rebuild, walk
+from symbackprop.notation.nodes import Add, Arg, Expr, Index, Mul, Reduce, Where, conjuncts, parts, rebuild, walk
 
 Binding = dict[Index, Expr]
 
@@ -112,17 +112,29 @@ def replace_matches(
     expr: Expr,
     pattern: Expr,
     variables: Sequence[Index],
-    replacement: Callable[[Binding], Expr],
+    replacement: Callable[[Binding, Sequence[Expr]], Expr | None],
     keep: Sequence[Expr] = (),
+    known: tuple[Expr, ...] = (),
 ) -> Expr:
-    """`expr` with every outermost match of the pattern replaced; what matches one of `keep` is left as it stands."""
+    """`expr` with every outermost match of the pattern replaced; what matches one of `keep` is left as it stands.
+
+    `replacement` is told the conditions behind which the match stands, and may decline.
+    """
     if any(isinstance(expr, type(k)) and match(k, expr, _standing_in(k, variables)) is not None for k in keep):
         return expr
     if isinstance(expr, type(pattern)):
         found = match(pattern, expr, variables)
-        if found is not None:
-            return replacement(found)
-    return rebuild(expr, tuple(replace_matches(p, pattern, variables, replacement, keep) for p in parts(expr)))
+        put = replacement(found, known) if found is not None else None
+        if put is not None:
+            return put
+
+    def inside(part: Expr, *conditions: Expr) -> Expr:
+        return replace_matches(part, pattern, variables, replacement, keep, (*known, *conditions))
+
+    if isinstance(expr, Where):
+        then = inside(expr.then, *conjuncts(expr.condition))
+        return rebuild(expr, (inside(expr.condition), then, inside(expr.other)))
+    return rebuild(expr, tuple(inside(p) for p in parts(expr)))
 
 
 def _standing_in(pattern: Expr, variables: Sequence[Index]) -> list[Index]:

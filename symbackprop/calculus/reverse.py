@@ -14,7 +14,7 @@ from symbackprop.calculus.derivation import Gradient, Scatter, Stage, Step, grad
 from symbackprop.calculus.derivatives import Term, differential
 from symbackprop.calculus.eliminate import NoGather, Solution, eliminate
 from symbackprop.calculus.eliminate import tidy as tidy_indices
-from symbackprop.calculus.identities import conjuncts, integral, tidy, vanishing_sums
+from symbackprop.calculus.identities import integral, tidy, vanishing_sums
 from symbackprop.calculus.integer import Facts
 from symbackprop.calculus.match import replace_matches
 from symbackprop.notation.binding import free_indices, fresh, rename_bound, same, substitute
@@ -34,6 +34,7 @@ from symbackprop.notation.nodes import (
     Where,
     add,
     both,
+    conjuncts,
     mul,
     reduce,
     rewrite,
@@ -188,7 +189,7 @@ def _named(coefficient: Expr, extrema: Sequence[Definition]) -> Expr:
             coefficient,
             extremum.body,
             extremum.indices,
-            lambda found, e=extremum: Read(e.name, tuple(found[i] for i in e.indices)),  # type: ignore[misc]
+            lambda found, _, e=extremum: Read(e.name, tuple(found[i] for i in e.indices)),  # type: ignore[misc]
         )
     return coefficient
 

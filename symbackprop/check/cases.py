@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +17,8 @@ from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Arg, Expr, FloorDiv, Index, Mod, Partial, Read, Reduce, Size, parts, walk
 
 TRIES = 4000
+UNMENDED = 40  # draws after which sizes are moved to where the requirements hold
+REACH = 64  # sizes that are tried for that
 SHORTENED = 400  # draws after which all axes are short
 CANDIDATES = 6  # cases from which an uneven one is chosen
 ENTANGLED = (1, 2, 3, 4, 5, 6)  # for sizes that stand in index arithmetic, in an uneven case
@@ -59,6 +61,8 @@ def draw_case(
     found: list[Case] = []
     for attempt in range(TRIES):
         case = _drawn(layer, rng, profile, sizes, integers, attempt)
+        if attempt >= UNMENDED:
+            case = _mended(layer, case)
         if fits(layer, case, most_work, conditions):
             found.append(case)
             if profile != "uneven" or len(found) == CANDIDATES:
@@ -91,6 +95,38 @@ def _drawn(
     chosen = [int(p.default) if rng.random() < 0.3 else int(rng.choice(integers)) for p in given]
     signed = [v if p.default >= 0 or rng.random() < 0.5 else -v for p, v in zip(given, chosen, strict=True)]
     return Case(tuple(zip(names, values, strict=True)), tuple(zip([p.name for p in given], signed, strict=True)))
+
+
+def _mended(layer: Layer, case: Case) -> Case:
+    """The case with sizes moved, one for each requirement that it breaks, to the nearest at which it holds.
+
+    `F == 4*H` or `T == 3` are met too rarely by drawing.
+    """
+    for requirement in layer.requirements:
+        nearer = (c for c in _moved(layer, requirement.condition, case) if _meets(layer, requirement.condition, c))
+        case = next(nearer, case)
+    return case
+
+
+def _moved(layer: Layer, condition: Expr, case: Case) -> Iterator[Case]:
+    """The case itself, then those in which one of the sizes behind the condition has moved, near ones first."""
+    yield case
+    behind = {
+        e.name for expr in (condition, *(d.value for d in layer.sizes)) for e in walk(expr) if isinstance(e, Size)
+    }
+    names = [name for name in reversed(free_sizes(layer)) if name in behind]
+    for distance in range(1, REACH):
+        for name in names:
+            for value in (dict(case.sizes)[name] + distance, dict(case.sizes)[name] - distance):
+                if value > 0:
+                    yield replace(case, sizes=tuple((n, value if n == name else v) for n, v in case.sizes))
+
+
+def _meets(layer: Layer, condition: Expr, case: Case) -> bool:
+    try:
+        return holds(condition, point_at(layer, case))
+    except (UserError, ZeroDivisionError):
+        return False
 
 
 def _telling(layer: Layer, case: Case) -> int:

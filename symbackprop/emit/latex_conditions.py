@@ -17,13 +17,6 @@ class Speller(Protocol):
     def text(self, expr: Expr, place: int = 0) -> str: ...
 
 
-def conjuncts(condition: Expr) -> tuple[Expr, ...]:
-    """The conditions that `and` joins; the condition itself where it joins none."""
-    if isinstance(condition, Logic) and condition.operation == "and":
-        return tuple(c for argument in condition.arguments for c in conjuncts(argument))
-    return (condition,)
-
-
 def spell_conditions(speller: Speller, conditions: tuple[Expr, ...]) -> list[str]:
     """The conditions, each once: `0 <= e` and `e < P` become one chain, whole numbers one list."""
     whole = [c.left.dividend for c in conditions if _is_whole(c) and isinstance(c, Compare) and isinstance(c.left, Mod)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from symbackprop.emit.latex_conditions import conjuncts, spell_conditions
+from symbackprop.emit.latex_conditions import spell_conditions
 from symbackprop.emit.latex_names import SPELLING, Spelling
 from symbackprop.emit.latex_products import arrange, split_sign
 from symbackprop.errors import InternalError
@@ -42,6 +42,7 @@ from symbackprop.notation.nodes import (
     Size,
     Where,
     add,
+    conjuncts,
     mul,
     number,
     power,

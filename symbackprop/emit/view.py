@@ -18,14 +18,14 @@ from symbackprop.emit.abbreviations import (
     named_extents,
     with_named_extents,
 )
-from symbackprop.emit.latex_conditions import conjuncts, spell_conditions
+from symbackprop.emit.latex_conditions import spell_conditions
 from symbackprop.emit.latex_expression import Printer, latex, spell_number
 from symbackprop.emit.latex_layout import lines
 from symbackprop.emit.latex_names import Spelling, for_layer, names_of
 from symbackprop.emit.latex_tree import width
 from symbackprop.emit.story import Line, Section, Story, ranges
 from symbackprop.notation.layer import Definition, Layer, Tensor
-from symbackprop.notation.nodes import Expr, Index, Size
+from symbackprop.notation.nodes import Expr, Index, Size, conjuncts
 
 EQUALS = 3.0  # letters that the equals sign and its alignment take
 FRAME = 4.0  # and the frame around a result

@@ -72,9 +72,7 @@ def column_sums(
         shared += [Scratch(name, mul(piece.extent, length), True) for name in parts.values()]
         begun = [Store(name, (own,), ZERO) for name in parts.values()]
         terms = [Update(parts[s.target], (own,), "sum", _term(s, tensors)) for s in alike]
-        others = [
-            Update(name, (flat,), "sum", Read(name, (add(mul(more, length), flat),))) for name in parts.values()
-        ]
+        others = [Update(name, (flat,), "sum", Read(name, (add(mul(more, length), flat),))) for name in parts.values()]
         stores = [Store(s.target, s.indices, _result(s, Read(parts[s.target], (flat,)), tensors)) for s in alike]
         starts += _if_wanted(alike, _walk(alike, begun, tensors, new), wanted)
         taken += _if_wanted(alike, _walk(alike, terms, tensors, new), wanted)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from symbackprop.calculus.integer import UNIT, Facts, Polynomial, as_expr, linear, minus, normal
 from symbackprop.loops.groups import mentions
-from symbackprop.loops.guards import conjuncts, guarded
+from symbackprop.loops.guards import guarded
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation.binding import substitute
 from symbackprop.notation.nodes import (
@@ -31,6 +31,7 @@ from symbackprop.notation.nodes import (
     Size,
     Where,
     add,
+    conjuncts,
     mul,
     walk,
 )

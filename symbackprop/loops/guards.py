@@ -14,6 +14,7 @@ from symbackprop.calculus.integer import (
     minus,
     never_negative,
     normal,
+    not_negative,
     scaled,
     times,
     total,
@@ -21,7 +22,6 @@ from symbackprop.calculus.integer import (
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation.nodes import (
     ONE,
-    TRUE,
     ZERO,
     Add,
     Clip,
@@ -40,6 +40,7 @@ from symbackprop.notation.nodes import (
     Where,
     add,
     both,
+    conjuncts,
     floor_divide,
     mul,
     negative,
@@ -86,13 +87,6 @@ def _strip(expr: Expr, identity: Expr, tensors: Tensors) -> tuple[tuple[Expr, ..
             return (), expr
 
 
-def conjuncts(condition: Expr) -> tuple[Expr, ...]:
-    """The conditions that together are the condition."""
-    if condition == TRUE:
-        return ()
-    return condition.arguments if isinstance(condition, Logic) and condition.operation == "and" else (condition,)
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What conditions say of one index: at least each of `low`, below each of `high`; `rest` has to be tested."""
@@ -111,7 +105,7 @@ def limits(conditions: tuple[Expr, ...], index: Index, facts: Facts) -> Limits:
     high: list[Expr] = []
     rest: list[Expr] = []
     for condition in conditions:
-        solved = _solve(_not_negative(condition, facts), index, facts) if _of_integers(condition) else None
+        solved = _solve(not_negative(condition, facts), index, facts) if _of_integers(condition) else None
         if solved is None:
             rest.append(condition)
         else:
@@ -135,17 +129,6 @@ def _whole(expr: Expr) -> bool:
             return integer
         case _:
             return isinstance(expr, Index | Size | Add | Mul | FloorDiv | Mod | Clip | Compare | Logic)
-
-
-def _not_negative(condition: Expr, facts: Facts) -> Polynomial | None:
-    """The polynomial that the condition says is at least 0."""
-    match condition:
-        case Compare("<=", a, b) | Compare(">=", b, a):
-            return minus(normal(b, facts), normal(a, facts))
-        case Compare("<", a, b) | Compare(">", b, a):
-            return minus(minus(normal(b, facts), normal(a, facts)), _ONE)
-        case _:
-            return None
 
 
 def _solve(polynomial: Polynomial | None, index: Index, facts: Facts) -> tuple[str, Expr] | None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from symbackprop.loops.guards import conjuncts
 from symbackprop.loops.inner import mapped
 from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Test, Track, View, Wanted, expressions, walk_nodes
 from symbackprop.notation.nodes import (
@@ -27,6 +26,7 @@ from symbackprop.notation.nodes import (
     Parameter,
     Read,
     Size,
+    conjuncts,
     parts,
     rebuild,
     walk,

@@ -25,6 +25,7 @@ from symbackprop.notation.nodes import (
     Size,
     Where,
     both,
+    conjuncts,
     mul,
     parts,
     rebuild,
@@ -104,7 +105,7 @@ class Tensors:
     def closed(self, expr: Expr, known: tuple[Expr, ...]) -> Expr:
         """The expression with a choice for every read that may fall outside; `known` are conditions that hold."""
         if isinstance(expr, Where):
-            inner = known + _conjuncts(expr.condition)
+            inner = known + conjuncts(expr.condition)
             condition, other = self.closed(expr.condition, known), self.closed(expr.other, known)
             return rebuild(expr, (condition, self.closed(expr.then, inner), other))
         expr = rebuild(expr, tuple(self.closed(p, known) for p in parts(expr)))
@@ -130,11 +131,6 @@ def _facts(program: Program) -> Facts:
             case Compare(">" | "!=", Parameter(name, True), bound) if bound == ZERO and least.get(name) == 0:
                 least[name] = 1
     return Facts(facts.equal, least)
-
-
-def _conjuncts(condition: Expr) -> tuple[Expr, ...]:
-    flat = both(condition)
-    return parts(flat) if getattr(flat, "operation", "") == "and" else (flat,)
 
 
 def is_integer(expr: Expr, tensors: Tensors) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import attrgetter
 
 FUNCTIONS: dict[str, int] = {  # name -> number of arguments
     **dict.fromkeys(("exp", "log", "sqrt", "abs", "sign", "tanh", "sigmoid", "relu", "softplus"), 1),
@@ -314,6 +315,13 @@ def both(*conditions: Expr) -> Expr:
     return flat[0] if len(flat) == 1 else Logic("and", tuple(flat))
 
 
+def conjuncts(condition: Expr) -> tuple[Expr, ...]:
+    """The conditions that together are the condition; none for `TRUE`."""
+    if isinstance(condition, Logic) and condition.operation == "and":
+        return tuple(c for argument in condition.arguments for c in conjuncts(argument))
+    return (condition,)
+
+
 def where(condition: Expr, then: Expr, other: Expr) -> Expr:
     """`then` where the condition holds, else `other`."""
     if condition == TRUE or then == other:
@@ -321,25 +329,38 @@ def where(condition: Expr, then: Expr, other: Expr) -> Expr:
     return other if condition == FALSE else Where(condition, then, other)
 
 
+def _nothing(_: Expr) -> tuple[Expr, ...]:
+    return ()
+
+
+_PARTS: dict[type[Expr], Callable[..., tuple[Expr, ...]]] = {  # a table, since nothing is asked as often
+    Number: _nothing,
+    Infinity: _nothing,
+    Constant: _nothing,
+    Size: _nothing,
+    Parameter: _nothing,
+    Index: _nothing,
+    Read: attrgetter("indices"),
+    Add: attrgetter("terms"),
+    Mul: attrgetter("factors"),
+    Pow: attrgetter("base", "exponent"),
+    FloorDiv: attrgetter("dividend", "divisor"),
+    Mod: attrgetter("dividend", "divisor"),
+    Clip: attrgetter("value", "low", "high"),
+    Call: attrgetter("arguments"),
+    Reduce: lambda e: (e.body,),
+    Arg: lambda e: (e.body,),
+    Compare: attrgetter("left", "right"),
+    Logic: attrgetter("arguments"),
+    Where: attrgetter("condition", "then", "other"),
+    Delta: attrgetter("left", "right"),
+    Partial: attrgetter("value", "variable"),
+}
+
+
 def parts(expr: Expr) -> tuple[Expr, ...]:
     """The direct subexpressions, in order; bound indices and the extents of indices are not among them."""
-    match expr:
-        case Add(terms):
-            return terms
-        case Mul(factors):
-            return factors
-        case Pow(a, b) | FloorDiv(a, b) | Mod(a, b) | Compare(_, a, b) | Delta(a, b) | Partial(a, b):
-            return (a, b)
-        case Clip(a, b, c) | Where(a, b, c):
-            return (a, b, c)
-        case Call(_, arguments) | Logic(_, arguments):
-            return arguments
-        case Read(_, indices):
-            return indices
-        case Reduce(_, _, body) | Arg(_, _, body):
-            return (body,)
-        case _:
-            return ()
+    return _PARTS[type(expr)](expr)
 
 
 def rebuild(expr: Expr, new: tuple[Expr, ...]) -> Expr:

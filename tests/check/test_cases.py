@@ -46,6 +46,22 @@ def test_the_sizes_that_index_arithmetic_touches_are_found() -> None:
     assert "N" not in entangled_sizes(GROUPED)
 
 
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+def test_sizes_that_requirements_fix_are_found(profile: str) -> None:
+    layer = read("""
+    layer gates
+    input z[N, F], h[N, H], e[N, T]
+    require F == 4*H, T == 3
+    range j = H
+    y[n,j] = z[n, j + 3*H]*h[n,j] + sum[t](e[n,t])
+    output y
+    """)
+    sizes = dict(draw_case(layer, np.random.default_rng(0), profile).sizes)
+
+    assert sizes["F"] == 4 * sizes["H"]
+    assert sizes["T"] == 3
+
+
 def test_groups_above_one_and_strides_above_one_do_come_up() -> None:
     rng = np.random.default_rng(1)
     drawn = [dict(draw_case(GROUPED, rng, "uneven").parameters) for _ in range(10)]
