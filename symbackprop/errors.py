@@ -7,6 +7,7 @@ equation file, a shape that does not fit), an `InternalError` is a fault of ours
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 
@@ -34,7 +35,17 @@ class Place:
     def pointed(self) -> str:
         """The line with a caret under the column; of a very long line the part around it."""
         start = max(0, self.column - 100) if len(self.text) > 160 else 0
-        return f"    {self.text[start : start + 160]}\n    {' ' * (self.column - 1 - start)}^"
+        before = "".join(map(_blank, self.text[start : self.column - 1]))
+        return f"    {self.text[start : start + 160]}\n    {before}^"
+
+
+def _blank(character: str) -> str:
+    """White space as wide as the character on a terminal."""
+    if character == "\t":
+        return character
+    if unicodedata.combining(character):
+        return ""
+    return "  " if unicodedata.east_asian_width(character) in "WF" else " "
 
 
 class NotationError(UserError):

@@ -17,6 +17,10 @@ from symbackprop.errors import CheckFailed, InternalError, UserError
 from symbackprop.notation.layer import Layer
 from symbackprop.writing import compare, write
 
+IMPORTED = frozenset(  # what generated modules import, the shared package of the kernels included
+    ("functools", "hashlib", "itertools", "json", "llvmlite", "math", "numba", "numbers", "numpy", "os", "sys")
+    + ("threading", "typing")
+)
 _PACKAGE_TEXT = '"""{what}, written by `symbackprop generate`; do not edit."""\n'
 
 
@@ -54,6 +58,9 @@ def refuse_bad_names(layers: Sequence[Layer]) -> None:
     for layer in layers:
         if keyword.iskeyword(layer.name) or layer.name.startswith("__"):
             raise UserError(f"a module cannot be called {layer.name}: Python keeps this name; rename the layer")
+        if layer.name in IMPORTED:
+            taken = "the modules import a module of this name, and in one folder with them it would be this layer"
+            raise UserError(f"a module cannot be called {layer.name}: {taken}; rename the layer")
         if layer.name.lower() == VECTORS:
             raise UserError(f"a module cannot be called {layer.name}: the kernels share a package of this name")
         other = first.setdefault(layer.name.lower(), layer)

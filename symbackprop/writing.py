@@ -66,6 +66,7 @@ def write(folder: Path, texts: Mapping[PurePosixPath, str]) -> None:
         if (folder / relative).is_dir():
             raise UserError(f"{folder / relative} is a folder, and a file of this name has to be written; move it away")
     staged: list[tuple[Path, Path]] = []
+    path = folder
     try:
         for relative, text in texts.items():
             path = folder / relative
@@ -75,6 +76,8 @@ def write(folder: Path, texts: Mapping[PurePosixPath, str]) -> None:
             beside.write_text(text, encoding="utf-8", newline="\n")
         for beside, path in staged:
             os.replace(beside, path)
+    except OSError as error:  # of the place that was asked for, whatever file stood for it on the way
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     finally:
         for beside, _ in staged:
             beside.unlink(missing_ok=True)

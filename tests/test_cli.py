@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -186,6 +187,23 @@ def test_a_layer_called_like_a_keyword_is_refused(
     assert "lambda" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["numpy", "numba", "math", "typing"])
+def test_a_layer_called_like_what_modules_import_is_refused(
+    name: str, scale: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scale.write_text(LAYER.replace("layer scale", f"layer {name}"), encoding="utf-8")
+
+    assert program.run(["generate", str(scale), "--out", str(tmp_path / "kernels")]) == 2
+    assert f"a module cannot be called {name}" in capsys.readouterr().err
+
+
+def test_no_layer_can_be_called_like_what_modules_import() -> None:
+    imports = re.compile(r"^(?:from|import) ([a-z]\w*)", re.MULTILINE)
+    texts = [path.read_text(encoding="utf-8") for path in modules.generated_folder().rglob("*.py")]
+
+    assert {name for text in texts for name in imports.findall(text)} <= modules.IMPORTED
+
+
 def test_two_layers_of_one_name_are_refused(scale: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.eq"
     other.write_text(LAYER.replace("layer scale", "layer Scale"), encoding="utf-8")
@@ -287,6 +305,16 @@ def test_an_unknown_backend_is_answered_with_the_list(capsys: pytest.CaptureFixt
 def test_an_unknown_input_is_answered_with_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert program.run(["derive", "conv2d", "--wrt", "w"]) == 2
     assert "weight" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [("x,,x", "one is missing"), ("x, x", "names x twice"), ("", "one is missing")]
+)
+def test_names_that_are_missing_or_doubled_are_refused(
+    names: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.run(["derive", "relu", "--wrt", names]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_wrong_option_is_status_2() -> None:

@@ -44,9 +44,10 @@ def test_a_disk_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
         return real(path, text, **options)
 
     monkeypatch.setattr(Path, "write_text", failing)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as failed:
         write(tmp_path, TEXTS)
 
+    assert failed.value.filename == str(tmp_path / list(TEXTS)[1])
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

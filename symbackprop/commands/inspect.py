@@ -94,9 +94,7 @@ def derive(
         raise click.UsageError("--legend is for --format latex and html; text is in the letters of the notation")
     if standalone and view == "text":
         raise click.UsageError("--standalone is for --format latex and html; text is complete as it is")
-    names = None if wrt is None else names_in(wrt)
-    if names == ():
-        raise click.UsageError("--wrt names no input")
+    names = None if wrt is None else names_in(wrt, "--wrt")
     if twice and (names is None or len(names) != 1):
         raise click.UsageError("--twice takes one input: --wrt x")
     derived = second_order(load(layer), names[0]) if twice and names else load(layer)

@@ -73,7 +73,7 @@ def _table(what: str, quick: bool, json_file: Path | None, options: dict[str, An
     from symbackprop.bench.table import Settings, combined
     from symbackprop.bench.table_report import as_json, conclusions, plot, refuse_without_matplotlib, shown, wrong_lines
 
-    peers = names_in(options["peers"]) if options["peers"] else EVERYBODY[1:]
+    peers = names_in(options["peers"], "--peers") if options["peers"] else EVERYBODY[1:]
     unknown = next((name for name in peers if name not in EVERYBODY), None)
     if unknown is not None:
         raise click.UsageError(f"there is no peer {unknown}; choose from {', '.join(EVERYBODY[1:])}")
@@ -105,7 +105,8 @@ def _rows_or_layer(what: str, options: dict[str, Any]) -> dict[str, Any]:
     if what == "table":
         if options["sizes"] or options["params"]:
             raise click.UsageError("--size, --param: only for `bench LAYER`; the rows of the table have theirs")
-        return {"shapes": options["shapes"] or "table", "filters": names_in(options["rows"] or "")}
+        rows = names_in(options["rows"], "--rows") if options["rows"] else ()
+        return {"shapes": options["shapes"] or "table", "filters": rows}
     if options["shapes"] or options["rows"]:
         raise click.UsageError("--shapes, --rows: only for `bench table`")
     fraction = next((name for name, size in options["sizes"] if size != int(size) or size < 1), None)

@@ -19,20 +19,25 @@ seed_option = click.option(
 )
 
 
-def names_in(text: str) -> tuple[str, ...]:
-    """The names in `a, b`, each once."""
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+def names_in(text: str, option: str) -> tuple[str, ...]:
+    """The names in `a, b`. Raises: click.UsageError where one is missing or stands twice."""
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names:
+        raise click.UsageError(f"{option} takes names with commas between them, and one is missing in {text!r}")
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        raise click.UsageError(f"{option} names {twice} twice")
+    return names
 
 
 def chosen_backends(text: str | None) -> tuple[str, ...]:
     """The backends of `--backend`; all of them where it is not given."""
     from symbackprop.build import BACKENDS
 
-    names = tuple(BACKENDS) if text is None else names_in(text)
+    names = tuple(BACKENDS) if text is None else names_in(text, "--backend")
     unknown = next((name for name in names if name not in BACKENDS), None)
-    if unknown is not None or not names:
-        found = f"there is no backend {unknown}" if unknown else "no backend is named"
-        raise click.UsageError(f"{found}; choose from {', '.join(BACKENDS)}")
+    if unknown is not None:
+        raise click.UsageError(f"there is no backend {unknown}; choose from {', '.join(BACKENDS)}")
     return names
 
 

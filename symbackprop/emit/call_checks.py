@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from symbackprop.emit.numpy_context import layer_context
 from symbackprop.emit.numpy_writer import Writer, integer_value
-from symbackprop.emit.spelling import AND, PRODUCT, condition, decimal, identifier, integer
+from symbackprop.emit.spelling import AND, PRODUCT, condition, identifier, integer
 from symbackprop.notation import printer
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.layer import Hyperparameter, Layer, Tensor
@@ -49,7 +49,7 @@ def parameter_check(parameter: Hyperparameter) -> str:
 def default_text(parameter: Hyperparameter) -> str:
     """The default of a hyperparameter as Python text: `1e-05`, `2`."""
     if parameter.integer:
-        return decimal(parameter.default)
+        return str(parameter.default)
     return repr(float(parameter.default))
 
 

@@ -186,7 +186,9 @@ def _real(expr: Expr, names: Speller, wide: bool) -> tuple[str, int]:
 def _number(value: Fraction, wide: bool) -> tuple[str, int]:
     if not wide:
         return f"real({decimal(value)})", ATOM
-    text = f"{value.numerator}.0" if value.denominator == 1 else decimal(value)
+    text = decimal(value)
+    if text.lstrip("-").isdigit():
+        text += ".0"
     return text, PRODUCT if "/" in text else SIGN if value < 0 else ATOM
 
 

@@ -27,6 +27,7 @@ from symbackprop.notation.nodes import (
     Read,
     Size,
 )
+from symbackprop.notation.printer import whole_number
 
 # How tightly a piece of Python text binds; a piece is bracketed where it stands in a tighter place.
 TEST, OR, AND, NOT, COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(10)
@@ -166,9 +167,13 @@ def _condition(expr: Expr, spell: Callable[[Expr, int], str]) -> tuple[str, int]
 
 
 def decimal(value: Fraction) -> str:
-    """A rational as Python text: an integer, a decimal that is exact, or a quotient."""
+    """A rational as Python text: an integer, a decimal that is exact, or a quotient.
+
+    A long integer is a float: exact where zeros end it, else the nearest one where no machine integer holds it.
+    """
     if value.denominator == 1:
-        return str(value.numerator)
+        text = whole_number(value.numerator)
+        return text if "e" in text or abs(value) < 2**63 else repr(float(value))
     rest = value.denominator
     for prime in (2, 5):
         while rest % prime == 0:

@@ -115,10 +115,19 @@ def _spelled(expr: Expr) -> Expr:
         case Mul() | Reduce() | Where() if split_sign(expr)[0]:
             return mul(MINUS_ONE, _spelled(split_sign(expr)[1]))
         case Mul(factors):
-            return mul(*(f for group in arrange(factors) for f in _side_by_side(group)))
+            return mul(*_halves_last([f for group in arrange(factors) for f in _side_by_side(group)]))
         case _:
             # an index that must be whole is not folded away: only what has changed is rebuilt
             return rebuild(expr, tuple(map(_spelled, parts(expr))))
+
+
+def _halves_last(factors: list[Expr]) -> list[Expr]:
+    """`x/2` for `0.5*x`, and so for a quarter and an eighth."""
+    match factors[0]:
+        case Number(value) if len(factors) > 1 and 1 / value in (2, 4, 8):
+            return [*factors[1:], Pow(Number(1 / value), MINUS_ONE)]
+        case _:
+            return factors
 
 
 def _side_by_side(group: Group) -> list[Expr]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symbackprop.notation import nodes as n
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from symbackprop.notation.meaning import Context, Meaning
 
 MAX_BITS = 8_000
+MAX_EXPONENT = 300  # of ten
 
 
 def total(meaning: Meaning, node: Node, context: Context) -> Expr:
@@ -81,9 +84,16 @@ def raised(meaning: Meaning, node: Node, left: Expr, right: Expr) -> Expr:
     """`left ^ right`, if that is a number that can be written down."""
     if left == n.ZERO and isinstance(right, n.Number) and right.value < 0:
         raise meaning.error(node, "division by zero", "Divide by something else.")
-    if isinstance(left, n.Number) and isinstance(right, n.Number) and bits(left) * abs(right.value) > MAX_BITS:
+    if isinstance(left, n.Number) and isinstance(right, n.Number) and _too_far(left.value, right.value):
         raise meaning.error(node, "the power is too large or too small", "Write a smaller exponent.")
     return n.power(left, right)
+
+
+def _too_far(base: Fraction, exponent: Fraction) -> bool:
+    """Whether a power of numbers has too many digits, or leaves the floating-point numbers."""
+    if bits(n.Number(base)) * abs(exponent) > MAX_BITS:
+        return True
+    return bool(base) and abs(exponent) * abs(math.log10(abs(base))) > MAX_EXPONENT
 
 
 def _check_folding(meaning: Meaning, node: Node, parts: list[Expr]) -> None:

@@ -46,6 +46,7 @@ WIDTH = 118
 # how tightly the outermost operator of a printed expression binds
 _OR, _AND, _NOT, _COMPARE, _SUM, _PRODUCT, _MINUS, _POWER, _ATOM = range(9)
 Printed = tuple[str, int]
+MANY_ZEROS = 7  # at the end of a number, that are easier to read as an exponent
 HALF = Number(Fraction(1, 2))
 _BREAK = re.compile(r"\*| [-+] |, | and | or ")
 
@@ -163,11 +164,15 @@ def _at_least(expr: Expr, binding: int) -> str:
 def _number(value: Fraction) -> str:
     """Exactly: an integer, a decimal where a short one exists, else a fraction."""
     if value.denominator == 1:
-        digits = str(abs(value.numerator))
-        zeros = len(digits) - len(digits.rstrip("0"))
-        text = digits if zeros < 7 else f"{digits[:-zeros]}e{zeros}"
-        return f"-{text}" if value < 0 else text
+        return whole_number(value.numerator)
     return _decimal(value) or f"{value.numerator}/{value.denominator}"
+
+
+def whole_number(value: int) -> str:
+    """The digits; many zeros at the end as an exponent: `1e9`."""
+    digits = str(value)
+    zeros = len(digits) - len(digits.rstrip("0"))
+    return digits if zeros < MANY_ZEROS else f"{digits[:-zeros]}e{zeros}"
 
 
 def _decimal(value: Fraction) -> str | None:

@@ -50,7 +50,7 @@ def read_file(path: str | os.PathLike[str]) -> Layer:
     except UnicodeDecodeError as error:
         if len(data) <= 4 * MAX_TEXT:
             message = f"{file}: the file is not text in UTF-8 (byte {error.start} is 0x{data[error.start]:02x})"
-            raise NotationError(message, advice="Give an equation file.") from None
+            raise NotationError(message, advice="Save the file as UTF-8.") from None
         text = "x" * (MAX_TEXT + 1)  # too long to be one, text or not
     return read(text, file)
 

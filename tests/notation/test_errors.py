@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from symbackprop.errors import NotationError
+from symbackprop.errors import NotationError, Place
 from symbackprop.notation.reader import read, read_file
 
 HEAD = """layer a
@@ -57,6 +57,8 @@ SLIPS: dict[str, tuple[str, tuple[int, int], str]] = {
     "unknown function": ("y[n] = sqr(x[n,0])", (5, 8), "Did you mean sqrt?"),
     "a tensor called": ("y[n] = x(n,0)", (5, 8), "x is a tensor, not a function"),
     "no operator": ("y[n] = 2x[n,0]", (5, 9), "A product is written with *"),
+    "power too large": ("y[n] = x[n,0] + 10^400", (5, 17), "the power is too large or too small"),
+    "power too small": ("y[n] = x[n,0] + 0.1^302.5", (5, 17), "the power is too large or too small"),
     "power of Python": ("y[n] = x[n,0]**2", (5, 15), "A power is written with ^"),
     "cut off": ("y[n] = x[n,0] +", (5, 16), "open a bracket first"),
     "open bracket": ("y[n] = (x[n,0] +", (5, 8), "the bracket `(` is not closed before the statement in line 6"),
@@ -129,8 +131,14 @@ def test_the_line_is_shown_with_a_caret_under_the_place() -> None:
     ]
 
 
+def test_the_caret_stands_under_the_place_behind_wide_characters_and_tabs() -> None:
+    line = "\t日本e\u0301 = x"
+
+    assert Place("a.tex", 1, line.index("x") + 1, line).pointed() == f"    {line}\n    \t{' ' * 8}^"
+
+
 FILES = {
-    "is not text": (b"\xff\xfe\x00layer", "is not text in UTF-8"),
+    "is not text": (b"\xff\xfe\x00layer", "is not text in UTF-8 .*\nSave the file as UTF-8."),
     "is too long": (b"# " + b"\x80" * 1_000_000, "a layer has at most"),
     "contains control characters": (b"layer a\x00b", "means nothing here"),
 }
