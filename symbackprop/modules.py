@@ -17,10 +17,10 @@ from symbackprop.errors import CheckFailed, InternalError, UserError
 from symbackprop.notation.layer import Layer
 from symbackprop.writing import compare, write
 
-IMPORTED = frozenset(  # what generated modules import, the shared package of the kernels included
-    ("functools", "hashlib", "itertools", "json", "llvmlite", "math", "numba", "numbers", "numpy", "os", "sys")
-    + ("threading", "typing")
-)
+IMPORTED = (  # what generated modules import, the shared package of the kernels included
+    "functools", "hashlib", "itertools", "json", "llvmlite", "math", "numba", "numbers", "numpy", "os", "sys",
+    "threading", "typing",
+)  # fmt: skip
 _PACKAGE_TEXT = '"""{what}, written by `symbackprop generate`; do not edit."""\n'
 
 

@@ -201,7 +201,7 @@ def test_no_layer_can_be_called_like_what_modules_import() -> None:
     imports = re.compile(r"^(?:from|import) ([a-z]\w*)", re.MULTILINE)
     texts = [path.read_text(encoding="utf-8") for path in modules.generated_folder().rglob("*.py")]
 
-    assert {name for text in texts for name in imports.findall(text)} <= modules.IMPORTED
+    assert {name for text in texts for name in imports.findall(text)} <= set(modules.IMPORTED)
 
 
 def test_two_layers_of_one_name_are_refused(scale: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
