@@ -205,6 +205,12 @@ FOUND = {
         require H >= 2
         y[n,p] = max[r](where(n + 1 < N, x[n + 1, p + r], 0))
         output y""",
+    "the remainder of a position and of its quotient comes from one table": """
+        layer a
+        input x[C, N] outside 0
+        range n = N + 1, c = C, r = 2
+        y[r] = max[n,c](x[(n + 1 - c) % C, n]*(r + 1))
+        output y""",
     "a definition is recognised only where it has elements": """
         layer a
         input z[N, F], h[N, H]

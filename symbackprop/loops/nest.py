@@ -402,11 +402,12 @@ class _Builder:
         target = Read(s.target, tuple(self._kept(self.tensors.simplify(p)) for p in s.positions))
         now = (*(c for c in guards if not self.tensors.always(c)), *self.tensors.inside(target))
         found = self._looked_up(target, now, order[-1:])
-        named = {place: Parameter(local.name, True) for place, local in found.items()}
-        conditions = tuple(dict.fromkeys(tables.looked_up(_replaced(c, named)) for c in now))
+        # tables first: a quotient of a position stands in another one's remainder, and its local in no table
+        named = {tables.looked_up(place): Parameter(local.name, True) for place, local in found.items()}
+        conditions = tuple(dict.fromkeys(_replaced(tables.looked_up(c), named) for c in now))
         late = {local.name for local in found.values()}
         tests = tuple(c for c in conditions if any(isinstance(e, Parameter) and e.name in late for e in walk(c)))
-        places = tuple(tables.looked_up(_replaced(i, named)) for i in target.indices)
+        places = tuple(_replaced(tables.looked_up(i), named) for i in target.indices)
         body: tuple[Node, ...] = (Update(s.target, places, "sum", self._kept(self.tensors.simplify(term.value))),)
         body = (Test(both(*tests), body),) if tests else body
         body = (*(replace(local, value=tables.looked_up(local.value)) for local in found.values()), *body)
