@@ -211,6 +211,21 @@ FOUND = {
         range n = N + 1, c = C, r = 2
         y[r] = max[n,c](x[(n + 1 - c) % C, n]*(r + 1))
         output y""",
+    "what a loop tests counts from where the loop starts, too": """
+        layer a
+        input x[N, C], weight[N, C, H, N] outside 0, bias[C, N, H, C, N] outside 0
+        integer t[C, N]
+        param eps = 0.5, stride = 2 integer, pad = 1 integer
+        range r = 2
+        require stride >= 1
+        require H % stride == 0
+        v = where(bias[clip(1, 0, C - 1), 0, 2 % H, (C - 1)//2, -pad] > 0.25,
+            sqrt(bias[clip(1, 0, C - 1), 0, 2 % H, (C - 1)//2, -pad])*bias[C - 1, 0, clip(pad, 0, H - 1), C - 1, -pad],
+            x[N - 1, 0])
+        y = prod[r,n]((0.001 - v)*
+            bias[0, (n - n - pad) % N % N, (2*r + n - pad)//2, clip(t[0,n], 0, C - 1), r + C - 1])*weight[N - 1,
+            (-pad) % 3 % C, (C - 1)//2, clip(t[0,0], 0, N - 1)]
+        output y""",
     "a definition is recognised only where it has elements": """
         layer a
         input z[N, F], h[N, H]

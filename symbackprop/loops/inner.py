@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from symbackprop.calculus.integer import as_expr, contains, linear, normal, simplified
 from symbackprop.errors import InternalError
 from symbackprop.loops.guards import positive
-from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Store, Test, Track, Update, View
+from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Store, Test, Track, Update, View, walk_nodes
 from symbackprop.loops.names import LocalNames
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation.binding import substitute
@@ -218,10 +218,11 @@ def _harmless(choices: Iterable[Expr], tensors: Tensors) -> Iterator[Read]:
 
 def _fixed_reads(body: tuple[Node, ...], index: Index, tensors: Tensors) -> tuple[Read, ...]:
     """The reads that give the same element at every turn, of arrays that the loop does not write."""
-    written = {n.tensor for n in body if isinstance(n, Store | Update)}
-    written |= {n.name for n in body if isinstance(n, Assign)}
+    nodes = tuple(walk_nodes(body))
+    written = {n.tensor for n in nodes if isinstance(n, Store | Update)}
+    written |= {n.name for n in nodes if isinstance(n, Assign)}
     found: dict[Read, None] = {}
-    targets = {Read(n.tensor, n.indices) for n in body if isinstance(n, Store | Update)}
+    targets = {Read(n.tensor, n.indices) for n in nodes if isinstance(n, Store | Update)}
     for read in _accesses(body, tensors):
         inner = any(isinstance(e, Read) for i in read.indices for e in walk(i))
         if read in targets or read.tensor in written or inner or contains(read, index):
@@ -244,6 +245,9 @@ def _replaced(node: Node, mapping: dict[Read, Expr]) -> Node:
 def mapped(node: Node, move: Callable[[Expr], Expr]) -> Node:
     """The node with `move` applied to each of its expressions; a target moves as a read of it would."""
     match node:
+        case Test(condition, body, other):
+            then, otherwise = (tuple(mapped(n, move) for n in nodes) for nodes in (body, other))
+            return Test(move(condition), then, otherwise)
         case Assign(name, value, kind):
             return Assign(name, move(value), kind)
         case Accumulate(name, operation, value):
