@@ -22,9 +22,13 @@ Shape = tuple[int, ...]
 def bind(layer: Layer, shapes: Mapping[str, Shape], params: Mapping[str, float] | None = None) -> Point:
     """The point whose sizes the shapes of the inputs give, by the layer's own `size` and `range` statements.
 
-    Raises: UserError where shapes disagree, a size comes out below 1, a requirement does not hold, or a
-    hyperparameter is unknown.
+    Raises: UserError where a shape is missing or shapes disagree, a size comes out below 1, a requirement does not
+    hold, or a hyperparameter is unknown.
     """
+    missing = [tensor for tensor in layer.inputs if tensor.name not in shapes]
+    if missing:
+        asked = ", ".join(f"{t.name} [{', '.join(axis.name for axis in t.axes)}]" for t in missing)
+        raise UserError(f"layer {layer.name}: a shape is needed for each input; there is none for {asked}")
     # an array that repeats one element has any shape and no storage
     arrays = {name: np.broadcast_to(np.float64(0), shape) for name, shape in shapes.items()}
     point = Point(layer, Float64(), sizes_of(layer, arrays), _parameters(layer, params or {}))

@@ -89,9 +89,10 @@ def _table(what: str, quick: bool, json_file: Path | None, options: dict[str, An
             say = lambda row, at=number: status.update(f"run {at} of {runs}: {row}")  # noqa: E731
             tables.append(run_in_child(order, say))
     results = combined(tables)
-    title = f"{what}, float32, {threads} threads" + (f", medians of {runs} runs" if runs > 1 else "")
+    title = f"{what}, float32, milliseconds, {threads} threads" + (f", medians of {runs} runs" if runs > 1 else "")
     console.print(shown(results, title))
-    for line in conclusions(results, tables, asked):
+    missed = asked if what == "table" or options["peers"] else ()  # few layers have twins elsewhere
+    for line in conclusions(results, tables, missed):
         click.echo(line)
     if json_file is not None:
         _write_json(as_json(results, tables, _about()), json_file)

@@ -288,7 +288,9 @@ def _saved_value(layer: Layer, results: dict[str, str], name: str) -> str:
 def _unpack_saved(saved: tuple[str, ...]) -> str:
     check = (
         "if not isinstance(saved, Saved):\n"
-        '    raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")\n'
+        "    raise TypeError(\n"
+        '        f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"\n'
+        "    )\n"
     )
     if not saved:
         return check

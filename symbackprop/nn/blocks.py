@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from symbackprop.errors import UserError
 from symbackprop.nn.initialise import first_values
-from symbackprop.nn.units import Call, Kept, Shape, Unit, shape_of
+from symbackprop.nn.units import Call, Drawn, Kept, Shape, Trained, Unit, shape_of
 
 Array = npt.NDArray[Any]
 Modules = Callable[[str], Any]
@@ -31,11 +31,22 @@ class Block:
         rng: np.random.Generator,
     ) -> None:
         self.name, self.unit, self._modules = name, unit, modules
+        self._refuse_unknown()
         self.trained: dict[str, Array] = {
             a.name: first_values(a, shape_of(a, incoming), initialiser, rng).astype(dtype) for a in unit.trained
         }
         self.kept: dict[str, Array] = {a.name: np.full(shape_of(a, incoming), a.start, dtype) for a in unit.kept}
         self._last: tuple[Call, Any, Shape, int] | None = None
+
+    def _refuse_unknown(self) -> None:
+        """Raises: UserError where a call takes an array that the unit does not have."""
+        own: tuple[Trained | Kept | Drawn, ...] = (*self.unit.trained, *self.unit.kept, *self.unit.drawn)
+        known = [array.name for array in own]
+        for call in (self.unit.training, self.unit.evaluation or self.unit.training):
+            for argument in call.arguments:
+                if argument not in known:
+                    has = ", ".join(known) or "none"
+                    raise UserError(f"unit {self.name}: {call.layer} takes {argument}, which the unit has not: {has}")
 
     def __repr__(self) -> str:
         call = self.unit.training
@@ -66,10 +77,8 @@ class Block:
         for arrays in (self.trained, self.kept):
             if name in arrays:
                 return arrays[name]
-        for drawn in self.unit.drawn:
-            if drawn.name == name:
-                return (rng.random(shape, np.float32) >= drawn.rate).astype(np.int64)
-        raise UserError(f"unit {self.name}: nothing here is called {name}")
+        rate = next(drawn.rate for drawn in self.unit.drawn if drawn.name == name)
+        return (rng.random(shape, np.float32) >= rate).astype(np.int64)
 
     def backward(self, dy: Array, further: bool) -> tuple[Array | None, dict[str, Array]]:
         """The gradient of what came in (only if something `further` needs it), and those of the parameters."""

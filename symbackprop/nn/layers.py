@@ -63,6 +63,12 @@ def elementwise(layer: str, **params: float) -> Unit:
     return Unit(layer, call, call)
 
 
+def generated(layer: str, *trained: Trained, **params: float) -> Unit:
+    """Any generated layer: what comes in is its first input, and the others, in declared order, are trained."""
+    call = Call(layer, tuple(array.name for array in trained), params)
+    return Unit(layer, call, call, trained)
+
+
 def relu() -> Unit:
     """The function relu of each element."""
     return elementwise("relu")

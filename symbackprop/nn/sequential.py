@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,8 +32,8 @@ class Sequential:
 
     `image` is the shape of one example. The shapes of the parameters follow from what the generated layers make of it:
     one example of zeros goes through as the network is built. `loss` is a generated layer of results and labels;
-    `backends` gives single units another backend, by name (conv1) or kind (conv); `modules` gives the module of a
-    layer by name where it shall be none of ours.
+    `backends` gives single units another backend, by name (conv1) or kind (conv); `modules` has the modules of layers
+    that are none of ours, by the name of the layer, or is a function that gives the module of every layer.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Sequential:
         dtype: npt.DTypeLike = np.float32,
         initialiser: str = "he",
         seed: int = 0,
-        modules: Modules | None = None,
+        modules: Modules | Mapping[str, Any] | None = None,
         backends: Mapping[str, str] | None = None,
     ) -> None:
         if not units:
@@ -55,17 +54,17 @@ class Sequential:
         self.units, self.image, self.backend = tuple(units), tuple(image), backend
         self.rng, self.dtype = np.random.default_rng(seed), np.dtype(dtype)
         self.own_modules = modules
-        self.modules = modules or partial(module, backend)
+        self.modules = _modules(backend, modules)
         self._loss = self.modules(loss)
         self.blocks: list[Block] = []
         self.backends = _backend_of_each(self.units, backend, backends or {})
         x: Array = np.zeros((1, *self.image), dtype)
         for name, unit in zip(names(self.units), self.units, strict=True):
-            own = modules or partial(module, self.backends[name])
+            own = _modules(self.backends[name], modules)
             block = Block(name, unit, x.shape, own, dtype, initialiser, self.rng)
             try:
                 x = block.forward(x, False, self.rng, running_average)
-            except ValueError as error:
+            except (TypeError, ValueError) as error:
                 raise UserError(f"unit {name}: {error}") from error
             block.forget()
             self.blocks.append(block)
@@ -87,10 +86,20 @@ class Sequential:
         return {f"{block.name}.{name}": array for block in self.blocks for name, array in block.kept.items()}
 
     def forward(self, x: Array, training: bool = False, take: Take = running_average) -> Array:
-        """The results of the last unit. In training statistics are taken into their running averages."""
+        """The results of the last unit. In training statistics are taken into their running averages.
+
+        Raises: UserError where x is not a batch of what the network was built for.
+        """
+        self._refuse_others(x)
         for block in self.blocks:
             x = block.forward(x, training, self.rng, take)
         return x
+
+    def _refuse_others(self, x: Array) -> None:
+        if not isinstance(x, np.ndarray) or x.dtype != self.dtype or x.shape[1:] != self.image or x.ndim == 0:
+            came = f"{x.dtype} {list(x.shape)}" if isinstance(x, np.ndarray) else repr(type(x).__name__)
+            expected = ", ".join(["batch", *map(str, self.image)])
+            raise UserError(f"x: expected an array of {self.dtype} [{expected}], came {came}")
 
     def backward(self, dy: Array) -> dict[str, Array]:
         """The gradient of every parameter by name, from that of the results of the last `forward`."""
@@ -128,6 +137,14 @@ class Sequential:
         for own, given in pairs:
             for name, array in own.items():
                 array[...] = given[name]
+
+
+def _modules(backend: str, own: Modules | Mapping[str, Any] | None) -> Modules:
+    """What gives the module of a layer: our generated ones, and those of `own` before them."""
+    if own is not None and not isinstance(own, Mapping):
+        return own
+    others = own or {}
+    return lambda layer: others[layer] if layer in others else module(backend, layer)
 
 
 def _backend_of_each(units: tuple[Unit, ...], backend: str, others: Mapping[str, str]) -> dict[str, str]:

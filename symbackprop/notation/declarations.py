@@ -129,7 +129,7 @@ class Declarations:
     def _declare_index(self, statement: Statement, place: Node) -> None:
         if self.scope.kinds.get(place.text) == "size":
             message = f"{place.text} is a size and stands where an index is expected"
-            raise statement.error(message, place, f"Write the index that runs over it, such as {place.text.lower()}.")
+            raise statement.error(message, place, _other_than(place.text))
         self.scope.declare(base(place.text), "index", statement, place)
 
     def _declare_bound(self, statement: Statement) -> None:
@@ -197,6 +197,13 @@ class Declarations:
                 statement, node = self.scope.first[name]
                 message = f"{name} is the name that the gradient of {name[5:]} will have"
                 raise statement.error(message, node, "Choose another name.")
+
+
+def _other_than(size: str) -> str:
+    """What to write where a size stands in the place of an index."""
+    if size.lower() != size:
+        return f"Write the index that runs over it, such as {size.lower()}."
+    return f"Name the size {size.upper()} where it is declared: {size} is then an index that runs over it."
 
 
 def _waits_for(size: DerivedSize, derived: dict[str, tuple[DerivedSize, Statement, Node]]) -> set[str]:

@@ -155,18 +155,34 @@ def _shown(char: str) -> str:
     return char if char.isprintable() else f"\\x{ord(char):02x}"
 
 
+_SYMBOLS = {
+    **dict.fromkeys("·⋅×∗", "Write *."),
+    **dict.fromkeys("−–—", "Write - (the sign of the keyboard)."),
+    **dict.fromkeys("²³", "A power is written with ^, as in x^2."),
+    **dict.fromkeys("{}", "Use ( ) or [ ]."),
+    **dict.fromkeys("\"'“”‘’", "Nothing is quoted here."),
+    "÷": "Write /.",
+    "≤": "Write <=.",
+    "≥": "Write >=.",
+    "≠": "Write !=.",
+    "∞": "Write inf.",
+    "√": "Write sqrt(...).",
+    "∑": "Write sum[i](...).",
+    "∏": "Write prod[i](...).",
+    "@": "Write the sum over the shared index: sum[k](a[i,k]*b[k,j]).",
+    "?": "Write where(CONDITION, A, B).",
+    "&": "Write `and`.",
+    "|": "Write `or`.",
+    "!": "Write `not`.",
+    ";": "Write each statement on its own line.",
+    ":": "A range is written `range i = N`.",
+}
+
+
 def _about_character(char: str) -> str:
     if char.isalpha():
         return "Names are ASCII letters, digits and _; Greek letters are spelled out (gamma)."
-    return {
-        "{": "Use ( ) or [ ].",
-        "}": "Use ( ) or [ ].",
-        "&": "Write `and`.",
-        "|": "Write `or`.",
-        "!": "Write `not`.",
-        ";": "Write each statement on its own line.",
-        ":": "A range is written `range i = N`.",
-    }.get(char, "Remove it.")
+    return _SYMBOLS.get(char, "Remove it.")
 
 
 def _unexpected(source: Source, line: int, text: str, error: UnexpectedToken) -> NotationError:
@@ -181,7 +197,8 @@ def _unexpected(source: Source, line: int, text: str, error: UnexpectedToken) ->
     place = source.place(line + (token.line or 1) - 1, token.column or 1)
     before = text[: token.start_pos].rstrip() if token.start_pos else ""
     shown = token if len(token) <= 40 else token[:37] + "..."
-    return NotationError(f"found `{shown}` where {expected} was expected", place, _about_token(token, before))
+    advice = _about_token(token, before, error.expected)
+    return NotationError(f"found `{shown}` where {expected} was expected", place, advice)
 
 
 def _expected(terminals: set[str]) -> str:
@@ -201,7 +218,11 @@ def _expected(terminals: set[str]) -> str:
 _SPELLED = {"EQUAL": "=", "LSQB": "[", "RSQB": "]", "LPAR": "(", "RPAR": ")", "COMMA": ",", "CIRCUMFLEX": "^"}
 
 
-def _about_token(token: Token, before: str) -> str:
+def _about_token(token: Token, before: str, expected: set[str]) -> str:
+    if token.type == "NUMBER" and expected <= {"NAME"}:
+        return "A name begins with a letter."
+    if token in ("if", "else"):
+        return "A choice is written where(CONDITION, A, B)."
     if token == "*" and before.endswith("*"):
         return "A power is written with ^, as in x^2."
     if token.type in ("NAME", "NUMBER", "LPAR") and re.search(r"[\w)\]']$", before):

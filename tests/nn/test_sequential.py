@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pytest
 
+import symbackprop
+from symbackprop.build import texts
 from symbackprop.errors import UserError
+from symbackprop.modules import imported
 from symbackprop.nn.layers import (
     batchnorm1d,
     batchnorm2d,
@@ -18,6 +22,7 @@ from symbackprop.nn.layers import (
     dropout,
     elementwise,
     flatten,
+    generated,
     linear,
     maxpool,
     relu,
@@ -90,6 +95,51 @@ def test_a_wrong_gradient_does_not_agree_with_differences() -> None:
     with pytest.raises(AssertionError):
         _check_one(network, "linear2.weight")
     _check_one(small(), "linear2.weight")
+
+
+OWN = """
+layer affine_channels
+input x[N, C, H, W], weight[C], shift[C]
+param power = 1.0
+y[n,c,h,w] = weight[c]^power*x[n,c,h,w] + shift[c]
+output y
+"""
+
+
+def test_a_layer_of_ones_own_is_trained_beside_ours(tmp_path: Path) -> None:
+    layer = symbackprop.read(OWN)
+    own = imported(layer.name, "numpy", texts([layer], ("numpy",))[PurePosixPath("numpy/affine_channels.py")], tmp_path)
+    arrays = Trained("weight", (Axis(1),), "ones"), Trained("shift", (Axis(1),), "zeros")
+    units = (conv(2, 3), generated("affine_channels", *arrays, power=2.0), flatten(), linear(4))
+    network = small(units, modules={"affine_channels": own})
+    x, labels = batch()
+    expected = network.step(x, labels).gradients["affine_channels.weight"]
+    losses = []
+    for h in (1e-6, -2e-6):
+        network.parameters["affine_channels.weight"][1] += h
+        losses.append(network.step(x, labels).loss)
+
+    np.testing.assert_allclose((losses[0] - losses[1]) / 2e-6, expected[1], rtol=1e-6)
+
+
+def test_a_unit_that_lacks_an_array_of_its_call_is_refused() -> None:
+    call = Call("linear", ("weight", "bias"))
+
+    with pytest.raises(UserError, match="unit linear: linear takes bias, which the unit has not: weight"):
+        small((flatten(), Unit("linear", call, call, (Trained("weight", (4, Axis(1))),))))
+
+
+def test_a_layer_with_other_inputs_than_the_unit_gives_is_refused() -> None:
+    with pytest.raises(UserError, match=r"unit linear: .*bias"):
+        small((flatten(), generated("linear", Trained("weight", (4, Axis(1))))))
+
+
+@pytest.mark.parametrize("change", [lambda x: x[:, :1], lambda x: x.astype(np.float32), lambda x: x.tolist()])
+def test_a_batch_that_the_network_was_not_built_for_is_refused(change: Callable[[Array], Any]) -> None:
+    x, labels = batch()
+
+    with pytest.raises(UserError, match=r"x: expected an array of float64 \[batch, 2, 6, 6\], came "):
+        small().step(change(x), labels)
 
 
 def _check_one(network: Sequential, name: str) -> None:

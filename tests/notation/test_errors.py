@@ -59,6 +59,12 @@ SLIPS: dict[str, tuple[str, tuple[int, int], str]] = {
     "no operator": ("y[n] = 2x[n,0]", (5, 9), "A product is written with *"),
     "power too large": ("y[n] = x[n,0] + 10^400", (5, 17), "the power is too large or too small"),
     "power too small": ("y[n] = x[n,0] + 0.1^302.5", (5, 17), "the power is too large or too small"),
+    "a choice of Python": ("y[n] = x[n,0] if x[n,0] > 0 else 0", (5, 15), "written where(CONDITION, A, B)"),
+    "a dot": ("y[n] = x[n,0]·2", (5, 14), "Write *."),
+    "a long minus": ("y[n] = x[n,0] − 2", (5, 15), "Write -"),
+    "an exponent above": ("y[n] = x[n,0]²", (5, 14), "A power is written with ^"),
+    "a large sigma": ("y[n] = ∑x[n,0]", (5, 8), "Write sum[i](...)"),
+    "matrix product of Python": ("y[n] = x[n,0] @ gamma[0]", (5, 15), "Write the sum over the shared index"),
     "power of Python": ("y[n] = x[n,0]**2", (5, 15), "A power is written with ^"),
     "cut off": ("y[n] = x[n,0] +", (5, 16), "open a bracket first"),
     "open bracket": ("y[n] = (x[n,0] +", (5, 8), "the bracket `(` is not closed before the statement in line 6"),
@@ -135,6 +141,16 @@ def test_the_caret_stands_under_the_place_behind_wide_characters_and_tabs() -> N
     line = "\t日本e\u0301 = x"
 
     assert Place("a.tex", 1, line.index("x") + 1, line).pointed() == f"    {line}\n    \t{' ' * 8}^"
+
+
+def test_a_size_in_the_place_of_an_index_is_named_in_capitals_where_it_is_declared() -> None:
+    with pytest.raises(NotationError, match="Name the size N where it is declared"):
+        read("layer a\ninput x[n]\ny[n] = x[n]\noutput y\n")
+
+
+def test_a_name_that_begins_with_a_digit_is_told_so() -> None:
+    with pytest.raises(NotationError, match="A name begins with a letter"):
+        read("layer 2a\ninput x[N]\ny[n] = x[n]\noutput y\n")
 
 
 FILES = {
