@@ -137,7 +137,9 @@ def backward(saved, dy, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     x, gamma, mu, var, xhat, N, C, H, W, D, groups, eps, dtype = saved
     want_x, want_gamma, want_beta = _wanted(wrt, ("x", "gamma", "beta"))
     grad_y = _gradient("dy", dy, (N, C, H, W), dtype, None)

@@ -105,7 +105,9 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     x, weight, N, D, K, dtype = saved
     accuracy = _accuracy(accuracy)
     want_x, want_weight, want_bias = _wanted(wrt, ("x", "weight", "bias"))

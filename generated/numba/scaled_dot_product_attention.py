@@ -151,7 +151,9 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     query, key, value, attention, B, H, I, D, J, E, dtype = saved
     accuracy = _accuracy(accuracy)
     want_query, want_key, want_value = _wanted(wrt, ("query", "key", "value"))

@@ -106,7 +106,9 @@ def backward(saved, dloss=None, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     z, t, top, sum_exp_z, N, K, dtype = saved
     want_z, = _wanted(wrt, ("z",))
     grad_loss = _gradient("dloss", dloss, (), dtype, 1)

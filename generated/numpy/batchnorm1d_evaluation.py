@@ -118,7 +118,9 @@ def backward(saved, dy, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     x, gamma, mu, var, gamma_inv_sqrt_var, N, D, eps, dtype = saved
     want_x, want_gamma, want_beta, want_mu, want_var = _wanted(wrt, ("x", "gamma", "beta", "mu", "var"))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)

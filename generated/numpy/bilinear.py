@@ -103,7 +103,9 @@ def backward(saved, dy, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     x, z, weight, N, K, dtype = saved
     want_x, want_z, want_weight, want_bias = _wanted(wrt, ("x", "z", "weight", "bias"))
     grad_y = _gradient("dy", dy, (N, K), dtype, None)

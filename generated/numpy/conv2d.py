@@ -167,7 +167,9 @@ def backward(saved, dy, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     x, weight, N, C, H, W, K, D, R, S, M, P, Q, stride, pad, dilation, groups, dtype = saved
     want_x, want_weight, want_bias = _wanted(wrt, ("x", "weight", "bias"))
     grad_y = _gradient("dy", dy, (N, K, P, Q), dtype, None)

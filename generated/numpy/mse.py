@@ -86,7 +86,9 @@ def backward(saved, dloss=None, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     x, target, N, D, dtype = saved
     want_x, want_target = _wanted(wrt, ("x", "target"))
     grad_loss = _gradient("dloss", dloss, (), dtype, 1)

@@ -105,7 +105,9 @@ def backward(saved, dy, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     x, gamma, mean_squared_x, rms, inv_rms, N, D, eps, dtype = saved
     want_x, want_gamma = _wanted(wrt, ("x", "gamma"))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)

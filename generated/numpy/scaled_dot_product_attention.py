@@ -130,7 +130,9 @@ def backward(saved, dy, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     query, key, value, attention, B, H, I, D, E, dtype = saved
     want_query, want_key, want_value = _wanted(wrt, ("query", "key", "value"))
     grad_y = _gradient("dy", dy, (B, H, I, E), dtype, None)

@@ -102,7 +102,9 @@ def backward(saved, dloss=None, *, wrt=None):
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
     if not isinstance(saved, Saved):
-        raise TypeError(f"saved: expected what forward returned, came {type(saved).__name__}")
+        raise TypeError(
+            f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
+        )
     t, exp_z, sum_exp_z, N, dtype = saved
     want_z, = _wanted(wrt, ("z",))
     grad_loss = _gradient("dloss", dloss, (), dtype, 1)
