@@ -208,7 +208,7 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps, streams)
     for piece in prange((D + width - 1)//width):
         d_low = piece*width
         d_high = min(D, d_low + width)
-        gamma_inv_sqrt_var_streamed = np.empty(128, gamma.dtype)
+        gamma_inv_sqrt_var_streamed = _row_apart(gamma)
         width_2 = 128 if streams else d_high - d_low
         for at in range(-_lead(gamma_inv_sqrt_var[d_low:]) if streams else 0, d_high - d_low, width_2):
             d_from, d_to = max(0, at), min(d_high - d_low, at + width_2)
@@ -227,7 +227,7 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps, streams)
 def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
     """y[n,d] = gamma[d]*(x[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]"""
     for n in prange(N):
-        y_streamed = np.empty(128, gamma_inv_sqrt_var.dtype)
+        y_streamed = _row_apart(gamma_inv_sqrt_var)
         width = 128 if streams else D
         for at in range(-_lead(y[n]) if streams else 0, D, width):
             d_from, d_to = max(0, at), min(D, at + width)
@@ -246,7 +246,7 @@ def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
 def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D, streams):
     """grad_x[n,d] = grad_y[n,d]*gamma[d]/sqrt(var[d] + eps)"""
     for n in prange(N):
-        grad_x_streamed = np.empty(128, gamma_inv_sqrt_var.dtype)
+        grad_x_streamed = _row_apart(gamma_inv_sqrt_var)
         width = 128 if streams else D
         for at in range(-_lead(grad_x[n]) if streams else 0, D, width):
             d_from, d_to = max(0, at), min(D, at + width)
@@ -290,8 +290,8 @@ def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma
     for piece in prange((D + width - 1)//width):
         d_low = piece*width
         d_high = min(D, d_low + width)
-        inv_sqrt_var_streamed = np.empty(128, var.dtype)
-        grad_gamma_streamed = np.empty(128, var.dtype)
+        inv_sqrt_var_streamed = _row_apart(var)
+        grad_gamma_streamed = _row_apart(var)
         width_2 = 128 if streams else d_high - d_low
         for at in range(-_lead(inv_sqrt_var[d_low:]) if streams else 0, d_high - d_low, width_2):
             d_from, d_to = max(0, at), min(d_high - d_low, at + width_2)
@@ -377,6 +377,11 @@ def _either(first, row, other):
     return row if first else other
 
 
+def _row_apart(like):
+    """128 numbers that a task has for itself; compiled they lie on its stack, for memory of their own would cost more."""
+    return np.empty(128, like.dtype)
+
+
 def _stream(target, source, count):
     """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
 
@@ -395,6 +400,14 @@ def _either_compiled(first, row, other):
     return lambda first, row, other: _one_of(first, row, other)
 
 
+@overload(_row_apart, inline="always")
+def _row_apart_compiled(like):
+    def made(like):
+        return _on_stack(like)
+
+    return made
+
+
 @overload(_stream)
 def _stream_compiled(target, source, count):
     return lambda target, source, count: _store_lines(target, source, count)
@@ -407,6 +420,23 @@ def _numbers_before(typing, row):
         return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
 
     return types.int64(row), generate
+
+
+@intrinsic
+def _on_stack(typing, like):
+    row = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        size = like.dtype.bitwidth // 8
+        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_value_type(like.dtype), 128))
+        memory.align = 64
+        view = context.make_array(row)(context, builder)
+        data = builder.bitcast(memory, context.get_value_type(like.dtype).as_pointer())
+        index = ir.IntType(64)
+        populate_array(view, data, (index(128),), (index(size),), index(size), None)
+        return view._getvalue()
+
+    return row(like), generate
 
 
 @intrinsic

@@ -214,7 +214,7 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps, streams)
     for piece in prange((C + width - 1)//width):
         c_low = piece*width
         c_high = min(C, c_low + width)
-        gamma_inv_sqrt_var_streamed = np.empty(128, gamma.dtype)
+        gamma_inv_sqrt_var_streamed = _row_apart(gamma)
         width_2 = 128 if streams else c_high - c_low
         for at in range(-_lead(gamma_inv_sqrt_var[c_low:]) if streams else 0, c_high - c_low, width_2):
             c_from, c_to = max(0, at), min(c_high - c_low, at + width_2)
@@ -234,7 +234,7 @@ def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, C, H, W, streams):
     """y[n,c,h,w] = gamma[c]*(x[n,c,h,w] - mu[c])/sqrt(var[c] + eps) + beta[c]"""
     for task in prange(N*C):
         n, c = task//C, task % C
-        y_streamed = np.empty(128, gamma_inv_sqrt_var.dtype)
+        y_streamed = _row_apart(gamma_inv_sqrt_var)
         gamma_inv_sqrt_var_here = gamma_inv_sqrt_var[c]
         mu_here = mu[c]
         beta_here = beta[c]
@@ -254,7 +254,7 @@ def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, C, H, W, streams):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps)"""
     for task in prange(N*C):
         n, c = task//C, task % C
-        grad_x_streamed = np.empty(128, gamma_inv_sqrt_var.dtype)
+        grad_x_streamed = _row_apart(gamma_inv_sqrt_var)
         gamma_inv_sqrt_var_here = gamma_inv_sqrt_var[c]
         width = 128 if streams else H*W
         for at in range(-_lead(grad_x[n, c]) if streams else 0, H*W, width):
@@ -293,8 +293,8 @@ def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma
     for piece in prange((C + width - 1)//width):
         c_low = piece*width
         c_high = min(C, c_low + width)
-        inv_sqrt_var_streamed = np.empty(128, var.dtype)
-        grad_gamma_streamed = np.empty(128, var.dtype)
+        inv_sqrt_var_streamed = _row_apart(var)
+        grad_gamma_streamed = _row_apart(var)
         width_2 = 128 if streams else c_high - c_low
         for at in range(-_lead(inv_sqrt_var[c_low:]) if streams else 0, c_high - c_low, width_2):
             c_from, c_to = max(0, at), min(c_high - c_low, at + width_2)
@@ -368,6 +368,11 @@ def _either(first, row, other):
     return row if first else other
 
 
+def _row_apart(like):
+    """128 numbers that a task has for itself; compiled they lie on its stack, for memory of their own would cost more."""
+    return np.empty(128, like.dtype)
+
+
 def _stream(target, source, count):
     """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
 
@@ -386,6 +391,14 @@ def _either_compiled(first, row, other):
     return lambda first, row, other: _one_of(first, row, other)
 
 
+@overload(_row_apart, inline="always")
+def _row_apart_compiled(like):
+    def made(like):
+        return _on_stack(like)
+
+    return made
+
+
 @overload(_stream)
 def _stream_compiled(target, source, count):
     return lambda target, source, count: _store_lines(target, source, count)
@@ -398,6 +411,23 @@ def _numbers_before(typing, row):
         return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
 
     return types.int64(row), generate
+
+
+@intrinsic
+def _on_stack(typing, like):
+    row = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        size = like.dtype.bitwidth // 8
+        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_value_type(like.dtype), 128))
+        memory.align = 64
+        view = context.make_array(row)(context, builder)
+        data = builder.bitcast(memory, context.get_value_type(like.dtype).as_pointer())
+        index = ir.IntType(64)
+        populate_array(view, data, (index(128),), (index(size),), index(size), None)
+        return view._getvalue()
+
+    return row(like), generate
 
 
 @intrinsic

@@ -144,7 +144,7 @@ def _compute_grad_x(grad_y, grad_x, N, C, H, W, streams):
     """grad_x[n,c,h,w] = grad_y[n,c]/(H*W)"""
     real = grad_y.dtype.type
     for nc in prange(N*C):
-        grad_x_streamed = np.empty(128, grad_y.dtype)
+        grad_x_streamed = _row_apart(grad_y)
         grad_y_here = grad_y[nc]
         width = 128 if streams else H*W
         for at in range(-_lead(grad_x[nc]) if streams else 0, H*W, width):
@@ -185,6 +185,11 @@ def _either(first, row, other):
     return row if first else other
 
 
+def _row_apart(like):
+    """128 numbers that a task has for itself; compiled they lie on its stack, for memory of their own would cost more."""
+    return np.empty(128, like.dtype)
+
+
 def _stream(target, source, count):
     """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
 
@@ -203,6 +208,14 @@ def _either_compiled(first, row, other):
     return lambda first, row, other: _one_of(first, row, other)
 
 
+@overload(_row_apart, inline="always")
+def _row_apart_compiled(like):
+    def made(like):
+        return _on_stack(like)
+
+    return made
+
+
 @overload(_stream)
 def _stream_compiled(target, source, count):
     return lambda target, source, count: _store_lines(target, source, count)
@@ -215,6 +228,23 @@ def _numbers_before(typing, row):
         return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
 
     return types.int64(row), generate
+
+
+@intrinsic
+def _on_stack(typing, like):
+    row = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        size = like.dtype.bitwidth // 8
+        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_value_type(like.dtype), 128))
+        memory.align = 64
+        view = context.make_array(row)(context, builder)
+        data = builder.bitcast(memory, context.get_value_type(like.dtype).as_pointer())
+        index = ir.IntType(64)
+        populate_array(view, data, (index(128),), (index(size),), index(size), None)
+        return view._getvalue()
+
+    return row(like), generate
 
 
 @intrinsic

@@ -167,7 +167,7 @@ def _compute_mean_squared_x_rms_inv_rms_y(x, gamma, mean_squared_x, rms, inv_rms
     """
     real = x.dtype.type
     for n in prange(N):
-        y_streamed = np.empty(128, x.dtype)
+        y_streamed = _row_apart(x)
         mean_squared_x_sum = 0.0
         x_row = x[n]
         for d in range(D):
@@ -203,7 +203,7 @@ def _compute_grad_x_grad_gamma(
     rows = max(32, (N + 63)//64)
     grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
     for piece in prange((N + rows - 1)//rows):
-        grad_x_streamed = np.empty(128, grad_y.dtype)
+        grad_x_streamed = _row_apart(grad_y)
         if want_gamma:
             grad_gamma_parts_row = grad_gamma_parts[D*piece:]
             for d in range(D):
@@ -283,6 +283,11 @@ def _either(first, row, other):
     return row if first else other
 
 
+def _row_apart(like):
+    """128 numbers that a task has for itself; compiled they lie on its stack, for memory of their own would cost more."""
+    return np.empty(128, like.dtype)
+
+
 def _stream(target, source, count):
     """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
 
@@ -301,6 +306,14 @@ def _either_compiled(first, row, other):
     return lambda first, row, other: _one_of(first, row, other)
 
 
+@overload(_row_apart, inline="always")
+def _row_apart_compiled(like):
+    def made(like):
+        return _on_stack(like)
+
+    return made
+
+
 @overload(_stream)
 def _stream_compiled(target, source, count):
     return lambda target, source, count: _store_lines(target, source, count)
@@ -313,6 +326,23 @@ def _numbers_before(typing, row):
         return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
 
     return types.int64(row), generate
+
+
+@intrinsic
+def _on_stack(typing, like):
+    row = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        size = like.dtype.bitwidth // 8
+        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_value_type(like.dtype), 128))
+        memory.align = 64
+        view = context.make_array(row)(context, builder)
+        data = builder.bitcast(memory, context.get_value_type(like.dtype).as_pointer())
+        index = ir.IntType(64)
+        populate_array(view, data, (index(128),), (index(size),), index(size), None)
+        return view._getvalue()
+
+    return row(like), generate
 
 
 @intrinsic

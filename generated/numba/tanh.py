@@ -134,7 +134,7 @@ def _compute_y(x, y, N, D, streams):
     for piece in prange((N*D + width - 1)//width):
         nd_low = piece*width
         nd_high = min(N*D, nd_low + width)
-        y_streamed = np.empty(128, x.dtype)
+        y_streamed = _row_apart(x)
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(y[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
             nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
@@ -154,7 +154,7 @@ def _compute_grad_x(grad_y, y, grad_x, N, D, streams):
     for piece in prange((N*D + width - 1)//width):
         nd_low = piece*width
         nd_high = min(N*D, nd_low + width)
-        grad_x_streamed = np.empty(128, grad_y.dtype)
+        grad_x_streamed = _row_apart(grad_y)
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(grad_x[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
             nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
@@ -299,6 +299,11 @@ def _either(first, row, other):
     return row if first else other
 
 
+def _row_apart(like):
+    """128 numbers that a task has for itself; compiled they lie on its stack, for memory of their own would cost more."""
+    return np.empty(128, like.dtype)
+
+
 def _stream(target, source, count):
     """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
 
@@ -317,6 +322,14 @@ def _either_compiled(first, row, other):
     return lambda first, row, other: _one_of(first, row, other)
 
 
+@overload(_row_apart, inline="always")
+def _row_apart_compiled(like):
+    def made(like):
+        return _on_stack(like)
+
+    return made
+
+
 @overload(_stream)
 def _stream_compiled(target, source, count):
     return lambda target, source, count: _store_lines(target, source, count)
@@ -329,6 +342,23 @@ def _numbers_before(typing, row):
         return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
 
     return types.int64(row), generate
+
+
+@intrinsic
+def _on_stack(typing, like):
+    row = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        size = like.dtype.bitwidth // 8
+        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_value_type(like.dtype), 128))
+        memory.align = 64
+        view = context.make_array(row)(context, builder)
+        data = builder.bitcast(memory, context.get_value_type(like.dtype).as_pointer())
+        index = ir.IntType(64)
+        populate_array(view, data, (index(128),), (index(size),), index(size), None)
+        return view._getvalue()
+
+    return row(like), generate
 
 
 @intrinsic

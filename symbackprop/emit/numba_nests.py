@@ -243,6 +243,8 @@ class _Writer:
                 return [f"if {self.streams}:", f"    {call}"]
             case Pieces():
                 return self._pieces(node)
+            case Scratch(name, _, apart=True):
+                return [f"{identifier(name)} = _row_apart({self.any_real()})"]
             case Scratch(name, extent, wide, whole):
                 kind = "np.int32" if whole else "np.float64" if wide else f"{self.any_real()}.dtype"
                 return [f"{identifier(name)} = np.empty({self._int(extent)}, {kind})"]

@@ -103,12 +103,16 @@ class Flat(Node):
 
 @dataclass(frozen=True, slots=True)
 class Scratch(Node):
-    """A row of `extent` numbers that belongs to one task; `wide` as for locals, `integer` for places."""
+    """A row of `extent` numbers that belongs to one task; `wide` as for locals, `integer` for places.
+
+    `apart`: it is the row that a task fills before it is streamed.
+    """
 
     name: str
     extent: Expr
     wide: bool = False
     integer: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def with_streams(nest: Nest, names: Iterable[str]) -> Nest:
         return nest
     new = LocalNames((*names, *known.names))
     rows = {v: new(f"{v.tensor}_streamed") for (v, _), e in zip(chosen, lengths, strict=True) if e == length}
-    scratch = tuple(Scratch(name, number(PIECE)) for name in rows.values())
+    scratch = tuple(Scratch(name, number(PIECE), apart=True) for name in rows.values())
     strip = nest.strip and replace(nest.strip, streamed=0 if known.has_rows else LONG)
     return replace(nest, body=(*scratch, *_streamed(nest.body, rows, new)), strip=strip, streamed=length)
 
