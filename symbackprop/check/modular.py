@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import blake2b
 
 from symbackprop.check.arithmetic import Arithmetic, Redraw, Value
 
 HALF_PRIME = 576460752300722339  # q, a prime
+SMALL = 1000  # numerators and denominators of fractions that are ordered as such
 PRIME = 2 * HALF_PRIME + 1  # p = 2q + 1, a prime of 60 bits: the squares modulo p are a group of prime order q
 # The primes up to 37 are squares modulo p, and -1 is not: the positive numbers without larger prime factors have roots.
 
@@ -35,7 +37,8 @@ class Modular(Arithmetic):
       The fractional power of a non-square asks for another point.
     - A transcendental function is a consistent unknown: a keyed hash of the function and its argument into
       the squares. `unknowns` counts how often one was asked for: where it is 0, equality is a proof.
-    - Numbers are ordered by the representative between -q and q: a total order, though one that sums do not keep.
+    - Numbers are ordered as the fraction of small numbers that they are, if they are one, else by the representative
+      between -q and q: a total order, though one that sums do not keep.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -86,11 +89,11 @@ class Modular(Arithmetic):
         if function == "sqrt":
             return self.power(x, Fraction(1, 2))
         if function == "relu":
-            return x if self._signed(x) > 0 else 0
+            return x if self._ordered(x) > 0 else 0
         if function == "sign":
-            return self.number((self._signed(x) > 0) - (self._signed(x) < 0))
+            return self.number((self._ordered(x) > 0) - (self._ordered(x) < 0))
         if function == "abs":
-            return x if self._signed(x) >= 0 else self.multiply(x, PRIME - 1)
+            return x if self._ordered(x) >= 0 else self.multiply(x, PRIME - 1)
         if type(x) is not int:
             return self._at_infinity(function, x)
         if (function, x) in _KNOWN:
@@ -98,7 +101,7 @@ class Modular(Arithmetic):
         return self._unknown(function, x)
 
     def less(self, a: Value, b: Value) -> bool:
-        return bool(self._signed(a) < self._signed(b))
+        return bool(self._ordered(a) < self._ordered(b))
 
     def equal(self, a: Value, b: Value) -> bool:
         return bool(a == b)
@@ -126,6 +129,11 @@ class Modular(Arithmetic):
         if pow(base, HALF_PRIME, PRIME) != 1:
             raise Redraw("the root of a non-square")
         return pow(base, exponent % HALF_PRIME, PRIME)
+
+    def _ordered(self, a: Value) -> Value | Fraction:
+        """What stands for a number where numbers are compared."""
+        small = _small_fraction(a) if type(a) is int else None
+        return self._signed(a) if small is None else small
 
     @staticmethod
     def _signed(a: Value) -> Value:
@@ -155,3 +163,18 @@ class Modular(Arithmetic):
         if limit != limit:
             raise Redraw("the logarithm of minus infinity")
         return limit
+
+
+@lru_cache(maxsize=1 << 14)
+def _small_fraction(a: int) -> Fraction | None:
+    """The fraction n/d equal to `a` modulo the prime with |n| and d at most 1,000, or None: there is one at most.
+
+    Source: Wang 1981, "A p-adic algorithm for univariate partial fractions": the remainders of Euclid's algorithm.
+    """
+    before, rest, last, factor = PRIME, a, 0, 1
+    while rest > SMALL:
+        quotient = before // rest
+        before, rest, last, factor = rest, before - quotient * rest, factor, last - quotient * factor
+    if not 0 < abs(factor) <= SMALL:
+        return None
+    return Fraction(rest, factor)

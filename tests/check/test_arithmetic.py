@@ -116,3 +116,11 @@ def test_a_watchful_float_remembers_the_nearest_kink() -> None:
     watch.less(2.0, 2.0)
 
     assert watch.gap == 0.125
+
+
+def test_small_fractions_are_ordered_as_they_are() -> None:
+    one = Modular()
+    numbers = [Fraction(n, d) for n in range(-7, 8) for d in (1, 2, 3, 10, 999)]
+
+    assert all(one.less(one.number(a), one.number(b)) == (a < b) for a in numbers for b in numbers)
+    assert one.call("abs", one.number(Fraction(-1, 2))) == one.number(Fraction(1, 2))
