@@ -84,7 +84,7 @@ def test_a_layer_that_has_the_name_keeps_it() -> None:
     layer = read(text + "y[n,k] = accuracy*sum[d](x[n,d]*weight[k,d])\noutput y\n", "scaled.eq")
     made = build.module(build.derive(layer), "numba")
 
-    assert "def forward(x, weight, *, accuracy=1.0):" in made
+    assert "def forward(x, weight, *, accuracy=1.0, keep=True):" in made
     assert "strict" not in made
 
 

@@ -112,3 +112,10 @@ def test_one_contraction_is_all_that_is_left(text: str, ends: str) -> None:
 
 def test_other_functions_have_a_pass_of_their_own() -> None:
     assert kernel(derive(read(CURVED))).alone is None
+
+
+def test_a_layer_that_has_the_name_keep_has_no_such_keyword() -> None:
+    text = module(derive(read("layer own\ninput x[N], keep[N]\ny[n] = x[n]*keep[n]\noutput y\n")), "numpy")
+
+    assert "def forward(x, keep):" in text
+    assert "keep=" not in text
