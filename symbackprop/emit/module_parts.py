@@ -106,12 +106,13 @@ def module_parts(
     backward_body: Iterable[str],
     results: dict[str, str],
     accuracy: bool = False,
+    always_keeps: bool = False,
 ) -> ModuleParts:
     """The shared parts of a module for a program.
 
     `forward_body` and `backward_body` are lines of code; `results` gives the Python text of each output and of each
     saved tensor at the end of the forward body, where it is not its own name. With `accuracy` callers may say
-    `accuracy="strict"`, and both bodies find `accuracy`.
+    `accuracy="strict"`, and both bodies find `accuracy`. `always_keeps`: the body returns where `keep` is false.
     """
     layer = program.layer
     refuse_without_real_input(layer)
@@ -136,7 +137,7 @@ def module_parts(
         tensor_arguments=", ".join(identifier(t.name) for t in layer.inputs),
         parameter_arguments=_keyword_only((*defaults, *option)),
         forward_arguments=_keyword_only((*defaults, *option, *(("keep=True",) if may_keep(layer) else ()))),
-        drops_saved=may_keep(layer) and "if not keep:" not in forward_text,
+        drops_saved=may_keep(layer) and not always_keeps,
         passed_parameters="".join(
             f", {name}=self.{name}" for name in (*parameters, *(["accuracy"] if accuracy else []))
         ),

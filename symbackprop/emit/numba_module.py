@@ -22,6 +22,7 @@ from symbackprop.emit.numba_nests import KernelFunction, function_name, kernel_f
 from symbackprop.emit.spelling import Names, identifier, integer
 from symbackprop.emit.templating import render
 from symbackprop.loops.kernel import Allocation, Kernel, Nest, Pass
+from symbackprop.loops.streams import PIECE
 from symbackprop.notation.layer import Layer
 from symbackprop.program.extents import all_sizes
 
@@ -32,6 +33,7 @@ def numba_module(kernel: Kernel) -> str:
     Needs: a kernel. Gives: Python that imports numpy, numba (with llvmlite) and `_vectors`, generated beside it.
     """
     layer = kernel.program.layer
+    kernel = kernel if may_keep(layer) else replace(kernel, alone=None)
     names = Names(_taken(kernel))
     word = _accuracy(kernel)
     forward = _functions(kernel.forward, names, layer, word)
@@ -49,6 +51,7 @@ def numba_module(kernel: Kernel) -> str:
         [*_contiguous(_gradients_read(kernel)), *_pass_lines(kernel.backward, backward, layer, "dtype")],
         {},
         accuracy=word is not None,
+        always_keeps=kernel.alone is not None,
     )
     made = (*forward, *alone, *backward)
     functions = [text for f in made for text in ((f.faster.text,) if f.faster else ()) + (f.text,)]
@@ -58,6 +61,7 @@ def numba_module(kernel: Kernel) -> str:
         "imports": _imports(functions, used, called, shared.helpers),
         "functions": functions,
         "scalar_helpers": used,
+        "piece": PIECE,
         "row_functions": tuple(elementary(name) for name in called),
     }
     return render("numba_module.py.jinja", {**shared.as_fields(), **own})
@@ -135,7 +139,7 @@ def _accuracy(kernel: Kernel) -> str | None:
 def _alone(kernel: Kernel, functions: tuple[KernelFunction, ...], dtype: str) -> list[str]:
     """What a caller gets who keeps nothing, where that is computed in another way."""
     layer = kernel.program.layer
-    if kernel.alone is None or not may_keep(layer):
+    if kernel.alone is None:
         return []
     lines = [*_pass_lines(kernel.alone, functions, layer, dtype), f"return {forward_result(layer, {})}, None"]
     return ["if not keep:", *(f"    {line}" for line in lines)]

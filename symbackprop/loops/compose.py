@@ -14,7 +14,7 @@ from symbackprop.loops.contraction import contraction
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation import printer
 from symbackprop.notation.binding import free_indices, substitute
-from symbackprop.notation.nodes import ONE, ZERO, Add, Call, Expr, Index, Mul, Read, add, mul, parts, rebuild, walk
+from symbackprop.notation.nodes import ONE, ZERO, Add, Call, Expr, Index, Mul, Read, add, mul, rebuild, walk
 from symbackprop.program.names import FreshNames
 from symbackprop.program.plan import live
 from symbackprop.program.statements import Program, Statement
@@ -58,8 +58,8 @@ def _composed(statement: Statement, reader: Statement, names: FreshNames) -> tup
     if set(free_indices(reader.body)) & set(statement.bound):
         return None
     own = reader.element
-    inner = _replaced(substitute(statement.result, moved), Read(statement.target, read.indices), own)
-    ends = _split(_replaced(reader.body, read, inner), own)
+    inner = substitute(substitute(statement.result, moved), {read: own})
+    ends = _split(substitute(reader.body, {read: inner}), own)
     if ends is None:
         return None
     before: list[Statement] = []
@@ -132,12 +132,6 @@ def _element(expr: Expr, scope: tuple[Index, ...], names: FreshNames, before: li
 
 def _has(expr: Expr, element: Read) -> bool:
     return any(e == element for e in walk(expr))
-
-
-def _replaced(expr: Expr, old: Expr, new: Expr) -> Expr:
-    if expr == old:
-        return new
-    return rebuild(expr, tuple(_replaced(part, old, new) for part in parts(expr)))
 
 
 __all__ = ["without_keeping"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from symbackprop.calculus.integer import UNIT, Facts, Polynomial, as_expr, linear, minus, normal
+from symbackprop.calculus.integer import UNIT, Facts, Polynomial, as_expr, linear, minus, normal, not_negative
 from symbackprop.loops.groups import mentions
 from symbackprop.loops.guards import guarded
 from symbackprop.loops.tensors import Tensors
@@ -242,23 +242,8 @@ def _check_conditions(
     for condition in (c for one in conditions for c in conjuncts(one)):
         if _division(condition) is not None:
             continue
-        if not isinstance(condition, Compare) or _at_least_zero(condition, tensors.facts) not in boxes:
+        if not_negative(condition, tensors.facts) not in boxes:
             raise Refused("a condition is not that of a tensor's box")
-
-
-def _at_least_zero(condition: Compare, facts: Facts) -> Polynomial | None:
-    left, right = normal(condition.left, facts), normal(condition.right, facts)
-    match condition.operation:
-        case "<=":
-            return minus(right, left)
-        case "<":
-            return minus(minus(right, left), {UNIT: ONE.value})
-        case ">=":
-            return minus(left, right)
-        case ">":
-            return minus(minus(left, right), {UNIT: ONE.value})
-        case _:
-            return None
 
 
 def _check_places(operands: list[Operand], free: tuple[Index, ...], bound: tuple[Index, ...]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from symbackprop.calculus.integer import Polynomial, as_expr, ends, normal
 from symbackprop.loops.tensors import Tensors
+from symbackprop.notation.binding import substitute
 from symbackprop.notation.nodes import (
     ZERO,
     Compare,
@@ -21,8 +22,6 @@ from symbackprop.notation.nodes import (
     add,
     both,
     mul,
-    parts,
-    rebuild,
     walk,
 )
 
@@ -48,7 +47,7 @@ def flat_place(places: Sequence[Expr], extents: Sequence[Expr], tensors: Tensors
     at = Index("at", tensors.places[position.tensor])
     conditions: list[Expr] = []
     for place, extent in zip(places, extents, strict=True):
-        found_ends = ends(normal(_put(place, position, at), tensors.facts), tensors.facts)
+        found_ends = ends(normal(substitute(place, {position: at}), tensors.facts), tensors.facts)
         if found_ends is None:
             return None
         low, high = (as_expr(end) for end in found_ends)
@@ -61,13 +60,7 @@ def flat_place(places: Sequence[Expr], extents: Sequence[Expr], tensors: Tensors
     for monomial, factor in normal(flat, tensors.facts).items():
         moved = any(isinstance(e, Read) for atom, _ in monomial for e in walk(atom))
         (late if moved else early)[monomial] = factor
-    offset = _put(as_expr(late), position, at)
+    offset = substitute(as_expr(late), {position: at})
     if any(isinstance(e, Read) or (isinstance(e, Index) and e != at) for e in walk(offset)):
         return None
     return FlatPlace(as_expr(early), offset, position, both(*conditions))
-
-
-def _put(expr: Expr, position: Read, at: Index) -> Expr:
-    if expr == position:
-        return at
-    return rebuild(expr, tuple(_put(p, position, at) for p in parts(expr)))

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from symbackprop.loops.inner import mapped
 from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Test, Track, View, Wanted, expressions, walk_nodes
+from symbackprop.notation.binding import substitute
 from symbackprop.notation.nodes import (
     ZERO,
     Add,
@@ -28,7 +29,6 @@ from symbackprop.notation.nodes import (
     Size,
     conjuncts,
     parts,
-    rebuild,
     walk,
 )
 
@@ -81,7 +81,7 @@ def _hoist(
     for expr, wish in (*_tested(body), *_bounds(body), *_divided(body)):
         if expr in names or not _available(expr, known, local):
             continue
-        moved = _replaced(expr, names)
+        moved = substitute(expr, names)
         names[expr] = Parameter(new_name(wish), True)
         assigned.append(Assign(names[expr].name, moved, "integer"))
     body = tuple(_renamed(node, names) for node in body)
@@ -178,18 +178,12 @@ def _available(expr: Expr, known: tuple[Index, ...], local: frozenset[str]) -> b
     return bool(indices) and all(i in known for i in indices)
 
 
-def _replaced(expr: Expr, names: dict[Expr, Parameter]) -> Expr:
-    if expr in names:
-        return names[expr]
-    return rebuild(expr, tuple(_replaced(p, names) for p in parts(expr)))
-
-
 def _renamed(node: Node, names: dict[Expr, Parameter]) -> Node:
     if not names:
         return node
 
     def move(expr: Expr) -> Expr:
-        return _replaced(expr, names)
+        return substitute(expr, names)
 
     match node:
         case Loop(_, start, stop, body, _):

@@ -404,10 +404,10 @@ class _Builder:
         found = self._looked_up(target, now, order[-1:])
         # tables first: a quotient of a position stands in another one's remainder, and its local in no table
         named = {tables.looked_up(place): Parameter(local.name, True) for place, local in found.items()}
-        conditions = tuple(dict.fromkeys(_replaced(tables.looked_up(c), named) for c in now))
+        conditions = tuple(dict.fromkeys(substitute(tables.looked_up(c), named) for c in now))
         late = {local.name for local in found.values()}
         tests = tuple(c for c in conditions if any(isinstance(e, Parameter) and e.name in late for e in walk(c)))
-        places = tuple(_replaced(tables.looked_up(i), named) for i in target.indices)
+        places = tuple(substitute(tables.looked_up(i), named) for i in target.indices)
         body: tuple[Node, ...] = (Update(s.target, places, "sum", self._kept(self.tensors.simplify(term.value))),)
         body = (Test(both(*tests), body),) if tests else body
         body = (*(replace(local, value=tables.looked_up(local.value)) for local in found.values()), *body)
@@ -474,12 +474,6 @@ class _Builder:
                 stored = read.tensor in self.arrays or read.tensor not in self.group.targets
                 if stored and mentions(read, walked):
                     self.traffic.append(Access(read.tensor, self.axes[read.tensor], kind))
-
-
-def _replaced(expr: Expr, mapping: dict[Expr, Parameter]) -> Expr:
-    if expr in mapping:
-        return mapping[expr]
-    return rebuild(expr, tuple(_replaced(p, mapping) for p in parts(expr)))
 
 
 def _read_of(sweep: Sweep) -> tuple[Read, ...]:

@@ -40,10 +40,18 @@ def fresh(index: Index, taken: Iterable[Index]) -> Index:
     return Index(index.name, index.extent, copy)
 
 
+def without_primes(indices: tuple[Index, ...]) -> tuple[Index, ...]:
+    """The indices as they are first written, where their names differ."""
+    if len({i.name for i in indices}) < len(indices):
+        return indices
+    return tuple(Index(i.name, i.extent) for i in indices)
+
+
 def substitute(expr: Expr, mapping: Mapping[Any, Expr]) -> Expr:
     """Replace free indices (and other leaves: sizes, parameters) by expressions, without capture.
 
-    Needs: keys that are leaves. Keeps: the meaning of every binder. Gives: the same object if nothing changed.
+    Needs: keys that are leaves, or expressions of which nothing is bound where they stand: the outermost are replaced.
+    Keeps: the meaning of every binder. Gives: the same object if nothing changed.
     """
     if not mapping:
         return expr

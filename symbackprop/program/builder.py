@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace as with_fields
 
 from symbackprop.notation import printer
-from symbackprop.notation.binding import free_indices, fresh, substitute
+from symbackprop.notation.binding import free_indices, fresh, substitute, without_primes
 from symbackprop.notation.nodes import (
     TRUE,
     ZERO,
@@ -156,7 +156,7 @@ class Builder:
         moved, inner = _rebound(outer, indices)
         value = self.pointwise(inner, (*indices, *moved))
         kind = outer.operation if isinstance(outer, Reduce) else f"arg{outer.operation}"
-        result = self.pointwise(_replaced(body, outer, Read(target, indices)), indices)
+        result = self.pointwise(substitute(body, {outer: Read(target, indices)}), indices)
         self._add(Statement(kind, target, indices, moved, value, result), body)
 
     def _guarded(self, expr: Reduce | Arg, guards: Expr) -> Reduce | Arg:
@@ -238,10 +238,8 @@ class Builder:
         return Read(name, tuple(free[at] for at in order))
 
     def _define_lifted(self, name: str, indices: Indices, expr: Expr) -> None:
-        plain = {i: fresh(Index(i.name, i.extent), ()) for i in indices}
-        names = [i.name for i in indices]
-        if len(set(names)) == len(names):
-            expr, indices = substitute(expr, dict(plain)), tuple(plain[i] for i in indices)
+        plain = without_primes(indices)
+        expr, indices = substitute(expr, dict(zip(indices, plain, strict=True))), plain
         if isinstance(expr, Reduce | Arg):
             self._reduction(name, indices, expr, expr)
             return
@@ -286,12 +284,6 @@ def _rebound(outer: Reduce | Arg, indices: Indices) -> tuple[Indices, Expr]:
         chosen.append(fresh(Index(index.name, index.extent), (*others, *chosen)))
     mapping: dict[Expr, Expr] = dict(zip(outer.indices, chosen, strict=True))
     return tuple(chosen), substitute(outer.body, mapping)
-
-
-def _replaced(expr: Expr, old: Expr, new: Expr) -> Expr:
-    if expr == old:
-        return new
-    return rebuild(expr, tuple(_replaced(part, old, new) for part in parts(expr)))
 
 
 def _divides(expr: Expr) -> bool:

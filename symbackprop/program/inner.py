@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from symbackprop.notation.binding import free_indices, fresh, substitute
+from symbackprop.notation.binding import free_indices, substitute, without_primes
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import Add, Arg, Expr, Index, Mul, Read, Reduce, Where, parts, rebuild, walk
 from symbackprop.program.forms import key
@@ -84,7 +84,7 @@ class _Inner:
         form, free = key(expr)
         if form not in self._known:
             indices = tuple(sorted(free, key=scope.index))
-            plain = _plain(indices)
+            plain = without_primes(indices)
             name = self._names.of(expr)
             own = substitute(expr, dict(zip(indices, plain, strict=True)))
             self._known[form] = (name, tuple(free.index(i) for i in indices))
@@ -98,12 +98,6 @@ def _is_read_across(expr: Reduce) -> bool:
     """Whether a tensor is read in it without one of its indices, so that its gradient adds up over that one."""
     own = set(free_indices(expr))
     return any(not own <= set(e.indices) for e in walk(expr) if isinstance(e, Read))
-
-
-def _plain(indices: Indices) -> Indices:
-    """The indices without primes where their names differ."""
-    names = {i.name for i in indices}
-    return tuple(fresh(Index(i.name, i.extent), ()) for i in indices) if len(names) == len(indices) else indices
 
 
 __all__ = ["with_inner_definitions"]
