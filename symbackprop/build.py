@@ -115,9 +115,8 @@ def derivation_text(
     """
     derivation = derive(layer, wrt)
     report = verify(derivation)
-    evidence = (*(f"Proved: {claim}." for claim in report.proved), *(f"Sampled: {claim}." for claim in report.sampled))
     page = {} if view == "text" else {"standalone": standalone, "spelling": spelling}
-    return VIEWS[view](derivation, wrt, evidence=evidence, form=form, **page)
+    return VIEWS[view](derivation, wrt, evidence=report.evidence(), form=form, **page)
 
 
 def filtering(m: int, r: int, points: str | None = None, view: str = "text", standalone: bool = False) -> str:

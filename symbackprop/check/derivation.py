@@ -17,7 +17,7 @@ import numpy as np
 from symbackprop.calculus.derivation import Derivation, Gradient, Stage, Step
 from symbackprop.check.arithmetic import Redraw
 from symbackprop.check.cases import Case, draw_case, forward_work, has_index_arithmetic, point_at, work
-from symbackprop.check.modular import PRIME, Modular
+from symbackprop.check.modular import NO_QUOTIENT, PRIME, Modular
 from symbackprop.check.opinion import Mismatch, World, float_world, modular_world
 from symbackprop.check.point import Elements
 from symbackprop.errors import CheckFailed, UserError
@@ -26,7 +26,7 @@ from symbackprop.notation.nodes import Read
 PROFILE_OF_DRAW = ("ones", "uneven", "equal", "uneven", "small", "uneven")
 MOST_WORK = 400_000  # operations a draw, all steps together
 ATTEMPTS = 100  # points tried for one case: each root of an intermediate halves the chance that a point will do
-CASES = 8  # cases tried for one draw, each of less work than the one before
+CASES = 8  # cases tried for one draw: of less and less work, then nearly all sizes 1, then without such sizes
 
 Compute = Callable[[World], tuple[Elements, Elements]]
 
@@ -44,14 +44,15 @@ class DerivationReport:
     proved: tuple[str, ...]
     sampled: tuple[str, ...]
     assumed: tuple[str, ...]
+    without_value: tuple[str, ...]
     seed: int
     seconds: float
 
     def evidence(self) -> tuple[str, ...]:
-        """What was proved and what was sampled, a sentence each, for the end of a derivation."""
+        """What was proved, what was sampled and where nothing can be said, a sentence each."""
         proved = tuple(f"Proved: {claim}." for claim in self.proved)
-        sampled = ", ".join(self.sampled) or "nothing"
-        return (*proved, f"Sampled in floating point alone: {sampled}.")
+        sampled = tuple(f"Sampled: {claim}." for claim in self.sampled)
+        return (*proved, *sampled, *(f"Without a value, so not looked at: {case}." for case in self.without_value))
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ class _Tally:
     cases: dict[str, None] = field(default_factory=dict)
     touched: dict[str, int] = field(default_factory=dict)
     sampled: dict[str, None] = field(default_factory=dict)
+    without_value: dict[str, None] = field(default_factory=dict)
     unknowns: bool = False
 
 
@@ -92,6 +94,7 @@ def verify(derivation: Derivation, seed: int = 0, draws: int | None = None) -> D
         _proved(derivation, tally),
         tuple(tally.sampled),
         derivation.assumptions,
+        tuple(tally.without_value),
         seed,
         time.perf_counter() - started,
     )
@@ -106,12 +109,14 @@ def _proved(derivation: Derivation, tally: _Tally) -> tuple[str, ...]:
 
 
 def _verify_draw(derivation: Derivation, seed: int, draw: int, tally: _Tally) -> None:
-    """One case; another point where the drawn one has no value, another case where none is found."""
+    """One case; another point where the drawn one has no value, another case where none is found.
+
+    A standard deviation that is divided by vanishes where it is taken of one number: no point of such sizes will do.
+    """
     rng = np.random.default_rng([seed, draw])
     reason = ""
     for number in range(CASES):
-        profile = PROFILE_OF_DRAW[draw % len(PROFILE_OF_DRAW)] if number < CASES // 2 else "ones"
-        case = _case(derivation, rng, profile, 6000 // 4**number)
+        case = _case(derivation, rng, *_wanted(draw, number))
         for attempt in range(ATTEMPTS):
             point_seed = (seed * 1000 + draw) * 1000 + attempt
             try:
@@ -123,9 +128,18 @@ def _verify_draw(derivation: Derivation, seed: int, draw: int, tally: _Tally) ->
             tally.points += counted
             tally.cases[str(case)] = None
             return
+        if reason == NO_QUOTIENT:
+            tally.without_value[f"{case} ({reason})"] = None
     raise CheckFailed(
         f"layer {derivation.layer.name}: no point was found at which all steps have a value ({reason}), seed {seed}"
     )
+
+
+def _wanted(draw: int, number: int) -> tuple[str, int]:
+    """The profile of the sizes, and the most work, of one of the cases of a draw."""
+    if number < CASES // 2:
+        return PROFILE_OF_DRAW[draw % len(PROFILE_OF_DRAW)], 6000 // 4**number
+    return ("ones", 6000 // 4**number) if number < CASES * 3 // 4 else ("equal", 400)
 
 
 def _case(derivation: Derivation, rng: np.random.Generator, profile: str, most: int) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from symbackprop.check.arithmetic import Arithmetic, Float64
+from symbackprop.check.dual import Dual
 from symbackprop.check.exact import Exact, lean
+from symbackprop.check.interpret import Key
 from symbackprop.check.point import Elements, Point, SeededPoint
 from symbackprop.errors import UserError
 from symbackprop.notation.layer import Layer, Tensor
@@ -42,6 +45,20 @@ def gradients(
             for (name, at), slope in point.read(output, key)[1].items():
                 found[name][at] += cotangent[key] * slope
     return found
+
+
+def slopes_are_finite(layer: Layer, arrays: Arrays, params: Mapping[str, float | int] | None = None) -> bool:
+    """Whether all outputs have a derivative here: finite ones along a direction that moves every element."""
+    point = _MovedPoint(point_of(layer, arrays, params), tuple(t.name for t in layer.real_inputs))
+    slopes = (slope for y in layer.outputs for _, row in point.all_of(y).values() for slope in row.values())
+    return all(math.isfinite(slope) for slope in slopes)
+
+
+class _MovedPoint(SeededPoint):
+    """A point in dual numbers of one direction, in which all elements of the inputs move alike."""
+
+    def adjusted(self, tensor: str, key: Key, value: Dual) -> Dual:
+        return (value[0], {"all": self._one}) if tensor in self._wrt else value
 
 
 def point_of(

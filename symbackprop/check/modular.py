@@ -18,6 +18,7 @@ HALF_PRIME = 576460752300722339  # q, a prime
 SMALL = 1000  # numerators and denominators of fractions that are ordered as such
 PRIME = 2 * HALF_PRIME + 1  # p = 2q + 1, a prime of 60 bits: the squares modulo p are a group of prime order q
 # The primes up to 37 are squares modulo p, and -1 is not: the positive numbers without larger prime factors have roots.
+NO_QUOTIENT = "division by zero"  # why a point has no value
 
 _KNOWN: dict[tuple[str, int], Fraction] = {  # values that a fold may use
     ("exp", 0): Fraction(1),
@@ -72,7 +73,7 @@ class Modular(Arithmetic):
         if type(base) is not int:
             return self._infinite_power(base, exponent)
         if base == 0 and exponent < 0:
-            raise Redraw("division by zero")
+            raise Redraw(NO_QUOTIENT)
         if exponent.denominator == 1:
             return pow(base, int(exponent), PRIME)
         return self._root(base, exponent.numerator * pow(exponent.denominator, -1, HALF_PRIME))

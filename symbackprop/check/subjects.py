@@ -11,7 +11,7 @@ import numpy as np
 
 from symbackprop.check.arithmetic import WatchfulFloat64
 from symbackprop.check.cases import Case, draw_case, draw_integers, point_at
-from symbackprop.check.forward import Array, Arrays, point_of, to_array
+from symbackprop.check.forward import Array, Arrays, point_of, slopes_are_finite, to_array
 from symbackprop.check.forward import gradients as dual_gradients
 from symbackprop.check.rounding import roundings
 from symbackprop.emit.spelling import identifier
@@ -23,6 +23,7 @@ T = TypeVar("T")
 PROFILES = ("ones", "uneven", "equal", "small", "uneven", "larger", "uneven", "wide")
 VALUES = 1e-10  # float64 values and gradients, against the largest number of their tensor
 MARGIN = 16  # bounds of rounding that are allowed: a module computes the same in another order
+ATTEMPTS = 20  # cases that are drawn for one sample
 TIME_LIMIT = 120.0  # seconds for calls that must end, the compilation included
 STYLES = ("normal", "normal", "normal", "positive", "unit", "mixed", "mixed", "mixed")
 WIDE_ENOUGH = 1e-2  # a distance from the next kink that differences are content with
@@ -151,15 +152,17 @@ def draw_sample(
 ) -> Sample:
     """A case with float64 inputs, hyperparameters near their defaults, and normal cotangents.
 
-    All definitions are finite there, and of several draws it is the one farthest from a kink.
+    All definitions and gradients are finite there, and of several draws it is the one farthest from a kink. Where the
+    sizes of the profile give none (a deviation of one number, divided by), other sizes do.
     Raises CheckFailed if no finite one is found.
     """
     rng = np.random.default_rng(list(seed))
-    for _ in range(20):
-        case = draw_case(layer, rng, profile, most_work, conditions)
-        found = list(_samples(layer, case, rng))
-        if found:
-            return max(found, key=lambda s: min(s.gap, WIDE_ENOUGH))
+    for attempt in range(ATTEMPTS):
+        case = draw_case(layer, rng, profile if attempt < ATTEMPTS // 2 else "uneven", most_work, conditions)
+        found = sorted(_samples(layer, case, rng), key=lambda s: -min(s.gap, WIDE_ENOUGH))
+        sample = next((s for s in found if slopes_are_finite(layer, s.arrays, s.parameters)), None)
+        if sample is not None:
+            return sample
     raise CheckFailed(f"layer {layer.name}: no inputs were found at which it is finite, seed {tuple(seed)}, {profile}")
 
 

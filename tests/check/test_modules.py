@@ -13,7 +13,7 @@ from rich.console import Console
 from symbackprop.check import calls
 from symbackprop.check import modules as checks_of
 from symbackprop.check.report import FAILED, OK, Check, Outcome, failures, run_all, table
-from symbackprop.check.subjects import Subject, within_time_limit
+from symbackprop.check.subjects import Subject, draw_sample, within_time_limit
 from symbackprop.check.suite import BLOCK_CHECK, MODULE_CHECKS, OUTPUT_CHECK, checks
 from symbackprop.errors import CheckFailed
 from symbackprop.notation.printer import to_text
@@ -277,6 +277,20 @@ def test_a_small_slope_is_compared_where_nothing_large_stands_beside_it() -> Non
     assert checks_of.differences_agree(Subject(small, "right", Small(1e-14)), 1).points > 10
     with pytest.raises(CheckFailed, match="along a random direction"):
         checks_of.differences_agree(Subject(small, "wrong", Small(2e-14)), 1)
+
+
+def test_points_have_finite_gradients_at_whatever_sizes_there_are_some() -> None:
+    deviation = read("""
+        layer deviation
+        input x[N]
+        mu = mean[n](x[n])
+        s = sqrt(mean[n]((x[n] - mu)^2))
+        output s
+    """)
+    samples = [draw_sample(deviation, (0, draw), "ones") for draw in range(6)]
+
+    assert all(sample.arrays["x"].size > 1 for sample in samples)
+    assert all(np.isfinite(sample.gradients(deviation)["x"]).all() for sample in samples)
 
 
 # -- the list of checks and their table ------------------------------------------------------------------------------

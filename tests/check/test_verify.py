@@ -228,6 +228,32 @@ def test_many_roots_are_verified_at_smaller_sizes() -> None:
     assert report.sampled == ()
 
 
+def test_sizes_at_which_the_layer_has_no_value_are_passed_over_and_named() -> None:
+    from symbackprop.calculus.derive import derive
+
+    layer = read("""
+        layer standardised
+        input x[N, C]
+        mu[c] = mean[n](x[n,c])
+        s[c]  = sqrt(mean[n]((x[n,c] - mu[c])^2))
+        y[n,c] = (x[n,c] - mu[c])/s[c]
+        output y
+    """)
+    report = verify(derive(layer))
+
+    assert report.points > 1000
+    assert "Without a value, so not looked at: N = 1, C = 1 (division by zero)." in report.evidence()
+
+
+def test_a_layer_without_a_value_anywhere_is_not_taken_for_proved() -> None:
+    from symbackprop.calculus.derive import derive
+
+    nowhere = read("layer nowhere\ninput x[N]\nd = sum[n](x[n] - x[n])\ny[n] = x[n]/d\noutput y\n")
+
+    with pytest.raises(CheckFailed, match="no point was found at which all steps have a value"):
+        verify(derive(nowhere), draws=1)
+
+
 def test_an_identity_beyond_the_unknowns_is_sampled_and_said_to_be() -> None:
     layer = read("""
         layer logistic
