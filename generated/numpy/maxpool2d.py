@@ -22,7 +22,8 @@ Backward (grad_t is the gradient of the loss with respect to t):
 Conventions:
 
     - a read of x outside its box gives -inf; its gradient is dropped
-    - the gradient of a max or min goes to the first element, in row-major order, that attains it
+    - the gradient of a max or min goes to the first element, in row-major order, that attains it, and is dropped
+        where that lies outside
     - float32 and float64 come out as they went in; NaN passes through
 
 Costs:

@@ -69,7 +69,9 @@ def conventions(layer: Layer) -> list[str]:
              for t in layer.inputs if t.outside is not None]  # fmt: skip
     nodes = [e for d in layer.definitions for e in walk(d.body)]
     if any(isinstance(e, Reduce | Arg) and e.operation in ("max", "min") for e in nodes):
-        lines.append("the gradient of a max or min goes to the first element, in row-major order, that attains it")
+        dropped = ", and is dropped where that lies outside" if lines else ""
+        first = "the first element, in row-major order, that attains it"
+        lines.append(f"the gradient of a max or min goes to {first}{dropped}")
     if any(isinstance(e, Call) and e.function in ("max", "min") for e in nodes):
         lines.append("max(a, b) and min(a, b) pass the gradient to a where both are equal")
     if any(isinstance(e, Call) and e.function in ("relu", "abs", "sign") for e in nodes):
