@@ -139,9 +139,9 @@ class _Maker:
                 terms.append(n.mul(scaled, index))
         offset = self.pick(n.ZERO, n.ONE, n.number(-1), n.negative(PAD), PAD, n.subtract(Size("C"), n.ONE))
         form = n.add(*terms, offset)
-        return self.pick(
-            *[form] * 5, n.floor_divide(form, n.number(2)), n.modulo(form, n.number(3)), n.modulo(form, Size("N"))
-        )
+        products = (n.mul(STRIDE, Size("C")), n.mul(STRIDE, STRIDE))
+        divisor = self.pick(n.number(2), n.number(3), Size("N"), STRIDE, *products)
+        return self.pick(*[form] * 5, n.floor_divide(form, divisor), *[n.modulo(form, divisor)] * 2)
 
     # values
 

@@ -118,14 +118,14 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, groups=1, accuracy=
     N, C, H, W = x.shape
     K, _, R, S = weight.shape
     _axis("bias", bias, 0, "K", K, "weight")
-    _require(groups != 0, "groups != 0", groups=groups)
+    _require(groups >= 1, "groups >= 1", groups=groups)
     _require(C % groups == 0, "C % groups == 0", C=C, groups=groups)
     _require(K % groups == 0, "K % groups == 0", K=K, groups=groups)
     D = C//groups
     _at_least_one("D = C//groups", D, C=C, groups=groups)
     M = K//groups
     _at_least_one("M = K//groups", M, K=K, groups=groups)
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
     P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
         "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,

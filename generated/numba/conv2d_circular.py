@@ -96,7 +96,7 @@ def forward(x, weight, bias, *, stride=1, pad=1, keep=True):
     K, _, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
     P = (H + 2*pad - R)//stride + 1
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
     Q = (W + 2*pad - S)//stride + 1

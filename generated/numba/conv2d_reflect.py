@@ -109,7 +109,7 @@ def forward(x, weight, bias, *, stride=1, pad=1, keep=True):
     _at_least_one("U = 2*H - 2", U, H=H)
     V = 2*W - 2
     _at_least_one("V = 2*W - 2", V, W=W)
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
     P = (H + 2*pad - R)//stride + 1
     _at_least_one("P = (H + 2*pad - R)//stride + 1", P, H=H, pad=pad, R=R, stride=stride)
     Q = (W + 2*pad - S)//stride + 1

@@ -108,7 +108,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default",
     _, R, S = weight.shape
     _axis("weight", weight, 0, "C", C, "x")
     _axis("bias", bias, 0, "C", C, "x")
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
     P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1
     _at_least_one(
         "P = (H + 2*pad - dilation*(R - 1) - 1)//stride + 1", P, H=H, pad=pad, dilation=dilation, R=R,

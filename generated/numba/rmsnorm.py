@@ -15,11 +15,11 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    mean_squared_x[n] = mean[d](x[n,d]^2)
     inv_rms[n] = 1/rms[n]
-    grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
-    grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
-    grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
+    sum_grad_y_x_gamma[n] = sum[d'](grad_y[n,d']*x[n,d']*gamma[d'])
+    rms_sum_grad_y_x_gamma[n] = -1/rms[n]^2*sum_grad_y_x_gamma[n]
+    grad_x[n,d] = 1/(D*rms[n])*(D*grad_y[n,d]*gamma[d] -
+        1/rms[n]^2*x[n,d]*sum[d'](grad_y[n,d']*x[n,d']*gamma[d']))
     grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])
 
 Conventions:
@@ -29,7 +29,7 @@ Conventions:
 Costs:
 
     operations        forward 4*D*N + 3*N
-                      backward 10*D*N + 7*N
+                      backward 13*D*N + 2*N
     float32 bytes     forward at least 8*D*N + 4*D
                       backward at least 12*D*N + 8*D + 4*N
 
@@ -59,12 +59,10 @@ class Saved(NamedTuple):
 
     x: np.ndarray
     gamma: np.ndarray
-    mean_squared_x: np.ndarray
     rms: np.ndarray
     inv_rms: np.ndarray
     N: int
     D: int
-    eps: float
     dtype: np.dtype
 
 
@@ -92,15 +90,11 @@ def forward(x, gamma, *, eps=1e-06, keep=True):
 
     x = np.asarray(x, order="C")
     gamma = np.asarray(gamma, order="C")
-    mean_squared_x = np.empty((N,), x.dtype)
     rms = np.empty((N,), x.dtype)
     inv_rms = np.empty((N,), x.dtype)
     y = _empty((N, D), x.dtype)
-    _compute_mean_squared_x_rms_inv_rms_y(
-        x, gamma, mean_squared_x, rms, inv_rms, y, N, D, eps,
-        _streams(D, x, gamma, mean_squared_x, rms, inv_rms, y),
-    )
-    return y, Saved(x, gamma, mean_squared_x, rms, inv_rms, N, D, eps, x.dtype) if keep else None
+    _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps, _streams(D, x, gamma, rms, inv_rms, y))
+    return y, Saved(x, gamma, rms, inv_rms, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):
@@ -116,7 +110,7 @@ def backward(saved, dy, *, wrt=None):
         raise TypeError(
             f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
         )
-    x, gamma, mean_squared_x, rms, inv_rms, N, D, eps, dtype = saved
+    x, gamma, rms, inv_rms, N, D, dtype = saved
     want_x, want_gamma = _wanted(wrt, ("x", "gamma"))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
@@ -126,8 +120,8 @@ def backward(saved, dy, *, wrt=None):
     grad_x = _empty((N, D), dtype)
     grad_gamma = np.empty((D,), dtype)
     _compute_grad_x_grad_gamma(
-        grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, grad_gamma, N, D, eps, want_gamma, want_x,
-        _streams(D, grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, grad_gamma),
+        grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma, N, D, want_gamma, want_x,
+        _streams(D, grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma),
     )
     if not want_x:
         grad_x = None
@@ -159,22 +153,19 @@ class RmsNorm:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_mean_squared_x_rms_inv_rms_y(x, gamma, mean_squared_x, rms, inv_rms, y, N, D, eps, streams):
-    """mean_squared_x[n] = mean[d](x[n,d]^2)
-    rms[n] = sqrt(mean[d](x[n,d]^2) + eps)
+def _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps, streams):
+    """rms[n] = sqrt(mean[d](x[n,d]^2) + eps)
     inv_rms[n] = 1/rms[n]
     y[n,d] = x[n,d]*gamma[d]/rms[n]
     """
     real = x.dtype.type
     for n in prange(N):
         y_streamed = _row_apart(x)
-        mean_squared_x_sum = 0.0
+        rms_sum = 0.0
         x_row = x[n]
         for d in range(D):
-            mean_squared_x_sum += x_row[d]**2
-        mean_squared_x_here = real(mean_squared_x_sum/D)
-        mean_squared_x[n] = mean_squared_x_here
-        rms_here = math.sqrt(mean_squared_x_here + real(eps))
+            rms_sum += x_row[d]**2
+        rms_here = real(math.sqrt(rms_sum/D + eps))
         rms[n] = rms_here
         inv_rms_here = real(1)/rms_here
         inv_rms[n] = inv_rms_here
@@ -191,12 +182,11 @@ def _compute_mean_squared_x_rms_inv_rms_y(x, gamma, mean_squared_x, rms, inv_rms
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x_grad_gamma(
-    grad_y, x, gamma, rms, mean_squared_x, inv_rms, grad_x, grad_gamma, N, D, eps, want_gamma, want_x, streams
-):
-    """grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
-    grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
-    grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
+def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma, N, D, want_gamma, want_x, streams):
+    """sum_grad_y_x_gamma[n] = sum[d'](grad_y[n,d']*x[n,d']*gamma[d'])
+    rms_sum_grad_y_x_gamma[n] = -1/rms[n]^2*sum_grad_y_x_gamma[n]
+    grad_x[n,d] = 1/(D*rms[n])*(D*grad_y[n,d]*gamma[d] -
+        1/rms[n]^2*x[n,d]*sum[d'](grad_y[n,d']*x[n,d']*gamma[d']))
     grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])
     """
     real = grad_y.dtype.type
@@ -210,17 +200,15 @@ def _compute_grad_x_grad_gamma(
                 grad_gamma_parts_row[d] = real(0)
         for n in range(piece*rows, min(N, piece*rows + rows)):
             if want_x:
-                grad_rms_sum = 0.0
+                sum_grad_y_x_gamma_sum = 0.0
                 grad_y_row = grad_y[n]
                 x_row = x[n]
                 gamma_row = gamma
                 for d in range(D):
-                    grad_rms_sum += grad_y_row[d]*x_row[d]*gamma_row[d]
-                grad_rms = real(-grad_rms_sum/rms[n]**2)
+                    sum_grad_y_x_gamma_sum += grad_y_row[d]*x_row[d]*gamma_row[d]
+                sum_grad_y_x_gamma = real(sum_grad_y_x_gamma_sum)
             if want_x:
-                grad_rms_inv_sqrt_mean_squared_x = grad_rms/(
-                    math.sqrt(mean_squared_x[n] + real(eps))*real(D)
-                )
+                rms_sum_grad_y_x_gamma = -sum_grad_y_x_gamma/rms[n]**2
             if want_x:
                 inv_rms_here = inv_rms[n]
                 width = 128 if streams else D
@@ -231,10 +219,9 @@ def _compute_grad_x_grad_gamma(
                     gamma_row = gamma[d_from:]
                     x_row = x[n, d_from:]
                     for d in range(d_to - d_from):
-                        grad_x_row[d] = (
-                            grad_y_row[d]*gamma_row[d]*inv_rms_here
-                            + grad_rms_inv_sqrt_mean_squared_x*x_row[d]
-                        )
+                        grad_x_row[d] = inv_rms_here*(
+                            real(D)*grad_y_row[d]*gamma_row[d] + rms_sum_grad_y_x_gamma*x_row[d]
+                        )/real(D)
                     if streams:
                         _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
             if want_gamma:

@@ -122,7 +122,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, accuracy="default",
         "Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad", Q, dilation=dilation, S=S, stride=stride, W=W,
         pad=pad
     )
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
 
     x = np.asarray(x, order="C")
     weight = np.asarray(weight, order="C")

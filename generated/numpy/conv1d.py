@@ -94,7 +94,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, keep=True):
     K, _, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
     Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1
     _at_least_one(
         "Q = (W + 2*pad - dilation*(S - 1) - 1)//stride + 1", Q, W=W, pad=pad, dilation=dilation, S=S,

@@ -108,7 +108,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, keep=True):
     K, _, T, R, S = weight.shape
     _axis("weight", weight, 1, "C", C, "x")
     _axis("bias", bias, 0, "K", K, "weight")
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
     O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1
     _at_least_one(
         "O = (D + 2*pad - dilation*(T - 1) - 1)//stride + 1", O, D=D, pad=pad, dilation=dilation, T=T,

@@ -100,7 +100,7 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05, keep=True):
     N, C, H, W = x.shape
     _axis("gamma", gamma, 0, "C", C, "x")
     _axis("beta", beta, 0, "C", C, "x")
-    _require(groups != 0, "groups != 0", groups=groups)
+    _require(groups >= 1, "groups >= 1", groups=groups)
     _require(C % groups == 0, "C % groups == 0", C=C, groups=groups)
     D = C//groups
     _at_least_one("D = C//groups", D, C=C, groups=groups)

@@ -87,7 +87,7 @@ def forward(x, *, kernel=2, stride=2, pad=0, keep=True):
     pad = _integer("pad", pad)
     x, = _real_arrays(("x", x, "N C H W"))
     N, C, H, W = x.shape
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
     P = (H + 2*pad - kernel)//stride + 1
     _at_least_one("P = (H + 2*pad - kernel)//stride + 1", P, H=H, pad=pad, kernel=kernel, stride=stride)
     Q = (W + 2*pad - kernel)//stride + 1

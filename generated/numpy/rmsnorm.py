@@ -15,11 +15,11 @@ Forward:
 
 Backward (grad_t is the gradient of the loss with respect to t):
 
-    mean_squared_x[n] = mean[d](x[n,d]^2)
     inv_rms[n] = 1/rms[n]
-    grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
-    grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
-    grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
+    sum_grad_y_x_gamma[n] = sum[d'](grad_y[n,d']*x[n,d']*gamma[d'])
+    rms_sum_grad_y_x_gamma[n] = -1/rms[n]^2*sum_grad_y_x_gamma[n]
+    grad_x[n,d] = 1/(D*rms[n])*(D*grad_y[n,d]*gamma[d] -
+        1/rms[n]^2*x[n,d]*sum[d'](grad_y[n,d']*x[n,d']*gamma[d']))
     grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])
 
 Conventions:
@@ -29,7 +29,7 @@ Conventions:
 Costs:
 
     operations        forward 4*D*N + 3*N
-                      backward 10*D*N + 7*N
+                      backward 13*D*N + 2*N
     float32 bytes     forward at least 8*D*N + 4*D
                       backward at least 12*D*N + 8*D + 4*N
 
@@ -53,12 +53,10 @@ class Saved(NamedTuple):
 
     x: np.ndarray
     gamma: np.ndarray
-    mean_squared_x: np.ndarray
     rms: np.ndarray
     inv_rms: np.ndarray
     N: int
     D: int
-    eps: float
     dtype: np.dtype
 
 
@@ -84,15 +82,14 @@ def forward(x, gamma, *, eps=1e-06, keep=True):
     N, D = x.shape
     _axis("gamma", gamma, 0, "D", D, "x")
 
-    # mean_squared_x[n] = mean[d](x[n,d]^2)
-    mean_squared_x = (x**2).mean(1)
     # rms[n] = sqrt(mean[d](x[n,d]^2) + eps)
-    rms = np.sqrt(mean_squared_x + eps)
+    rms = (x**2).mean(1)
+    rms = np.sqrt(rms + eps)
     # inv_rms[n] = 1/rms[n]
     inv_rms = 1/rms
     # y[n,d] = x[n,d]*gamma[d]/rms[n]
     y = gamma*inv_rms[:, None]*x
-    return y, Saved(x, gamma, mean_squared_x, rms, inv_rms, N, D, eps, x.dtype) if keep else None
+    return y, Saved(x, gamma, rms, inv_rms, N, D, x.dtype) if keep else None
 
 
 def backward(saved, dy, *, wrt=None):
@@ -108,20 +105,19 @@ def backward(saved, dy, *, wrt=None):
         raise TypeError(
             f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
         )
-    x, gamma, mean_squared_x, rms, inv_rms, N, D, eps, dtype = saved
+    x, gamma, rms, inv_rms, N, D, dtype = saved
     want_x, want_gamma = _wanted(wrt, ("x", "gamma"))
     grad_y = _gradient("dy", dy, (N, D), dtype, None)
     grad_x = None
     grad_gamma = None
 
     if want_x:
-        # grad_rms[n] = -1/rms[n]^2*sum[d](grad_y[n,d]*x[n,d]*gamma[d])
-        grad_rms = (gamma*grad_y*x).sum(1)
-        grad_rms *= -1/rms**2
-        # grad_rms_inv_sqrt_mean_squared_x[n] = grad_rms[n]/(sqrt(mean_squared_x[n] + eps)*D)
-        grad_rms_inv_sqrt_mean_squared_x = grad_rms/np.sqrt(mean_squared_x + eps)/D
-        # grad_x[n,d] = grad_y[n,d]*gamma[d]/rms[n] + grad_rms[n]/(sqrt(mean[d''](x[n,d'']^2) + eps)*D)*x[n,d]
-        grad_x = gamma*inv_rms[:, None]*grad_y + grad_rms_inv_sqrt_mean_squared_x[:, None]*x
+        # sum_grad_y_x_gamma[n] = sum[d'](grad_y[n,d']*x[n,d']*gamma[d'])
+        sum_grad_y_x_gamma = (gamma*grad_y*x).sum(1)
+        # rms_sum_grad_y_x_gamma[n] = -1/rms[n]^2*sum_grad_y_x_gamma[n]
+        rms_sum_grad_y_x_gamma = -sum_grad_y_x_gamma/rms**2
+        # grad_x[n,d] = 1/(D*rms[n])*(D*grad_y[n,d]*gamma[d] - 1/rms[n]^2*x[n,d]*sum[d'](grad_y[n,d']*x[n,d']*gamma[d']))
+        grad_x = (inv_rms/D)[:, None]*(D*gamma*grad_y + rms_sum_grad_y_x_gamma[:, None]*x)
     if want_gamma:
         # grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])
         grad_gamma = (inv_rms[:, None]*grad_y*x).sum(0, dtype=np.float64).astype(dtype)

@@ -117,7 +117,7 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, keep=True):
         "Q = dilation*(S - 1) + stride*(W - 1) + 1 - 2*pad", Q, dilation=dilation, S=S, stride=stride, W=W,
         pad=pad
     )
-    _require(stride != 0, "stride != 0", stride=stride)
+    _require(stride >= 1, "stride >= 1", stride=stride)
 
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride

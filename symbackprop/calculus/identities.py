@@ -6,7 +6,7 @@ must not become a difference of large sums.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,7 +23,9 @@ from symbackprop.notation.nodes import (
     Compare,
     Delta,
     Expr,
+    FloorDiv,
     Index,
+    Mod,
     Mul,
     Number,
     Parameter,
@@ -86,9 +88,9 @@ def _base_and_exponent(factor: Expr) -> tuple[Expr, Fraction]:
 def tidy(expr: Expr, facts: Facts) -> Expr:
     """Like powers, like terms, guards and constants in their places, from the inside out. Nothing is expanded.
 
-    Indices of reads stay as they are: they have a normal form of their own.
+    Integers (indices of reads, conditions on them) stay as they are: they have a normal form of their own.
     """
-    if isinstance(expr, Read):
+    if isinstance(expr, Read | FloorDiv | Mod) or integral(expr, facts):
         return expr
     expr = rebuild(expr, tuple(tidy(p, facts) for p in parts(expr)))
     match expr:
@@ -317,7 +319,7 @@ def definitions_put_back(expr: Expr, definition: Definition, facts: Facts) -> li
     is multiplied: a factor of `v` that may be zero never comes to stand in a denominator.
     """
     product = Product.of(tidy(definition.body, facts))
-    candidates: list[Expr] = []
+    candidates = [put for put in powers_put_back(expr, definition, product, facts) if put != expr]
     for base, exponent in product.powers:
         rest = Product(product.coefficient, tuple((b, e) for b, e in product.powers if b != base))
         solvable = exponent == 1 and all(e < 0 for _, e in rest.powers) and isinstance(base, Add | Call | Read)
@@ -337,6 +339,27 @@ def definitions_put_back(expr: Expr, definition: Definition, facts: Facts) -> li
         if put != expr:
             candidates.append(put)
     return candidates
+
+
+def powers_put_back(expr: Expr, definition: Definition, body: Product, facts: Facts) -> Iterator[Expr]:
+    """`b^(n a) = v^n` for whole n, where `v = b^a` is a definition: the root of a variance is taken once."""
+    if len(body.powers) != 1 or body.coefficient != 1:
+        return
+    ((base, own),) = body.powers
+    if own == 1 or set(definition.indices) - set(free_indices(base)):
+        return
+    exponents = (e.exponent.value for e in walk(expr) if isinstance(e, Pow) and isinstance(e.exponent, Number))
+    for exponent in (e for e in dict.fromkeys(exponents) if (e / own).denominator == 1):
+        element = power(definition.element, Number(exponent / own))
+        put = replace_matches(
+            expr,
+            Pow(base, Number(exponent)),
+            definition.indices,
+            lambda found, known, v=element: (  # type: ignore[misc]
+                substitute(v, found) if _defined_at(definition, found, known, facts) else None
+            ),
+        )
+        yield put if put is expr else tidy(put, facts)
 
 
 def _defined_at(definition: Definition, at: Mapping[Index, Expr], known: Iterable[Expr], facts: Facts) -> bool:

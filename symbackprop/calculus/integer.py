@@ -45,8 +45,8 @@ UNIT: Monomial = frozenset()
 class Facts:
     """What is known of sizes and parameters: equalities between sizes, and least values of parameters.
 
-    Every size is at least 1. `equal` rewrites a size (`C` is `groups*D`); `least` is the least value of an
-    integer parameter: 0 as a rule, 1 where it divides something, None where its default is negative. `integers` are
+    Every size is at least 1. `equal` rewrites a size (`C` is `groups*D`); `least` is the least value of an integer
+    parameter: 1 where it divides something, else 0, and None where its default is negative. `integers` are
     the tensors of integers. Of the indices `anywhere` no range is known, whatever extent they carry.
     """
 
@@ -65,8 +65,10 @@ class Facts:
         for p in layer.parameters:
             least[p.name] = (0 if p.default >= 0 else None) if p.integer else None
         for divisor in _divisors(layer):
-            if least.get(divisor) == 0:
-                least[divisor] = 1
+            if isinstance(divisor, Parameter):
+                least[divisor.name] = 1
+            if isinstance(divisor, Mul) and all(_from_zero(f, least) for f in divisor.factors):
+                least |= {f.name: 1 for f in divisor.factors if isinstance(f, Parameter)}
         exact = {
             (r.condition.left.dividend, r.condition.left.divisor)
             for r in layer.requirements
@@ -83,13 +85,19 @@ class Facts:
         return cls(equal, least, (*layer.integers, *auxiliary))
 
 
-def _divisors(layer: Layer) -> Iterable[str]:
+def _from_zero(factor: Expr, least: dict[str, int | None]) -> bool:
+    """Whether a factor of a divisor is known to be at least 0, so that it is at least 1 where the product is."""
+    return isinstance(factor, Number | Size) or (isinstance(factor, Parameter) and least.get(factor.name) is not None)
+
+
+def _divisors(layer: Layer) -> Iterable[Expr]:
+    """What is divided by, which is at least 1 in every call."""
     values = [s.value for s in layer.sizes] + [r.extent for r in layer.ranges] + [d.body for d in layer.definitions]
     stack = list(values)
     while stack:
         top = stack.pop()
-        if isinstance(top, FloorDiv | Mod) and isinstance(top.divisor, Parameter):
-            yield top.divisor.name
+        if isinstance(top, FloorDiv | Mod):
+            yield top.divisor
         if isinstance(top, Index):
             stack.append(top.extent)
         stack.extend(parts(top))

@@ -185,7 +185,7 @@ def _divisors(layer: Layer) -> Iterator[Expr]:
 
 
 def _divides(divisor: Expr, point: Point) -> bool:
-    return any(isinstance(e, Read) for e in walk(divisor)) or evaluate_exact(divisor, point) != 0
+    return any(isinstance(e, Read) for e in walk(divisor)) or evaluate_exact(divisor, point) >= 1
 
 
 def point_at(layer: Layer, case: Case) -> Point:

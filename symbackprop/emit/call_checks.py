@@ -176,14 +176,14 @@ def _require(expr: Expr) -> str:
 
 
 def _divisor_lines(layer: Layer, expr: Expr, checked: set[Expr]) -> list[str]:
-    """A check for each divisor of `//` and `%` that a call could make zero."""
+    """A check for each divisor of `//` and `%` that a call could make less than 1."""
     lines = []
     for node in walk(expr):
         if not isinstance(node, FloorDiv | Mod) or isinstance(node.divisor, Number | Size) or node.divisor in checked:
             continue
         checked.add(node.divisor)
         text = printer.expression(node.divisor)
-        lines.append(f'_require({integer(node.divisor, PRODUCT)} != 0, "{text} != 0"{_values(node.divisor)})')
+        lines.append(f'_require({integer(node.divisor, PRODUCT)} >= 1, "{text} >= 1"{_values(node.divisor)})')
     return lines
 
 

@@ -66,9 +66,11 @@ def _divisor(meaning: Meaning, node: Node, context: Context) -> Expr:
     divisor = meaning.read(node, context)
     if divisor == n.ZERO:
         raise meaning.error(node, "division by zero", "Divide by something else.")
-    if context.mode == "index" and not isinstance(divisor, n.Number | n.Parameter | n.Size):
-        message = "an index is divided by something that is not an integer, an integer parameter or a size"
-        raise meaning.error(node, message, "Name the divisor first: `size M = ...`.")
+    if isinstance(divisor, n.Number) and divisor.value < 1:
+        raise meaning.error(node, "a whole number is divided by a negative one", "Divide by 1 or more.")
+    if any(isinstance(e, n.Index | n.Read) for e in n.walk(divisor)):
+        message = "an index is divided by something that differs from element to element"
+        raise meaning.error(node, message, "A divisor is made of integers, integer parameters and sizes.")
     return divisor
 
 

@@ -275,11 +275,19 @@ class _Writer:
         """`floor(a/b)`, which is what SymPy makes of `a // b`."""
         inner = expr.args[0]
         dividend, divisor = sympy.fraction(sympy.together(inner) if inner.is_Add else inner)
-        return n.floor_divide(self.convert(dividend, True, shifts), self.convert(divisor, True, shifts))
+        return n.floor_divide(self.convert(dividend, True, shifts), self._divisor(divisor, shifts))
 
     def remainder(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """`a % b`."""
-        return n.modulo(*self._all(expr.args, True, shifts))
+        dividend, divisor = expr.args
+        return n.modulo(self.convert(dividend, True, shifts), self._divisor(divisor, shifts))
+
+    def _divisor(self, expr: Any, shifts: Mapping[Any, Expr]) -> Expr:
+        divisor = self.convert(expr, True, shifts)
+        below_one = isinstance(divisor, n.Number) and divisor.value < 1
+        if below_one or any(isinstance(e, n.Index) for e in n.walk(divisor)):
+            raise self.error(f"a whole number is divided by {expr}", "Divide by parameters, sizes and integers.")
+        return divisor
 
     def piecewise(self, expr: Any, whole: bool, shifts: Mapping[Any, Expr]) -> Expr:
         """`Piecewise((a, condition), (b, True))`."""

@@ -149,6 +149,22 @@ def test_a_closed_form_never_divides_by_a_factor_that_may_be_zero() -> None:
         assert "/" not in expression(stage.gradient.gather.body)
 
 
+def test_a_root_that_has_a_name_is_not_taken_again() -> None:
+    layer = read("""
+        layer standardised
+        input x[N, D]
+        param eps = 1e-5
+        mu[n]  = mean[d](x[n,d])
+        std[n] = sqrt(mean[d]((x[n,d] - mu[n])^2) + eps)
+        y[n,d] = (x[n,d] - mu[n])/std[n]
+        output y
+    """)
+    gather = derive(layer).closed[-1].gradient.gather
+    assert gather is not None
+
+    assert "sqrt" not in expression(gather.body)
+
+
 def test_softmax_comes_out_in_the_closed_form_of_the_textbooks() -> None:
     gather = derive(load("softmax")).stage("x").gradient.gather
 

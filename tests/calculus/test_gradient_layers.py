@@ -29,6 +29,22 @@ def test_a_gradient_layer_is_printed_and_read_back(name: str) -> None:
     assert read(to_text(gradient)) == gradient
 
 
+def test_conditions_on_indices_keep_to_what_an_index_may_be_made_of() -> None:
+    layer = read("""
+        layer shuffle
+        input x[N, C, H]
+        param up = 2 integer
+        require C % (up*up) == 0
+        range k = C//(up*up), p = up*up*H
+        y[n,k,p] = x[n, k*up*up + p % (up*up), p//(up*up)]
+        output y
+    """)
+    gradient = layer.gradient("x")
+
+    assert "up^2" not in to_text(gradient)
+    assert read(to_text(gradient)) == gradient
+
+
 @pytest.mark.parametrize("name", MORE)
 def test_the_derivation_of_a_gradient_layer_is_verified(name: str) -> None:
     layer = load(name)

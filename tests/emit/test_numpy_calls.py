@@ -68,7 +68,7 @@ REFUSED = [
     ((X[:0], WEIGHT, BIAS), {}, ValueError, r"x: expected at least 1 element along axis 0 \(N\)"),
     ((X[:, :, :2], WEIGHT, BIAS), {}, ValueError, r"P = .*: expected at least 1, came 0 .*H=2"),
     ((X, WEIGHT, BIAS), {"groups": 5}, ValueError, "expected C % groups == 0, came C=4, groups=5"),
-    ((X, WEIGHT, BIAS), {"groups": 0}, ValueError, "expected groups != 0, came groups=0"),
+    ((X, WEIGHT, BIAS), {"groups": 0}, ValueError, "expected groups >= 1, came groups=0"),
     ((X, WEIGHT, BIAS), {"stride": 0}, ValueError, "stride"),
     ((X, WEIGHT, BIAS), {"stride": 2.0}, TypeError, "stride: expected an integer, came 2.0 of type float"),
     ((X, WEIGHT, BIAS), {"stride": True}, TypeError, "stride: expected an integer, came True"),
@@ -106,6 +106,15 @@ def test_an_integer_parameter_with_a_negative_default_may_be_negative() -> None:
     (_, z), _ = module(LOOKUP).forward(np.zeros((3, 2)), np.arange(8.0).reshape(2, 4), np.array([0, 1]), shift=-1)
 
     assert z.tolist() == [[0.0, 0.5, 1.0], [2.0, 2.5, 3.0]]
+
+
+@pytest.mark.parametrize("default", [2, -2])
+def test_what_divides_an_index_is_at_least_one(default: int) -> None:
+    text = f"layer slow\ninput x[N] outside 0\nparam s = {default} integer\nrange n = N\ny[n] = x[n//s]\noutput y\n"
+
+    assert module(text).forward(np.arange(3.0), s=2)[0].tolist() == [0.0, 0.0, 1.0]
+    with pytest.raises(ValueError, match="s >= 1, came s=-2" if default < 0 else "at least 0, came -2"):
+        module(text).forward(np.arange(3.0), s=-2)
 
 
 GRADIENTS = [
