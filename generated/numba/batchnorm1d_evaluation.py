@@ -42,6 +42,8 @@ Regenerate: symbackprop generate batchnorm1d_evaluation --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
@@ -49,6 +51,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -200,10 +205,11 @@ class BatchNorm1dEvaluation:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps, streams):
     """gamma_inv_sqrt_var[d] = gamma[d]/sqrt(var[d] + eps)"""
     real = gamma.dtype.type
+    threads = _share(D)
     width = 65536 if streams else 4096
     for piece in prange((D + width - 1)//width):
         d_low = piece*width
@@ -221,11 +227,13 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps, streams)
                 gamma_inv_sqrt_var_row[d] = gamma_row[d]/math.sqrt(var_row[d] + real(eps))
             if streams:
                 _stream(gamma_inv_sqrt_var[d_low + d_from:], gamma_inv_sqrt_var_row, d_to - d_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
     """y[n,d] = gamma[d]*(x[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]"""
+    threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(gamma_inv_sqrt_var)
         width = 128 if streams else D
@@ -240,11 +248,13 @@ def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
                 y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
             if streams:
                 _stream(y[n, d_from:], y_row, d_to - d_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D, streams):
     """grad_x[n,d] = grad_y[n,d]*gamma[d]/sqrt(var[d] + eps)"""
+    threads = _share(N*D)
     for n in prange(N):
         grad_x_streamed = _row_apart(gamma_inv_sqrt_var)
         width = 128 if streams else D
@@ -257,12 +267,14 @@ def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D, streams):
                 grad_x_row[d] = gamma_inv_sqrt_var_row[d]*grad_y_row[d]
             if streams:
                 _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, D):
     """sum_grad_y_x[d] = sum[n](grad_y[n,d]*(x[n,d] - mu[d]))"""
     real = grad_y.dtype.type
+    threads = _share(D*N)
     for piece in prange((D + 127)//128):
         d_low = piece*128
         d_high = min(D, d_low + 128)
@@ -278,14 +290,16 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, D):
         sum_grad_y_x_row = sum_grad_y_x[d_low:]
         for d in range(d_high - d_low):
             sum_grad_y_x_row[d] = sum_grad_y_x_sum_row[d]
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps, streams):
     """inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
     grad_gamma[d] = 1/sqrt(var[d] + eps)*sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
     """
     real = var.dtype.type
+    threads = _share(D)
     width = 65536 if streams else 4096
     for piece in prange((D + width - 1)//width):
         d_low = piece*width
@@ -307,9 +321,10 @@ def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma
                 _stream(inv_sqrt_var[d_low + d_from:], inv_sqrt_var_row, d_to - d_from)
             if streams:
                 _stream(grad_gamma[d_low + d_from:], grad_gamma_row, d_to - d_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_beta_grad_mu_grad_var(
     grad_y, gamma, inv_sqrt_var, var, sum_grad_y_x, grad_beta, grad_mu, grad_var, N, D, eps, want_beta, want_mu
 ):
@@ -319,6 +334,7 @@ def _compute_grad_beta_grad_mu_grad_var(
     grad_var[d] = -0.5*gamma[d]/(var[d] + eps)^1.5*sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
     """
     real = grad_y.dtype.type
+    threads = _share(D*N)
     for piece in prange((D + 127)//128):
         d_low = piece*128
         d_high = min(D, d_low + 128)
@@ -346,6 +362,21 @@ def _compute_grad_beta_grad_mu_grad_var(
             grad_var_row[d] = real(-0.5)*gamma_row[d]*sum_grad_y_x_row[d]/(
                 var_row[d] + real(eps)
             )**real(1.5)
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -471,6 +502,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

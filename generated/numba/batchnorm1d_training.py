@@ -50,11 +50,16 @@ Regenerate: symbackprop generate batchnorm1d_training --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 
 class Saved(NamedTuple):
@@ -190,7 +195,7 @@ class BatchNorm1dTraining:
         return backward(self._saved, dy, dmean_of_batch, dvar_of_batch, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
     x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch, N, D, eps
 ):
@@ -203,6 +208,7 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
     var_of_batch[d] = var[d]
     """
     real = x.dtype.type
+    threads = _share(D*N)
     for piece in prange((D + 127)//128):
         d_low = piece*128
         d_high = min(D, d_low + 128)
@@ -245,9 +251,10 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
             beta_row = beta[d_low:]
             for d in range(d_high - d_low):
                 y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
     grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma, grad_beta,
         N, D, eps, want_x
@@ -265,6 +272,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[d] = sum[n](grad_y[n,d])
     """
     real = grad_y.dtype.type
+    threads = _share(D*N)
     for piece in prange((D + 127)//128):
         d_low = piece*128
         d_high = min(D, d_low + 128)
@@ -317,12 +325,62 @@ def _compute_grad_x_grad_gamma_grad_beta(
                         + inv_sqrt_var_gamma_sum_grad_y_row[d]
                         + inv_sqrt_var_sqrt_var_row[d]*(x_row[d] - mu_row[d])
                     )/real(N)
+    _set_num_threads(threads)
 
 
-@njit(cache=True, error_model="numpy")
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+@njit(error_model="numpy")
 def _max(a, b):
     """The greater of the two, a if they are equal; NaN if one of them is."""
     return b if b > a or b != b else a
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

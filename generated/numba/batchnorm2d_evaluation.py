@@ -42,6 +42,8 @@ Regenerate: symbackprop generate batchnorm2d_evaluation --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
@@ -49,6 +51,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -206,10 +211,11 @@ class BatchNorm2dEvaluation:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps, streams):
     """gamma_inv_sqrt_var[c] = gamma[c]/sqrt(var[c] + eps)"""
     real = gamma.dtype.type
+    threads = _share(C)
     width = 65536 if streams else 4096
     for piece in prange((C + width - 1)//width):
         c_low = piece*width
@@ -227,11 +233,13 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps, streams)
                 gamma_inv_sqrt_var_row[c] = gamma_row[c]/math.sqrt(var_row[c] + real(eps))
             if streams:
                 _stream(gamma_inv_sqrt_var[c_low + c_from:], gamma_inv_sqrt_var_row, c_to - c_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, C, H, W, streams):
     """y[n,c,h,w] = gamma[c]*(x[n,c,h,w] - mu[c])/sqrt(var[c] + eps) + beta[c]"""
+    threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
         y_streamed = _row_apart(gamma_inv_sqrt_var)
@@ -247,11 +255,13 @@ def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, C, H, W, streams):
                 y_row[hw] = gamma_inv_sqrt_var_here*(x_row[hw] - mu_here) + beta_here
             if streams:
                 _stream(y[n, c, hw_from:], y_row, hw_to - hw_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, C, H, W, streams):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps)"""
+    threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
         grad_x_streamed = _row_apart(gamma_inv_sqrt_var)
@@ -265,12 +275,14 @@ def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, C, H, W, streams):
                 grad_x_row[hw] = gamma_inv_sqrt_var_here*grad_y_row[hw]
             if streams:
                 _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, C, H, W):
     """sum_grad_y_x[c] = sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))"""
     real = grad_y.dtype.type
+    threads = _share(C*N*H*W)
     for c in prange(C):
         sum_grad_y_x_sum = 0.0
         for n in range(N):
@@ -281,14 +293,16 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, C, H, W):
                 sum_grad_y_x_sum += grad_y_row[hw]*(x_row[hw] - mu_here)
         sum_grad_y_x_here = real(sum_grad_y_x_sum)
         sum_grad_y_x[c] = sum_grad_y_x_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps, streams):
     """inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
     grad_gamma[c] = 1/sqrt(var[c] + eps)*sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
     """
     real = var.dtype.type
+    threads = _share(C)
     width = 65536 if streams else 4096
     for piece in prange((C + width - 1)//width):
         c_low = piece*width
@@ -310,9 +324,10 @@ def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma
                 _stream(inv_sqrt_var[c_low + c_from:], inv_sqrt_var_row, c_to - c_from)
             if streams:
                 _stream(grad_gamma[c_low + c_from:], grad_gamma_row, c_to - c_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_beta_grad_mu_grad_var(
     grad_y, gamma, inv_sqrt_var, var, sum_grad_y_x, grad_beta, grad_mu, grad_var, N, C, H, W, eps, want_beta,
         want_mu
@@ -323,6 +338,7 @@ def _compute_grad_beta_grad_mu_grad_var(
     grad_var[c] = -0.5*gamma[c]/(var[c] + eps)^1.5*sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
     """
     real = grad_y.dtype.type
+    threads = _share(C*N*H*W)
     for c in prange(C):
         if want_beta or want_mu:
             sum_grad_y_sum = 0.0
@@ -337,6 +353,21 @@ def _compute_grad_beta_grad_mu_grad_var(
         grad_mu[c] = grad_mu_here
         grad_var_here = real(-0.5)*gamma[c]*sum_grad_y_x[c]/(var[c] + real(eps))**real(1.5)
         grad_var[c] = grad_var_here
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -462,6 +493,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

@@ -51,6 +51,8 @@ Regenerate: symbackprop generate batchnorm2d_training --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
@@ -58,6 +60,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -203,7 +208,7 @@ class BatchNorm2dTraining:
         return backward(self._saved, dy, dmean_of_batch, dvar_of_batch, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
     x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch, N, C, H, W, eps, streams
 ):
@@ -216,6 +221,7 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
     var_of_batch[c] = var[c]
     """
     real = x.dtype.type
+    threads = _share(C*N*H*W)
     for c in prange(C):
         y_streamed = _row_apart(x)
         mu_shift = np.float64(x[0, c, 0] if abs(x[0, c, 0]) < real(math.inf) else real(0))
@@ -249,9 +255,10 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
                     y_row[hw] = gamma_inv_sqrt_var*(x_row[hw] - mu_here) + beta_here
                 if streams:
                     _stream(y[n, c, hw_from:], y_row, hw_to - hw_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
     grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma, grad_beta,
         N, C, H, W, eps, want_x, streams
@@ -270,6 +277,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
     """
     real = grad_y.dtype.type
+    threads = _share(C*N*H*W)
     for c in prange(C):
         grad_x_streamed = _row_apart(grad_y)
         sum_grad_y_sum = 0.0
@@ -310,9 +318,24 @@ def _compute_grad_x_grad_gamma_grad_beta(
                         )/real(N*H*W)
                     if streams:
                         _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
+    _set_num_threads(threads)
 
 
-@njit(cache=True, error_model="numpy")
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+@njit(error_model="numpy")
 def _max(a, b):
     """The greater of the two, a if they are equal; NaN if one of them is."""
     return b if b > a or b != b else a
@@ -441,6 +464,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

@@ -46,6 +46,8 @@ Regenerate: symbackprop generate batchnorm3d --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
@@ -53,6 +55,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -173,7 +178,7 @@ class BatchNorm3d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, W, eps, streams):
     """mu[c] = mean[n,d,h,w](x[n,c,d,h,w])
     var[c] = mean[n,d,h,w]((x[n,c,d,h,w] - mu[c])^2)
@@ -182,6 +187,7 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, 
     y[n,c,d,h,w] = gamma[c]*xhat[n,c,d,h,w] + beta[c]
     """
     real = x.dtype.type
+    threads = _share(C*N*D*H*W)
     for c in prange(C):
         y_streamed = _row_apart(x)
         mu_shift = np.float64(x[0, c, 0] if abs(x[0, c, 0]) < real(math.inf) else real(0))
@@ -210,9 +216,10 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, 
                     y_row[dhw] = gamma_inv_sqrt_var*(x_row[dhw] - mu_here) + beta_here
                 if streams:
                     _stream(y[n, c, dhw_from:], y_row, dhw_to - dhw_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
     grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta, N, C, D, H, W, want_x, streams
 ):
@@ -227,6 +234,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[c] = sum[n,d,h,w](grad_y[n,c,d,h,w])
     """
     real = grad_y.dtype.type
+    threads = _share(C*N*D*H*W)
     for c in prange(C):
         grad_x_streamed = _row_apart(grad_y)
         sum_grad_y_sum = 0.0
@@ -263,9 +271,24 @@ def _compute_grad_x_grad_gamma_grad_beta(
                         )
                     if streams:
                         _stream(grad_x[n, c, dhw_from:], grad_x_row, dhw_to - dhw_from)
+    _set_num_threads(threads)
 
 
-@njit(cache=True, error_model="numpy")
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+@njit(error_model="numpy")
 def _max(a, b):
     """The greater of the two, a if they are equal; NaN if one of them is."""
     return b if b > a or b != b else a
@@ -394,6 +417,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

@@ -34,12 +34,17 @@ Regenerate: symbackprop generate bilinear --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -162,10 +167,11 @@ class Bilinear:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, z, weight, bias, y, N, I, J, K):
     """y[n,k] = bias[k] + sum[i,j](x[n,i]*z[n,j]*weight[k,i,j])"""
     real = x.dtype.type
+    threads = _share(N*K*I*J)
     for task in prange(N*K):
         n, k = task//K, task % K
         y_sum = 0.0
@@ -179,12 +185,14 @@ def _compute_y(x, z, weight, bias, y, N, I, J, K):
             y_sum += y_sum_part
         y_here = real(bias[k] + y_sum)
         y[n, k] = y_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, z, weight, grad_x, N, I, J, K):
     """grad_x[n,i] = sum[k,j](grad_y[n,k]*z[n,j]*weight[k,i,j])"""
     real = grad_y.dtype.type
+    threads = _share(N*I*K*J)
     for task in prange(N*I):
         n, i = task//I, task % I
         grad_x_sum = 0.0
@@ -198,12 +206,14 @@ def _compute_grad_x(grad_y, z, weight, grad_x, N, I, J, K):
             grad_x_sum += grad_x_sum_part
         grad_x_here = real(grad_x_sum)
         grad_x[n, i] = grad_x_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
     """grad_z[n,j] = sum[k,i](grad_y[n,k]*x[n,i]*weight[k,i,j])"""
     real = grad_y.dtype.type
+    threads = _share(N*J*K*I)
     for n in prange(N):
         grad_z_sum_row = np.empty(J, np.float64)
         for j in range(J):
@@ -233,12 +243,14 @@ def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
         grad_z_row = grad_z[n]
         for j in range(J):
             grad_z_row[j] = grad_z_sum_row[j]
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K, streams):
     """grad_weight[k,i,j] = sum[n](grad_y[n,k]*x[n,i]*z[n,j])"""
     real = grad_y.dtype.type
+    threads = _share(K*I*J*N)
     for task in prange(K*I):
         k, i = task//I, task % I
         grad_weight_streamed = _row_apart(grad_y)
@@ -277,12 +289,14 @@ def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K, streams):
                 grad_weight_row[j] = grad_weight_sum_row[j_from + j]
             if streams:
                 _stream(grad_weight[k, i, j_from:], grad_weight_row, j_to - j_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_bias(grad_y, grad_bias, N, K):
     """grad_bias[k] = sum[n](grad_y[n,k])"""
     real = grad_y.dtype.type
+    threads = _share(K*N)
     for piece in prange((K + 127)//128):
         k_low = piece*128
         k_high = min(K, k_low + 128)
@@ -296,6 +310,21 @@ def _compute_grad_bias(grad_y, grad_bias, N, K):
         grad_bias_row = grad_bias[k_low:]
         for k in range(k_high - k_low):
             grad_bias_row[k] = grad_bias_sum_row[k]
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -421,6 +450,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

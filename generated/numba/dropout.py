@@ -35,6 +35,8 @@ Regenerate: symbackprop generate dropout --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
@@ -42,6 +44,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -139,10 +144,11 @@ class Dropout:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, mask, y, N, D, rate, streams):
     """y[n,d] = x[n,d]*mask[n,d]/(1 - rate)"""
     real = x.dtype.type
+    threads = _share(N*D)
     width = 65536 if streams else 4096
     for piece in prange((N*D + width - 1)//width):
         nd_low = piece*width
@@ -158,12 +164,14 @@ def _compute_y(x, mask, y, N, D, rate, streams):
                 y_row[nd] = x_row[nd]*real(mask_row[nd])/(real(1) - real(rate))
             if streams:
                 _stream(y[nd_low + nd_from:], y_row, nd_to - nd_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, mask, grad_x, N, D, rate, streams):
     """grad_x[n,d] = grad_y[n,d]*mask[n,d]/(1 - rate)"""
     real = grad_y.dtype.type
+    threads = _share(N*D)
     width = 65536 if streams else 4096
     for piece in prange((N*D + width - 1)//width):
         nd_low = piece*width
@@ -179,6 +187,21 @@ def _compute_grad_x(grad_y, mask, grad_x, N, D, rate, streams):
                 grad_x_row[nd] = grad_y_row[nd]*real(mask_row[nd])/(real(1) - real(rate))
             if streams:
                 _stream(grad_x[nd_low + nd_from:], grad_x_row, nd_to - nd_from)
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -304,6 +327,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

@@ -32,12 +32,17 @@ Regenerate: symbackprop generate embedding --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -130,9 +135,10 @@ class Embedding:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(weight, t, y, D, N, streams):
     """y[n,d] = weight[t[n], d]"""
+    threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(weight)
         t_here = t[n]
@@ -145,9 +151,10 @@ def _compute_y(weight, t, y, D, N, streams):
                 y_row[d] = weight_row[d]
             if streams:
                 _stream(y[n, d_from:], y_row, d_to - d_from)
+    _set_num_threads(threads)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, t, grad_weight, V, D, N):
     """grad_weight[t[n], d'] += grad_y[n,d']"""
     for n in range(N):
@@ -156,6 +163,20 @@ def _compute_grad_weight(grad_y, t, grad_weight, V, D, N):
             grad_y_row = grad_y[n]
             for d in range(D):
                 grad_weight_row[d] += grad_y_row[d]
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -281,6 +302,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

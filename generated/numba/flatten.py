@@ -35,12 +35,17 @@ Regenerate: symbackprop generate flatten --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -136,21 +141,24 @@ class Flatten:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, y, N, W, A, D):
     """y[n,d] = x[n, d//A, d % A//W, d % A % W]"""
+    threads = _share(N*D)
     for n in prange(N):
         y_row = y[n]
         for d in range(D):
             y_row[d] = x[n, d//A, d % A//W, d % A % W]
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, grad_x, N, C, H, W, A, D, streams):
     """grad_x[n,c,h,w] = where(A*c + W*h + w < D and c < (D - 1)//A + 1 and W*h + w < A and h < (A - 1)//W + 1,
         grad_y[n, A*c + W*h + w], 0)
     """
     real = grad_y.dtype.type
+    threads = _share(N*C*H*W)
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
         grad_x_streamed = _row_apart(grad_y)
@@ -165,6 +173,21 @@ def _compute_grad_x(grad_y, grad_x, N, C, H, W, A, D, streams):
                 )
             if streams:
                 _stream(grad_x[n, c, h, w_from:], grad_x_row, w_to - w_from)
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -290,6 +313,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

@@ -44,6 +44,8 @@ Regenerate: symbackprop generate layernorm --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
@@ -51,6 +53,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -166,7 +171,7 @@ class LayerNorm:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps, streams):
     """mu[n] = mean[d](x[n,d])
     var[n] = mean[d]((x[n,d] - mu[n])^2)
@@ -174,6 +179,7 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps, s
     y[n,d] = gamma[d]*xhat[n,d] + beta[d]
     """
     real = x.dtype.type
+    threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(x)
         mu_shift = np.float64(x[n, 0] if abs(x[n, 0]) < real(math.inf) else real(0))
@@ -200,9 +206,10 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps, s
                 y_row[d] = gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here + beta_row[d]
             if streams:
                 _stream(y[n, d_from:], y_row, d_to - d_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
     grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x,
         streams
@@ -216,6 +223,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[d] = sum[n](grad_y[n,d])
     """
     real = grad_y.dtype.type
+    threads = _share(N*D)
     rows = max(32, (N + 63)//64)
     grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
     grad_beta_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
@@ -282,9 +290,24 @@ def _compute_grad_x_grad_gamma_grad_beta(
         for d in range(D):
             grad_gamma_row[d] = grad_gamma_parts[d]
             grad_beta_row[d] = grad_beta_parts[d]
+    _set_num_threads(threads)
 
 
-@njit(cache=True, error_model="numpy")
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+@njit(error_model="numpy")
 def _max(a, b):
     """The greater of the two, a if they are equal; NaN if one of them is."""
     return b if b > a or b != b else a
@@ -413,6 +436,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

@@ -32,11 +32,16 @@ Regenerate: symbackprop generate linear --backend numba
 
 from __future__ import annotations
 
+import pickle
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 try:
     from . import _vectors
@@ -177,10 +182,11 @@ def _contract_y(y, weight, x, bias, accuracy, N, D, K):
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, D, K):
     """y[n,k] = bias[k] + sum[d](x[n,d]*weight[k,d])"""
     real = x.dtype.type
+    threads = _share(N*K*D)
     for task in prange(N*K):
         n, k = task//K, task % K
         y_sum = 0.0
@@ -192,6 +198,7 @@ def _compute_y(x, weight, bias, y, N, D, K):
         y_sum += y_sum_part
         y_here = real(bias[k] + y_sum)
         y[n, k] = y_here
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -217,10 +224,11 @@ def _contract_grad_x(grad_x, weight, grad_y, accuracy, N, D, K):
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
     """grad_x[n,d] = sum[k](grad_y[n,k]*weight[k,d])"""
     real = grad_y.dtype.type
+    threads = _share(N*D*K)
     for n in prange(N):
         grad_x_sum_row = np.empty(D, np.float64)
         for d in range(D):
@@ -247,6 +255,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
         grad_x_row = grad_x[n]
         for d in range(D):
             grad_x_row[d] = grad_x_sum_row[d]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -272,10 +281,11 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, D, K):
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, D, K):
     """grad_weight[k,d] = sum[n](grad_y[n,k]*x[n,d])"""
     real = grad_y.dtype.type
+    threads = _share(K*D*N)
     for k in prange(K):
         grad_weight_sum_row = np.empty(D, np.float64)
         for d in range(D):
@@ -302,12 +312,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, D, K):
         grad_weight_row = grad_weight[k]
         for d in range(D):
             grad_weight_row[d] = grad_weight_sum_row[d]
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_bias(grad_y, grad_bias, N, K):
     """grad_bias[k] = sum[n](grad_y[n,k])"""
     real = grad_y.dtype.type
+    threads = _share(K*N)
     for piece in prange((K + 127)//128):
         k_low = piece*128
         k_high = min(K, k_low + 128)
@@ -321,6 +333,56 @@ def _compute_grad_bias(grad_y, grad_bias, N, K):
         grad_bias_row = grad_bias[k_low:]
         for k in range(k_high - k_low):
             grad_bias_row[k] = grad_bias_sum_row[k]
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

@@ -38,12 +38,17 @@ Regenerate: symbackprop generate log_softmax --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -136,7 +141,7 @@ class LogSoftmax:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, streams):
     """top[n] = max[k](x[n,k])
     sum_exp_x[n] = sum[k](exp(x[n,k] - top[n]))
@@ -144,6 +149,7 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, streams):
     y[n,k] = x[n,k] - lse[n]
     """
     real = x.dtype.type
+    threads = _share(N*K)
     for n in prange(N):
         y_streamed = _row_apart(x)
         top_max = _rank(real(-math.inf))
@@ -168,15 +174,17 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, streams):
                 y_row[k] = x_row[k] - lse
             if streams:
                 _stream(y[n, k_from:], y_row, k_to - k_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K, streams):
     """grad_lse[n] = -sum[k](grad_y[n,k])
     grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
     grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
     """
     real = grad_y.dtype.type
+    threads = _share(N*K)
     for n in prange(N):
         grad_x_streamed = _row_apart(grad_y)
         grad_lse_sum = 0.0
@@ -196,6 +204,21 @@ def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K, streams):
                 grad_x_row[k] = grad_y_row[k] + grad_lse_inv_sum_exp_x*_exp(x_row[k] - top_here)
             if streams:
                 _stream(grad_x[n, k_from:], grad_x_row, k_to - k_from)
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 def _exp(v):
@@ -425,6 +448,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

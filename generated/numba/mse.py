@@ -32,12 +32,17 @@ Regenerate: symbackprop generate mse --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -138,10 +143,11 @@ class Mse:
         return backward(self._saved, dloss, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_loss(x, target, loss, N, D):
     """loss = mean[n,d]((x[n,d] - target[n,d])^2)"""
     real = x.dtype.type
+    threads = _share(N*D)
     loss_sum_parts = np.empty((N*D + 16383)//16384, np.float64)
     for piece in prange((N*D + 16383)//16384):
         nd_low = piece*16384
@@ -157,14 +163,16 @@ def _compute_loss(x, target, loss, N, D):
         loss_sum += loss_sum_parts[at]
     loss_here = real(loss_sum/(N*D))
     loss[0] = loss_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_target(grad_loss, x, target, grad_x, grad_target, N, D, streams):
     """grad_x[n,d] = 2*grad_loss/(N*D)*(x[n,d] - target[n,d])
     grad_target[n,d] = -2*grad_loss/(N*D)*(x[n,d] - target[n,d])
     """
     real = grad_loss.dtype.type
+    threads = _share(N*D)
     width = 65536 if streams else 4096
     for piece in prange((N*D + width - 1)//width):
         nd_low = piece*width
@@ -186,6 +194,21 @@ def _compute_grad_x_grad_target(grad_loss, x, target, grad_x, grad_target, N, D,
                 _stream(grad_x[nd_low + nd_from:], grad_x_row, nd_to - nd_from)
             if streams:
                 _stream(grad_target[nd_low + nd_from:], grad_target_row, nd_to - nd_from)
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -311,6 +334,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

@@ -35,12 +35,17 @@ Regenerate: symbackprop generate prelu --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -141,9 +146,10 @@ class Prelu:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, slope, y, N, C, H, W, streams):
     """y[n,c,h,w] = where(x[n,c,h,w] > 0, x[n,c,h,w], x[n,c,h,w]*slope[c])"""
+    threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
         y_streamed = _row_apart(x)
@@ -157,12 +163,14 @@ def _compute_y(x, slope, y, N, C, H, W, streams):
                 y_row[hw] = x_row[hw] if x_row[hw] > 0 else x_row[hw]*slope_here
             if streams:
                 _stream(y[n, c, hw_from:], y_row, hw_to - hw_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, x, slope, grad_x, N, C, H, W, streams):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*where(x[n,c,h,w] > 0, 1, slope[c])"""
     real = grad_y.dtype.type
+    threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
         grad_x_streamed = _row_apart(grad_y)
@@ -177,12 +185,14 @@ def _compute_grad_x(grad_y, x, slope, grad_x, N, C, H, W, streams):
                 grad_x_row[hw] = grad_y_row[hw]*(real(1) if x_row[hw] > 0 else slope_here)
             if streams:
                 _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_slope(x, grad_y, grad_slope, N, C, H, W):
     """grad_slope[c] = sum[n,h,w](where(x[n,c,h,w] > 0, 0, grad_y[n,c,h,w]*x[n,c,h,w]))"""
     real = x.dtype.type
+    threads = _share(C*N*H*W)
     for c in prange(C):
         grad_slope_sum = 0.0
         for n in range(N):
@@ -192,6 +202,21 @@ def _compute_grad_slope(x, grad_y, grad_slope, N, C, H, W):
                 grad_slope_sum += real(0) if x_row[hw] > 0 else grad_y_row[hw]*x_row[hw]
         grad_slope_here = real(grad_slope_sum)
         grad_slope[c] = grad_slope_here
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -317,6 +342,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

@@ -45,13 +45,18 @@ Regenerate: symbackprop generate scaled_dot_product_attention --backend numba
 from __future__ import annotations
 
 import math
+import pickle
 from functools import lru_cache
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -243,10 +248,11 @@ def _contract_score(score, key, query, accuracy, D, B, H, I, J):
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_score(query, key, score, B, H, I, D, J):
     """score[b,h,i,j] = sum[d](query[b,h,i,d]*key[b,h,j,d])/sqrt(D)"""
     real = query.dtype.type
+    threads = _share(B*H*I*J*D)
     for task in prange(B*H*I*J):
         bh, i, j = task//(I*J), task//J % I, task % J
         score_sum = 0.0
@@ -258,9 +264,10 @@ def _compute_score(query, key, score, B, H, I, D, J):
         score_sum += score_sum_part
         score_here = real(score_sum/math.sqrt(D))
         score[bh, i, j] = score_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H, I, J, streams):
     """top[b,h,i] = max[j](score[b,h,i,j])
     weight[b,h,i,j] = exp(score[b,h,i,j] - top[b,h,i])
@@ -269,6 +276,7 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
     attention[b,h,i,j] = weight[b,h,i,j]/norm[b,h,i]
     """
     real = score.dtype.type
+    threads = _share(B*H*I*J)
     for bhi in prange(B*H*I):
         attention_streamed = _row_apart(score)
         top_max = _rank(real(-math.inf))
@@ -295,6 +303,7 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
                 attention_row[j] = weight_row[j]*inv_norm_here
             if streams:
                 _stream(attention[bhi, j_from:], attention_row, j_to - j_from)
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -323,10 +332,11 @@ def _contract_y(y, value, weight, inv_norm, accuracy, B, H, I, J, E):
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
     """y[b,h,i,e] = sum[j](value[b,h,j,e]*attention[b,h,i,j])"""
     real = value.dtype.type
+    threads = _share(B*H*I*E*J)
     for task in prange(B*H*I):
         bh, i = task//I, task % I
         y_sum_row = np.empty(E, np.float64)
@@ -357,6 +367,7 @@ def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
         y_row = y[bh, i]
         for e in range(E):
             y_row[e] = y_sum_row[e]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -384,10 +395,11 @@ def _contract_grad_attention(grad_attention, value, grad_y, accuracy, B, H, I, J
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_attention(grad_y, value, grad_attention, B, H, I, J, E):
     """grad_attention[b,h,i,j] = sum[e](grad_y[b,h,i,e]*value[b,h,j,e])"""
     real = grad_y.dtype.type
+    threads = _share(B*H*I*J*E)
     for task in prange(B*H*I*J):
         bh, i, j = task//(I*J), task//J % I, task % J
         grad_attention_sum = 0.0
@@ -399,15 +411,17 @@ def _compute_grad_attention(grad_y, value, grad_attention, B, H, I, J, E):
         grad_attention_sum += grad_attention_sum_part
         grad_attention_here = real(grad_attention_sum)
         grad_attention[bh, i, j] = grad_attention_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J, streams):
     """sum_grad_attention_attention[b,h,i] = sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j'])
     grad_score[b,h,i,j] = attention[b,h,i,j]*(grad_attention[b,h,i,j] -
         sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j']))
     """
     real = grad_attention.dtype.type
+    threads = _share(B*H*I*J)
     for bhi in prange(B*H*I):
         grad_score_streamed = _row_apart(grad_attention)
         sum_grad_attention_attention_sum = 0.0
@@ -426,6 +440,7 @@ def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J, strea
                 grad_score_row[j] = attention_row[j]*(grad_attention_row[j] - sum_grad_attention_attention)
             if streams:
                 _stream(grad_score[bhi, j_from:], grad_score_row, j_to - j_from)
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -453,10 +468,11 @@ def _contract_grad_query(grad_query, key, grad_score, accuracy, D, B, H, I, J):
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
     """grad_query[b,h,i,d] = 1/sqrt(D)*sum[j](grad_score[b,h,i,j]*key[b,h,j,d])"""
     real = grad_score.dtype.type
+    threads = _share(B*H*I*D*J)
     for task in prange(B*H*I):
         bh, i = task//I, task % I
         grad_query_sum_row = np.empty(D, np.float64)
@@ -484,6 +500,7 @@ def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
         grad_query_row = grad_query[bh, i]
         for d in range(D):
             grad_query_row[d] = grad_query_sum_row[d]/math.sqrt(D)
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -511,10 +528,11 @@ def _contract_grad_key(grad_key, query, grad_score, accuracy, D, B, H, I, J):
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
     """grad_key[b,h,j,d] = 1/sqrt(D)*sum[i](grad_score[b,h,i,j]*query[b,h,i,d])"""
     real = grad_score.dtype.type
+    threads = _share(B*H*J*D*I)
     for task in prange(B*H*J):
         bh, j = task//J, task % J
         grad_key_sum_row = np.empty(D, np.float64)
@@ -542,6 +560,7 @@ def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
         grad_key_row = grad_key[bh, j]
         for d in range(D):
             grad_key_row[d] = grad_key_sum_row[d]/math.sqrt(D)
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -569,10 +588,11 @@ def _contract_grad_value(grad_value, grad_y, attention, accuracy, B, H, I, J, E)
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_value(grad_y, attention, grad_value, B, H, I, J, E):
     """grad_value[b,h,j,e] = sum[i](grad_y[b,h,i,e]*attention[b,h,i,j])"""
     real = grad_y.dtype.type
+    threads = _share(B*H*J*E*I)
     for task in prange(B*H*J):
         bh, j = task//J, task % J
         grad_value_sum_row = np.empty(E, np.float64)
@@ -600,6 +620,21 @@ def _compute_grad_value(grad_y, attention, grad_value, B, H, I, J, E):
         grad_value_row = grad_value[bh, j]
         for e in range(E):
             grad_value_row[e] = grad_value_sum_row[e]
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 def _exp(v):
@@ -829,6 +864,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

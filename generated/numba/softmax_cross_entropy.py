@@ -38,12 +38,17 @@ Regenerate: symbackprop generate softmax_cross_entropy --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -145,13 +150,14 @@ class SoftmaxCrossEntropy:
         return backward(self._saved, dloss, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_top_sum_exp_z_lse(z, top, sum_exp_z, lse, N, K):
     """top[n] = max[k](z[n,k])
     sum_exp_z[n] = sum[k](exp(z[n,k] - top[n]))
     lse[n] = top[n] + log(sum[k](exp(z[n,k] - top[n])))
     """
     real = z.dtype.type
+    threads = _share(N*K)
     for n in prange(N):
         top_max = _rank(real(-math.inf))
         z_row = z[n]
@@ -167,12 +173,14 @@ def _compute_top_sum_exp_z_lse(z, top, sum_exp_z, lse, N, K):
         sum_exp_z[n] = sum_exp_z_here
         lse_here = top_here + math.log(sum_exp_z_here)
         lse[n] = lse_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_loss(lse, z, t, loss, N):
     """loss = mean[n](lse[n] - z[n, t[n]])"""
     real = lse.dtype.type
+    threads = _share(N)
     loss_sum_parts = np.empty((N + 16383)//16384, np.float64)
     for piece in prange((N + 16383)//16384):
         n_low = piece*16384
@@ -188,14 +196,16 @@ def _compute_loss(lse, z, t, loss, N):
         loss_sum += loss_sum_parts[at]
     loss_here = real(loss_sum/N)
     loss[0] = loss_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_z(sum_exp_z, grad_loss, z, top, t, grad_z, N, K, streams):
     """inv_sum_exp_z[n] = 1/sum_exp_z[n]
     grad_z[n,k] = grad_loss/N*(exp(z[n,k] - top[n])/sum[k''](exp(z[n,k''] - top[n])) + where(t[n] == k, -1, 0))
     """
     real = sum_exp_z.dtype.type
+    threads = _share(N*K)
     for n in prange(N):
         grad_z_streamed = _row_apart(sum_exp_z)
         inv_sum_exp_z = real(1)/sum_exp_z[n]
@@ -214,6 +224,21 @@ def _compute_grad_z(sum_exp_z, grad_loss, z, top, t, grad_z, N, K, streams):
                 )/real(N)
             if streams:
                 _stream(grad_z[n, k_from:], grad_z_row, k_to - k_from)
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 def _exp(v):
@@ -443,6 +468,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real_arrays(*tensors):

@@ -61,6 +61,7 @@ def numba_module(kernel: Kernel) -> str:
         "imports": _imports(functions, used, called, shared.helpers),
         "functions": functions,
         "scalar_helpers": used,
+        "cached": bool(functions),
         "piece": PIECE,
         "row_functions": tuple(elementary(name) for name in called),
     }
@@ -74,6 +75,13 @@ _SUPPORT = (
     "    from . import _vectors",
     "except ImportError:  # this file stands alone: plain loops compute everything",
     "    _vectors = None",
+)
+
+
+_CACHING = (
+    "from numba.core.caching import CompileResultCacheImpl, FunctionCache",
+    "from numba.core.dispatcher import Dispatcher",
+    "from numba.core.serialize import dumps",
 )
 
 
@@ -91,11 +99,14 @@ def _imports(
     calls_math = "math." in code or "stream" in scalar_helpers or "log" in called or "tanh" in called or "erf" in called
     vectors = "_vectors." in code
     streams = "stream" in scalar_helpers
-    used = ["njit", *(["prange"] if "prange(" in code else []), *(["types"] if called or streams else [])]
+    parallel = "prange(" in code
+    used = ["njit", *(["prange"] if parallel else []), *(["types"] if called or streams or parallel else [])]
     extending = [*(["intrinsic"] if streams else []), *(["overload"] if called or streams else [])]
     return (
         *(["import math"] if calls_math else []),
+        *(["import pickle"] if code else []),
         *(["from functools import lru_cache"] if vectors else []),
+        *(["from hashlib import sha256"] if code else []),
         *numbers_imports(helpers),
         "from typing import NamedTuple",
         "",
@@ -103,6 +114,7 @@ def _imports(
         *(["from llvmlite import ir"] if streams else []),
         *([f"from numba import {', '.join(used)}"] if "@njit" in code or scalar_helpers else []),
         *(["from numba.core import cgutils"] if streams else []),
+        *(_CACHING if code else []),
         *([f"from numba.extending import {', '.join(extending)}"] if extending else []),
         *(["from numba.np.arrayobj import populate_array"] if streams else []),
         *(_SUPPORT if vectors else []),

@@ -35,7 +35,7 @@ from symbackprop.loops.kernel import (
 from symbackprop.loops.streams import PIECE
 from symbackprop.notation.nodes import ONE, ZERO, Expr, Index, Number, Parameter, Read, Size, mul, walk
 
-_OPTIONS = 'cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}'
+_OPTIONS = 'nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}'
 _LONGEST_NAME = 40
 _RANKS = {"max": "_rank", "min": "_low_rank"}  # an extremum of ranks is one of integers: vectors, and NaN stays
 
@@ -61,6 +61,7 @@ def kernel_function(nest: Nest, name: str, scalars: tuple[str, ...]) -> KernelFu
     body = writer.nest()
     parallel = "parallel=True, " if nest.parallel or nest.strip else ""
     names = [*(identifier(a.name) for a in nest.arrays), *writer.scalars, *writer.flags]
+    body = writer.alone_if_small(body) if parallel else body
     names += [writer.streams] if nest.streamed is not None else []
     lines = [f"@njit({parallel}{_OPTIONS})", *_signature(name, names), *_docstring(nest)]
     if any("real(" in line for line in body):
@@ -123,6 +124,7 @@ class _Writer:
         found = [*(e for n in nodes for e in expressions(n)), *nest.parallel, *(i.extent for i in nest.parallel)]
         if nest.strip:
             found.append(nest.strip.index)
+        found.append(nest.points)
         leaves = [e for expr in found for e in walk(expr)]
         leaves += [e for i in leaves if isinstance(i, Index) for e in walk(i.extent)]
         used = {e.name for e in leaves if isinstance(e, Size | Parameter)}
@@ -172,6 +174,11 @@ class _Writer:
             start = f"for {self.index(index)} in prange({self._int(index.extent)}):"
             return [*self._lines(nest.shared), start, *self._indented(nest.body), *self._lines(nest.after)]
         return [*self._lines(nest.shared), *self._tasks(nest.parallel), *self._indented(nest.body)]
+
+    def alone_if_small(self, body: list[str]) -> list[str]:
+        """The body for one thread where there are few points: to wake others would take longer."""
+        threads = self._names.new("threads")
+        return [f"{threads} = _share({self._int(self.nest_.points)})", *body, f"_set_num_threads({threads})"]
 
     def _strip(self, strip: Strip) -> list[str]:
         """The loop over the pieces of a strip, and where each begins and ends."""

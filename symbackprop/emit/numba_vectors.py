@@ -12,7 +12,7 @@ from symbackprop.emit.templating import render
 
 NAME = "_vectors"
 MODULES = (
-    "__init__", "cleared", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix",
+    "__init__", "caches", "cleared", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix",
     "matrix_kernels", "matrix_packing", "problem", "reduction", "reduction_kernels", "settings", "tasks", "winograd",
     "winograd_taps",
 )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from symbackprop.loops.contraction import Contraction
-from symbackprop.notation.nodes import Expr, Index, add, floor_divide, number
+from symbackprop.notation.nodes import ZERO, Expr, Index, add, floor_divide, number
 from symbackprop.program.statements import Program
 
 
@@ -232,6 +232,7 @@ class Nest:
     `traffic` the passes that it makes over memory. `shared` is computed before the tasks start; they may leave partial
     results in rows of it, which `after` puts together in order once all are done. `cleared` are the targets that the
     tasks fill with zeros before they add to them. `streamed` is the length of the rows that may pass by the caches.
+    `points` is how many its largest statement has, bound indices among them: the size of the work.
     """
 
     name: str
@@ -247,6 +248,7 @@ class Nest:
     cleared: frozenset[str] = frozenset()
     contraction: Contraction | None = None  # what all of it is: a backend may compute it in another order
     streamed: Expr | None = None
+    points: Expr = ZERO
 
 
 @dataclass(frozen=True, slots=True)

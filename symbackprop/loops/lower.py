@@ -15,6 +15,7 @@ from symbackprop.loops.nest import build_nest, has_one_row_index
 from symbackprop.loops.streams import with_streams
 from symbackprop.loops.tensors import Tensors
 from symbackprop.loops.windows import window_nest
+from symbackprop.notation.nodes import Expr, mul
 from symbackprop.program.extents import all_sizes, with_named_extents
 from symbackprop.program.statements import Program, Statement
 
@@ -56,12 +57,19 @@ def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tenso
         needed = frozenset({*kept, *later})
         windows = window_nest(group, needed, tensors, names)
         nest = windows or build_nest(group, needed, tensors, names, frozenset(stored))
+        nest = replace(nest, points=_points(group))
         if len(group.statements) == 1:
             nest = replace(nest, contraction=contraction(group.statements[0], tensors))
         nests.append(nest if windows else with_streams(nest, (*names, *tensors.axes)))  # rows of windows are short
         stored |= {a.name for a in nest.arrays if a.written}
     cleared = {target for nest in nests for target in nest.cleared}
     return Pass(_allocations(found, stored, cleared, tensors), tuple(nests))
+
+
+def _points(group: Group) -> Expr:
+    """How many points the statement with most indices has, bound ones among them; a scatter has those alone."""
+    boxes = [s.bound if s.kind == "scatter" else (*s.indices, *s.bound) for s in group.statements]
+    return mul(*(i.extent for i in max(boxes, key=len)))
 
 
 def _allocations(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,43 @@ def test_the_number_of_threads_changes_no_bit_of_a_family(family: str, tmp_path:
     one = result(begin("conv2d", tmp_path, 1, SYMBACKPROP_FAMILY=family))
 
     assert result(begin("conv2d", tmp_path, 2, SYMBACKPROP_FAMILY=family)) == one
+
+
+def cut(file: Path) -> None:
+    """As a full disk or a killed machine leaves it."""
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def flipped(file: Path) -> None:
+    """One bit of the compiled code is another one; all else can be read."""
+    kept = bytearray(file.read_bytes())
+    kept[len(kept) * 3 // 4] ^= 4
+    file.write_bytes(bytes(kept))
+
+
+@pytest.mark.parametrize("layer, damage", [("relu", cut), ("relu", emptied), ("relu", flipped), ("linear", flipped)])
+def test_what_is_damaged_in_the_cache_is_compiled_anew(
+    layer: str, damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    right = result(begin(layer, tmp_path))
+    files = sorted(tmp_path.rglob("*.nb[ic]"))
+    for file in files:
+        damage(file)
+    found = {result(begin(layer, tmp_path)) for _ in range(2)}
+
+    assert files
+    assert found == {right}
+
+
+def test_all_kernels_of_a_layer_come_from_the_cache(tmp_path: Path) -> None:
+    result(begin("linear", tmp_path))
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nb[ic]")}
+    process = begin("linear", tmp_path)
+    _, errors = process.communicate()
+
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nb[ic]")} == before
+    assert "NumbaWarning" not in errors
