@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from symbackprop.generated.numba import _vectors
 
 MOST = 256 << 20
@@ -32,7 +31,7 @@ def problems(shape: tuple[int, ...], size: int) -> list[Any]:
     x = ((n, c, h, w), (at(n=1), at(c=1), at(p=stride, r=1), at(q=stride, s=1)))
     weight = ((k, c, r, r), (at(k=1), at(c=1), at(r=1), at(s=1)))
     y = ((n, k, p, q), (at(n=1), at(k=1), at(p=1), at(q=1)))
-    extents = dict(n=n, k=k, p=p, q=q, c=c, r=r, s=r)
+    extents = {"n": n, "k": k, "p": p, "q": q, "c": c, "r": r, "s": r}
     problem = _vectors.Problem
     return [
         problem(size, extents, (y, x, weight, None, None), (), ("n", "p", "q"), ("k",), ("c", "r", "s"), False),

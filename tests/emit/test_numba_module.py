@@ -8,6 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 from symbackprop import equations
 from symbackprop.calculus.derive import derive
@@ -48,7 +49,7 @@ def draw(*shape: int, seed: int = 0) -> Any:
 
 def test_importing_compiles_nothing(tmp_path: Path) -> None:
     module = load("batchnorm2d", tmp_path)
-    kernels = [f for f in vars(module).values() if hasattr(f, "signatures")]
+    kernels = [f for f in vars(module).values() if isinstance(f, Dispatcher)]
 
     assert kernels
     assert [f.signatures for f in kernels] == [[] for _ in kernels]
