@@ -37,11 +37,16 @@ Regenerate: symbackprop generate avgpool2d --backend numba
 
 from __future__ import annotations
 
+import pickle
+from hashlib import sha256
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 
 class Saved(NamedTuple):
@@ -147,10 +152,11 @@ class AvgPool2d:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
     """y[n,c,p,q] = mean[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])"""
     real = x.dtype.type
+    threads = _share(N*C*P*Q*kernel*kernel)
     q_pitch = (kernel - 1)//stride + Q
     band = min(P, max(1, 4096//(q_pitch*stride*stride)))
     bands = (P - 1)//band + 1
@@ -183,15 +189,17 @@ def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
                 y_sum_row = y_sum[q_pitch*p:]
                 for q in range(Q):
                     y_row[q] = y_sum_row[q]/(kernel*kernel)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
     """grad_x[n,c,h,w] = 1/kernel^2*sum[r,s](where((h + pad - r) % stride == 0 and 0 <= (h + pad - r)//stride and (h
         + pad - r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad -
         s)//stride < Q, grad_y[n, c, (h + pad - r)//stride, (w + pad - s)//stride], 0))
     """
     real = grad_y.dtype.type
+    threads = _share(N*C*H*W*kernel*kernel)
     for task in prange(N*C*H*W):
         nc, h, w = task//(H*W), task//W % H, task % W
         s_step_start_2 = max(0, -((kernel - w - pad - 1)//stride))
@@ -206,9 +214,24 @@ def _compute_grad_x(grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
                     grad_x_sum += grad_y_row[s_step]
         grad_x_here = real(grad_x_sum/(kernel**2))
         grad_x[nc, h, w] = grad_x_here
+    _set_num_threads(threads)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+@njit(nogil=True, error_model="numpy")
 def _stage(staged, size, image, shape, first, step, count, outside):
     """staged[j*size + u] = image[first + j + step*u] for the places j below step and u below count, in row-major order.
 
@@ -229,7 +252,7 @@ def _stage(staged, size, image, shape, first, step, count, outside):
                     _fill(staged, row + j*size, row + j*size + length, outside)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _stage_row(staged, row, size, image, source, left, right, stride, length, outside):
     """staged[row + j*size + u] = image[source + j + stride*u] where left <= j + stride*u < right, `outside` elsewhere."""
     low = min(length, max(0, -(-left//stride)))  # between these the places of all residues are in the image
@@ -254,11 +277,46 @@ def _stage_row(staged, row, size, image, source, left, right, stride, length, ou
                 staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _fill(row, start, stop, value):
     """row[start:stop] = value."""
     for at in range(start, stop):
         row[np.uintp(at)] = value
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _integer(name, value, negative=False):

@@ -39,12 +39,17 @@ Regenerate: symbackprop generate conv1d --backend numba
 
 from __future__ import annotations
 
+import pickle
 from functools import lru_cache
+from hashlib import sha256
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 try:
     from . import _vectors
@@ -205,10 +210,11 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, W, K, S, Q, stride, pad, dil
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation):
     """y[n,k,q] = bias[k] + sum[c,s](x[n, c, stride*q + dilation*s - pad]*weight[k,c,s])"""
     real = x.dtype.type
+    threads = _share(N*K*Q*C*S)
     for task in prange(N*K):
         n, k = task//K, task % K
         y_sum_row = np.empty(Q, np.float64)
@@ -250,6 +256,7 @@ def _compute_y(x, weight, bias, y, N, C, W, K, S, Q, stride, pad, dilation):
         y_row = y[n, k]
         for q in range(Q):
             y_row[q] = bias_here + y_sum_row[q]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -275,12 +282,13 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, W, K, S, Q, stride,
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, W, K, S, Q, stride, pad, dilation):
     """grad_x[n,c,w] = sum[k,s](where((w + pad - dilation*s) % stride == 0 and 0 <= (w + pad - dilation*s)//stride
         and (w + pad - dilation*s)//stride < Q, grad_y[n, k, (w + pad - dilation*s)//stride]*weight[k,c,s], 0))
     """
     real = grad_y.dtype.type
+    threads = _share(N*C*W*K*S)
     for task in prange(N*C):
         n, c = task//C, task % C
         grad_x_sum_row = np.empty(W, np.float64)
@@ -321,6 +329,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, W, K, S, Q, stride, pad, dilat
         grad_x_row = grad_x[n, c]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -346,10 +355,11 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, W, K, S, Q, st
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, dilation):
     """grad_weight[k,c,s] = sum[n,q](grad_y[n,k,q]*x[n, c, stride*q + dilation*s - pad])"""
     real = grad_y.dtype.type
+    threads = _share(K*C*S*N*Q)
     for task in prange(K*C*S):
         k, c, s = task//(C*S), task//S % C, task % S
         q_start_2 = max(0, -((dilation*s - pad)//stride))
@@ -372,12 +382,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, W, K, S, Q, stride, pad, 
             grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, s] = grad_weight_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_bias(grad_y, grad_bias, N, K, Q):
     """grad_bias[k] = sum[n,q](grad_y[n,k,q])"""
     real = grad_y.dtype.type
+    threads = _share(K*N*Q)
     for k in prange(K):
         grad_bias_sum = 0.0
         for n in range(N):
@@ -386,6 +398,56 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, Q):
                 grad_bias_sum += grad_y_row[q]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _integer(name, value, negative=False):

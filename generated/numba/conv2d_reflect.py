@@ -44,6 +44,8 @@ Regenerate: symbackprop generate conv2d_reflect --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Integral
 from typing import NamedTuple
 
@@ -51,6 +53,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -195,12 +200,13 @@ class Conv2dReflect:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, K, R, S, U, V, P, Q, stride, pad, streams):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U),
         clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)]*weight[k,c,r,s])
     """
     real = x.dtype.type
+    threads = _share(N*K*P*Q*C*R*S)
     for task in prange(N*K*P):
         n, k, p = task//(K*P), task//P % K, task % P
         y_streamed = _row_apart(x)
@@ -254,14 +260,16 @@ def _compute_y(x, weight, bias, y, N, C, K, R, S, U, V, P, Q, stride, pad, strea
                 y_row[q] = bias_here + y_sum_row[q_from + q]
             if streams:
                 _stream(y[n, k, p, q_from:], y_row, q_to - q_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, U, V, P, Q, stride, pad):
     """grad_x[n', c', clip((stride*p + r - pad) % U, 0, U - (stride*p + r - pad) % U), clip((stride*q + s - pad) % V,
         0, V - (stride*q + s - pad) % V)] += grad_y[n',k,p,q]*weight[k,c',r,s]
     """
     real = grad_y.dtype.type
+    threads = _share(N*K*P*Q*C*R*S)
     for task in prange(N*C):
         n, c = task//C, task % C
         for i2 in range(H):
@@ -282,14 +290,16 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, U, V, P, Q, str
                                         n, c, min(max(remainder, 0), U - remainder),
                                         min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)
                                     ] += grad_y[n, k, p, q]*weight[k, c, r, s]
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, K, R, S, U, V, P, Q, stride, pad):
     """grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, clip((stride*p + r - pad) % U, 0, U - (stride*p + r
         - pad) % U), clip((stride*q + s - pad) % V, 0, V - (stride*q + s - pad) % V)])
     """
     real = grad_y.dtype.type
+    threads = _share(K*C*R*S*N*P*Q)
     for task in prange(K*C*R*S):
         k, c, r, s = task//(C*R*S), task//(R*S) % C, task//S % R, task % S
         grad_weight_sum = 0.0
@@ -306,12 +316,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, K, R, S, U, V, P, Q, stri
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
     """grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])"""
     real = grad_y.dtype.type
+    threads = _share(K*N*P*Q)
     for k in prange(K):
         grad_bias_sum = 0.0
         for n in range(N):
@@ -320,6 +332,21 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -445,6 +472,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _integer(name, value, negative=False):

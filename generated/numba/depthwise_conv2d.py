@@ -44,12 +44,17 @@ Regenerate: symbackprop generate depthwise_conv2d --backend numba
 
 from __future__ import annotations
 
+import pickle
 from functools import lru_cache
+from hashlib import sha256
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 try:
     from . import _vectors
@@ -221,12 +226,13 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, R, S, P, Q, stride, pa
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """y[n,c,p,q] = bias[c] + sum[r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s -
         pad]*weight[c,r,s])
     """
     real = x.dtype.type
+    threads = _share(N*C*P*Q*R*S)
     q_pitch = (dilation*S - dilation)//stride + Q
     band = min(P, max(1, 4096//(q_pitch*stride*stride)))
     bands = (P - 1)//band + 1
@@ -263,6 +269,7 @@ def _compute_y(x, weight, bias, y, N, C, H, W, R, S, P, Q, stride, pad, dilation
                 y_sum_row = y_sum[q_pitch*p:]
                 for q in range(Q):
                     y_row[q] = bias_here + y_sum_row[q]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -290,7 +297,7 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, R, S, P, Q, s
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad - dilation*r)//stride
         and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0 <= (w + pad -
@@ -298,6 +305,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad,
         (w + pad - dilation*s)//stride]*weight[c,r,s], 0))
     """
     real = grad_y.dtype.type
+    threads = _share(N*C*H*W*R*S)
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
@@ -326,6 +334,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, R, S, P, Q, stride, pad,
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -353,12 +362,13 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, R, S, P,
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride, pad, dilation):
     """grad_weight[c,r,s] = sum[n,p,q](grad_y[n,c,p,q]*x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s -
         pad])
     """
     real = grad_y.dtype.type
+    threads = _share(C*R*S*N*P*Q)
     for task in prange(C*R*S):
         c, r, s = task//(R*S), task//S % R, task % S
         p_start = max(0, -((dilation*r - pad)//stride))
@@ -386,12 +396,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, R, S, P, Q, stride,
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[c, r, s] = grad_weight_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_bias(grad_y, grad_bias, N, C, P, Q):
     """grad_bias[c] = sum[n,p,q](grad_y[n,c,p,q])"""
     real = grad_y.dtype.type
+    threads = _share(C*N*P*Q)
     for c in prange(C):
         grad_bias_sum = 0.0
         for n in range(N):
@@ -400,9 +412,24 @@ def _compute_grad_bias(grad_y, grad_bias, N, C, P, Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[c] = grad_bias_here
+    _set_num_threads(threads)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+@njit(nogil=True, error_model="numpy")
 def _stage(staged, size, image, shape, first, step, count, outside):
     """staged[j*size + u] = image[first + j + step*u] for the places j below step and u below count, in row-major order.
 
@@ -423,7 +450,7 @@ def _stage(staged, size, image, shape, first, step, count, outside):
                     _fill(staged, row + j*size, row + j*size + length, outside)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _stage_row(staged, row, size, image, source, left, right, stride, length, outside):
     """staged[row + j*size + u] = image[source + j + stride*u] where left <= j + stride*u < right, `outside` elsewhere."""
     low = min(length, max(0, -(-left//stride)))  # between these the places of all residues are in the image
@@ -448,11 +475,46 @@ def _stage_row(staged, row, size, image, source, left, right, stride, length, ou
                 staged[np.uintp(row + j*size + u)] = image[np.uintp(source + j + stride*u)]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _fill(row, start, stop, value):
     """row[start:stop] = value."""
     for at in range(start, stop):
         row[np.uintp(at)] = value
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _integer(name, value, negative=False):

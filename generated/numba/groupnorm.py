@@ -47,6 +47,8 @@ Regenerate: symbackprop generate groupnorm --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -54,6 +56,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -194,7 +199,7 @@ class GroupNorm:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, groups, eps, streams):
     """mu[n,g] = mean[d,h,w](x[n, D*g + d, h, w])
     var[n,g] = mean[d,h,w]((x[n, D*g + d, h, w] - mu[n,g])^2)
@@ -202,6 +207,7 @@ def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, grou
     y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
     """
     real = x.dtype.type
+    threads = _share(N*groups*D*H*W)
     for n in prange(N):
         xhat_streamed = _row_apart(x)
         y_streamed = _row_apart(x)
@@ -236,9 +242,10 @@ def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, grou
                     _stream(xhat[n, c, hw_from:], xhat_row, hw_to - hw_from)
                 if streams:
                     _stream(y[n, c, hw_from:], y_row, hw_to - hw_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_xhat_grad_var_grad_mu_grad_x(
     grad_y, gamma, x, mu, var, grad_xhat, grad_var, grad_mu, grad_x, N, C, H, W, D, groups, eps, streams
 ):
@@ -250,6 +257,7 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
         % D, h, w] - mu[n, c//D]) + grad_mu[n, c//D]/(D*H*W)
     """
     real = grad_y.dtype.type
+    threads = _share(N*groups*D*H*W)
     for n in prange(N):
         grad_x_streamed = _row_apart(grad_y)
         for c in range(C):
@@ -288,14 +296,16 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
                     )
                 if streams:
                     _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_gamma_grad_beta(grad_y, xhat, grad_gamma, grad_beta, N, C, H, W):
     """grad_gamma[c] = sum[n,h,w](grad_y[n,c,h,w]*xhat[n,c,h,w])
     grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
     """
     real = grad_y.dtype.type
+    threads = _share(C*N*H*W)
     for c in prange(C):
         grad_gamma_sum = 0.0
         grad_beta_sum = 0.0
@@ -309,9 +319,24 @@ def _compute_grad_gamma_grad_beta(grad_y, xhat, grad_gamma, grad_beta, N, C, H, 
         grad_gamma[c] = grad_gamma_here
         grad_beta_here = real(grad_beta_sum)
         grad_beta[c] = grad_beta_here
+    _set_num_threads(threads)
 
 
-@njit(cache=True, error_model="numpy")
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+@njit(error_model="numpy")
 def _max(a, b):
     """The greater of the two, a if they are equal; NaN if one of them is."""
     return b if b > a or b != b else a
@@ -440,6 +465,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

@@ -40,6 +40,8 @@ Regenerate: symbackprop generate rmsnorm --backend numba
 from __future__ import annotations
 
 import math
+import pickle
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
@@ -47,6 +49,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 from numba.extending import intrinsic, overload
 from numba.np.arrayobj import populate_array
 
@@ -152,13 +157,14 @@ class RmsNorm:
         return backward(self._saved, dy, wrt=wrt)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps, streams):
     """rms[n] = sqrt(mean[d](x[n,d]^2) + eps)
     inv_rms[n] = 1/rms[n]
     y[n,d] = x[n,d]*gamma[d]/rms[n]
     """
     real = x.dtype.type
+    threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(x)
         rms_sum = 0.0
@@ -179,9 +185,10 @@ def _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps, streams):
                 y_row[d] = x_row[d]*gamma_row[d]*inv_rms_here
             if streams:
                 _stream(y[n, d_from:], y_row, d_to - d_from)
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma, N, D, want_gamma, want_x, streams):
     """sum_grad_y_x_gamma[n] = sum[d'](grad_y[n,d']*x[n,d']*gamma[d'])
     rms_sum_grad_y_x_gamma[n] = -1/rms[n]^2*sum_grad_y_x_gamma[n]
@@ -190,6 +197,7 @@ def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamm
     grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])
     """
     real = grad_y.dtype.type
+    threads = _share(N*D)
     rows = max(32, (N + 63)//64)
     grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
     for piece in prange((N + rows - 1)//rows):
@@ -239,6 +247,21 @@ def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamm
         grad_gamma_row = grad_gamma
         for d in range(D):
             grad_gamma_row[d] = grad_gamma_parts[d]
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
 
 
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
@@ -364,6 +387,41 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _real(name, value):

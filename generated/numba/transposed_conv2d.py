@@ -47,12 +47,17 @@ Regenerate: symbackprop generate transposed_conv2d --backend numba
 
 from __future__ import annotations
 
+import pickle
 from functools import lru_cache
+from hashlib import sha256
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 try:
     from . import _vectors
@@ -223,12 +228,13 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride,
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) %
         stride == 0, x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride]*weight[c,k,r,s], 0))
     """
     real = x.dtype.type
+    threads = _share(N*K*P*Q*C*R*S)
     for task in prange(N*K*P):
         n, k, p = task//(K*P), task//P % K, task % P
         y_sum_row = np.empty(Q, np.float64)
@@ -273,6 +279,7 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilat
         y_row = y[n, k, p]
         for q in range(Q):
             y_row[q] = bias_here + y_sum_row[q]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -298,13 +305,14 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[k,r,s](where(0 <= dilation*r + stride*h - pad and dilation*r + stride*h - pad < P and 0
         <= dilation*s + stride*w - pad and dilation*s + stride*w - pad < Q, grad_y[n, k, dilation*r + stride*h -
         pad, dilation*s + stride*w - pad]*weight[c,k,r,s], 0))
     """
     real = grad_y.dtype.type
+    threads = _share(N*C*H*W*K*R*S)
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
@@ -348,6 +356,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -373,12 +382,13 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S,
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_weight[c,k,r,s] = sum[n,p,q](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) %
         stride == 0, grad_y[n,k,p,q]*x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride], 0))
     """
     real = grad_y.dtype.type
+    threads = _share(C*K*R*S*N*P*Q)
     for task in prange(C*K*R*S):
         c, k, r, s = task//(K*R*S), task//(R*S) % K, task//S % R, task % S
         p_start = max(0, -(pad - dilation*r))
@@ -405,12 +415,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
                     grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[c, k, r, s] = grad_weight_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
     """grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])"""
     real = grad_y.dtype.type
+    threads = _share(K*N*P*Q)
     for k in prange(K):
         grad_bias_sum = 0.0
         for n in range(N):
@@ -419,6 +431,56 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _integer(name, value, negative=False):

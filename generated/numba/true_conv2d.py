@@ -45,12 +45,17 @@ Regenerate: symbackprop generate true_conv2d --backend numba
 
 from __future__ import annotations
 
+import pickle
 from functools import lru_cache
+from hashlib import sha256
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 try:
     from . import _vectors
@@ -221,12 +226,13 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride,
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, stride*p + dilation*r - pad, stride*q + dilation*s - pad]*weight[k,
         c, R - 1 - r, S - 1 - s])
     """
     real = x.dtype.type
+    threads = _share(N*K*P*Q*C*R*S)
     for task in prange(N*K*P):
         n, k, p = task//(K*P), task//P % K, task % P
         y_sum_row = np.empty(Q, np.float64)
@@ -271,6 +277,7 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, dilat
         y_row = y[n, k, p]
         for q in range(Q):
             y_row[q] = bias_here + y_sum_row[q]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -296,7 +303,7 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_x[n,c,h,w] = sum[k,r,s](where((h + pad - dilation*r) % stride == 0 and 0 <= (h + pad -
         dilation*r)//stride and (h + pad - dilation*r)//stride < P and (w + pad - dilation*s) % stride == 0 and 0
@@ -304,6 +311,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         dilation*r)//stride, (w + pad - dilation*s)//stride]*weight[k, c, R - 1 - r, S - 1 - s], 0))
     """
     real = grad_y.dtype.type
+    threads = _share(N*C*H*W*K*R*S)
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
@@ -350,6 +358,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -375,12 +384,13 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S,
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation):
     """grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + dilation*(R - r - 1) - pad, stride*q +
         dilation*(S - s - 1) - pad])
     """
     real = grad_y.dtype.type
+    threads = _share(K*C*R*S*N*P*Q)
     for task in prange(K*C*R*S):
         k, c, r, s = task//(C*R*S), task//(R*S) % C, task//S % R, task % S
         p_start = max(0, -((dilation*R - dilation*r - dilation - pad)//stride))
@@ -412,12 +422,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
                 grad_weight_sum += grad_weight_sum_part
         grad_weight_here = real(grad_weight_sum)
         grad_weight[k, c, r, s] = grad_weight_here
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
     """grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])"""
     real = grad_y.dtype.type
+    threads = _share(K*N*P*Q)
     for k in prange(K):
         grad_bias_sum = 0.0
         for n in range(N):
@@ -426,6 +438,56 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
                 grad_bias_sum += grad_y_row[pq]
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _integer(name, value, negative=False):

@@ -39,12 +39,17 @@ Regenerate: symbackprop generate untied_conv2d --backend numba
 
 from __future__ import annotations
 
+import pickle
 from functools import lru_cache
+from hashlib import sha256
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 try:
     from . import _vectors
@@ -208,10 +213,11 @@ def _contract_y(y, x, weight, bias, accuracy, N, C, H, W, K, R, S, P, Q, stride,
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
     """y[n,k,p,q] = bias[k,p,q] + sum[c,r,s](x[n, c, stride*p + r - pad, stride*q + s - pad]*weight[k,c,r,s])"""
     real = x.dtype.type
+    threads = _share(N*K*P*Q*C*R*S)
     for task in prange(N*K*P*Q):
         n, k, p, q = task//(K*P*Q), task//(P*Q) % K, task//Q % P, task % Q
         r_start = max(0, -(stride*p - pad))
@@ -231,6 +237,7 @@ def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
                 y_sum += y_sum_part
         y_here = real(bias[k, p, q] + y_sum)
         y[n, k, p, q] = y_here
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -256,13 +263,14 @@ def _contract_grad_x(grad_x, grad_y, weight, accuracy, N, C, H, W, K, R, S, P, Q
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, pad):
     """grad_x[n,c,h,w] = sum[k,r,s](where((h + pad - r) % stride == 0 and 0 <= (h + pad - r)//stride and (h + pad -
         r)//stride < P and (w + pad - s) % stride == 0 and 0 <= (w + pad - s)//stride and (w + pad - s)//stride <
         Q, grad_y[n, k, (h + pad - r)//stride, (w + pad - s)//stride]*weight[k,c,r,s], 0))
     """
     real = grad_y.dtype.type
+    threads = _share(N*C*H*W*K*R*S)
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
         grad_x_sum_row = np.empty(W, np.float64)
@@ -307,6 +315,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         grad_x_row = grad_x[n, c, h]
         for w in range(W):
             grad_x_row[w] = grad_x_sum_row[w]
+    _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
@@ -332,10 +341,11 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, C, H, W, K, R, S,
     return True
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad):
     """grad_weight[k,c,r,s] = sum[n,p,q](grad_y[n,k,p,q]*x[n, c, stride*p + r - pad, stride*q + s - pad])"""
     real = grad_y.dtype.type
+    threads = _share(K*C*R*S*N*P*Q)
     for task in prange(K*C*R):
         k, c, r = task//(C*R), task//R % C, task % R
         grad_weight_sum_row = np.empty(S, np.float64)
@@ -371,12 +381,14 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stri
         grad_weight_row = grad_weight[k, c, r]
         for s in range(S):
             grad_weight_row[s] = grad_weight_sum_row[s]
+    _set_num_threads(threads)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
     """grad_bias[k,p,q] = sum[n](grad_y[n,k,p,q])"""
     real = grad_y.dtype.type
+    threads = _share(K*P*Q*N)
     for piece in prange((K*P*Q + 127)//128):
         kpq_low = piece*128
         kpq_high = min(K*P*Q, kpq_low + 128)
@@ -390,6 +402,56 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
         grad_bias_row = grad_bias[kpq_low:]
         for kpq in range(kpq_high - kpq_low):
             grad_bias_row[kpq] = grad_bias_sum_row[kpq]
+    _set_num_threads(threads)
+
+
+# numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
+_get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+@njit(inline="always")
+def _share(points):
+    """Have one thread alone work on few points, since to wake others takes longer; gives how many threads there were."""
+    threads = _get_num_threads()
+    if points < 1 << 14:
+        _set_num_threads(1)
+    return threads
+
+
+class _Checked(CompileResultCacheImpl):
+    """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
+
+    def reduce(self, cres):
+        stored = dumps(super().reduce(cres))
+        return sha256(stored).digest(), stored
+
+    def rebuild(self, target_context, payload):
+        digest, stored = payload
+        if sha256(stored).digest() != digest:
+            raise ValueError("the file is damaged")
+        return super().rebuild(target_context, pickle.loads(stored))
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk, where a file that is cut off or damaged counts as none: the function is compiled anew."""
+
+    _impl_class = _Checked
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # damaged bytes may raise anything as they are read
+            try:
+                self.flush()
+            except OSError:  # nothing may be written there
+                self.disable()
+            return None
+
+
+for _function in list(globals().values()):
+    if isinstance(_function, Dispatcher):
+        _function._cache = _Cache(_function.py_func)
 
 
 def _integer(name, value, negative=False):
