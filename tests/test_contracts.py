@@ -37,9 +37,9 @@ RANKS = {
     "__main__": 12,
     "demo": 13,
 }
-NUMBA_COMES_WITH = {"numba", "llvmlite"}
+NUMBA_COMES_WITH = {"numba", "llvmlite", "hashlib", "pickle"}
 GENERATED_MAY_IMPORT = {"__future__", "functools", "math", "numbers", "numpy", "typing"} | NUMBA_COMES_WITH
-VECTORS_MAY_IMPORT = GENERATED_MAY_IMPORT | {"hashlib", "itertools", "json", "os", "sys", "threading"}
+VECTORS_MAY_IMPORT = GENERATED_MAY_IMPORT | {"itertools", "json", "os", "sys", "threading", "types"}
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
