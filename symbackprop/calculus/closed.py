@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from symbackprop.calculus.cost import AXIS, cost
 from symbackprop.calculus.derivation import Gradient, Stage, Step
 from symbackprop.calculus.identities import common_factor, definitions_put_back, factors_out, tidy, vanishing_sums
 from symbackprop.calculus.integer import Facts
+from symbackprop.calculus.match import form
 from symbackprop.calculus.reverse import inlined
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import Expr, Read, walk
@@ -125,7 +127,10 @@ def _nodes(expr: Expr) -> int:
 
 
 def _record(steps: list[Step], target: Read, before: Expr, after: Expr, rule: str, reason: str) -> Expr:
-    if after != before:
+    """The step is written down; what it only puts into another order is put so by the step before it."""
+    if after != before and steps and form(after) == form(before):
+        steps[-1] = replace(steps[-1], after=after)
+    elif after != before:
         steps.append(Step(target, before, after, rule, reason))
     return after
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from symbackprop.calculus.derive import derive
+from symbackprop.calculus.match import form
 from symbackprop.check.derivation import verify
 from symbackprop.equations import load
 from symbackprop.errors import UserError
@@ -163,6 +164,22 @@ def test_a_root_that_has_a_name_is_not_taken_again() -> None:
     assert gather is not None
 
     assert "sqrt" not in expression(gather.body)
+
+
+def test_no_step_says_what_the_step_before_it_says() -> None:
+    layer = read("""
+        layer moving_average
+        input x[N, T], decay
+        range i = T, j = T
+        a = sigmoid(decay)
+        y[n,i] = (1 - a)*sum[j](where(j <= i, a^(i - j)*x[n,j], 0))
+        output y
+    """)
+    derivation = derive(layer)
+    steps = [step for stage in (*derivation.staged, *derivation.closed) for step in stage.steps]
+
+    assert derivation.closed
+    assert all(form(step.before) != form(step.after) for step in steps)
 
 
 def test_softmax_comes_out_in_the_closed_form_of_the_textbooks() -> None:
