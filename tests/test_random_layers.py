@@ -234,6 +234,11 @@ FOUND = {
         i[n,j] = sigmoid(z[n,j])
         y[n,j] = i[n,j] + sigmoid(z[n, j + H])*h[n,j]
         output y""",
+    "two neighbouring axes that stand twice in a read are walked as one at both places": """
+        layer a
+        input x[N, H, N, H]
+        y = sum[n,h](exp(x[n,h,n,h]))
+        output y""",
 }
 
 

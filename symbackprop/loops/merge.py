@@ -136,8 +136,8 @@ def _apply(group: Group, axes: dict[str, tuple[Expr, ...]], pair: Pair) -> tuple
         if isinstance(expr, Read):
             inner = tuple(move(i) for i in expr.indices)
             if pair[0] in expr.indices:
-                at = expr.indices.index(pair[0])
-                new_axes[expr.tensor] = (*axes[expr.tensor][:at], one.extent, *axes[expr.tensor][at + 2 :])
+                walked = zip(expr.indices, axes[expr.tensor], strict=True)
+                new_axes[expr.tensor] = tuple(one.extent if i == pair[0] else a for i, a in walked if i != pair[1])
             return Read(expr.tensor, merged(inner))
         return rebuild(expr, tuple(move(p) for p in parts(expr)))
 
