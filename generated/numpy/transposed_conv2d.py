@@ -54,7 +54,6 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 _PANEL_BYTES = 8 * 2**20  # the most that a temporary matrix takes, but for what one row of one element needs
-_TILE_BYTES = 2**19  # of an array that is passed over several times: it stays in a core's cache
 
 
 class Saved(NamedTuple):
@@ -122,31 +121,26 @@ def forward(x, weight, bias, *, stride=1, pad=0, dilation=1, keep=True):
     dtype = x.dtype
     # y[n,k,p,q] = bias[k] + sum[c,r,s](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
     #     == 0, x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride]*weight[c,k,r,s], 0))
-    y = np.full((N, K, P, Q), 0, dtype)
-    for n in _blocks(N, K*P*Q*C*dtype.itemsize, _TILE_BYTES):
-        for k in _blocks(K, (n.stop - n.start)*P*Q*C*dtype.itemsize, _TILE_BYTES):
+    y = np.empty((N, K, P, Q), dtype)
+    weight_matrix = weight.reshape(C, K*R*S).T
+    for n in _blocks(N, K*R*S*H*W*dtype.itemsize, _PANEL_BYTES):
+        padded_sum = np.zeros(
+            (
+                n.stop - n.start, K, stride*H + dilation*R + 1 - stride - dilation,
+                stride*W + dilation*S + 1 - stride - dilation
+            ),
+            dtype
+        )
+        for h in _blocks(H, (n.stop - n.start)*K*R*S*W*dtype.itemsize, _PANEL_BYTES):
+            x_matrix = x[n, :, h].reshape(n.stop - n.start, C, (h.stop - h.start)*W)
+            panel = (weight_matrix @ x_matrix).reshape(n.stop - n.start, K, R, S, h.stop - h.start, W)
             for r in range(R):
                 for s in range(S):
-                    place_2 = (np.arange(P) + pad - dilation*r) // stride
-                    place_3 = (np.arange(Q) + pad - dilation*s) // stride
-                    y[n, k] += _kept(
-                        (
-                            ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
-                            & ((np.arange(Q) + pad - dilation*s) % stride == 0)
-                        )[:, :, None],
-                        weight[:, k, r, s].T[:, None, None, :]
-                        *np.where(
-                            (
-                                ((place_2 >= 0) & (place_2 < H))[:, None] & ((place_3 >= 0) & (place_3 < W))
-                            )[:, :, None],
-                            x[
-                                np.arange(n.start, n.stop)[:, None, None, None], np.arange(C),
-                                np.clip(place_2, 0, H - 1)[:, None, None],
-                                np.clip(place_3, 0, W - 1)[:, None]
-                            ],
-                            0
-                        )[:, None, :, :, :]
-                    ).sum(4, dtype=np.float64).astype(dtype)
+                    padded_sum[
+                        :, :, _walk(dilation*r + stride*h.start, stride, h.stop - h.start),
+                        _walk(dilation*s, stride, W)
+                    ] += panel[:, :, r, s]
+        y[n] = padded_sum[:, :, pad:pad + P, pad:pad + Q]
     y += bias[:, None, None]
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, dilation, x.dtype) if keep else None
 
@@ -196,29 +190,24 @@ def backward(saved, dy, *, wrt=None):
     if want_weight:
         # grad_weight[c,k,r,s] = sum[n,p,q](where((p + pad - dilation*r) % stride == 0 and (q + pad - dilation*s) % stride
         #     == 0, grad_y[n,k,p,q]*x[n, c, (p + pad - dilation*r)//stride, (q + pad - dilation*s)//stride], 0))
-        grad_weight = np.empty((C, K, R, S), dtype)
-        for c in _blocks(C, N*P*Q*K*dtype.itemsize, _TILE_BYTES):
-            for k in _blocks(K, (c.stop - c.start)*N*P*Q*dtype.itemsize, _TILE_BYTES):
-                for r in range(R):
-                    for s in range(S):
-                        place_2 = (np.arange(P) + pad - dilation*r) // stride
-                        place_3 = (np.arange(Q) + pad - dilation*s) // stride
-                        grad_weight[c, k, r, s] = _kept(
-                            (
-                                ((np.arange(P) + pad - dilation*r) % stride == 0)[:, None]
-                                & ((np.arange(Q) + pad - dilation*s) % stride == 0)
-                            )[:, :, None],
-                            grad_y[:, k].transpose(0, 2, 3, 1)[:, None, :, :, :]
-                            *np.where(
-                                ((place_2 >= 0) & (place_2 < H))[:, None]
-                                    & ((place_3 >= 0) & (place_3 < W)),
-                                x[
-                                    :, np.arange(c.start, c.stop)[:, None, None],
-                                    np.clip(place_2, 0, H - 1)[:, None], np.clip(place_3, 0, W - 1)
-                                ],
-                                0
-                            )[:, :, :, :, None]
-                        ).sum((0, 2, 3), dtype=np.float64).astype(dtype)
+        padded_grad_y = _padded(
+            grad_y, 0, (0, 0), (0, 0), (pad, stride*H + dilation*R + 1 - stride - dilation - pad - P),
+            (pad, stride*W + dilation*S + 1 - stride - dilation - pad - Q)
+        )
+        step_n, step_k, step_p, step_q = padded_grad_y.strides
+        grad_y_windows = as_strided(
+            padded_grad_y, (N, K, R, S, H, W),
+            (step_n, step_k, dilation*step_p, dilation*step_q, stride*step_p, stride*step_q),
+            writeable=False
+        )
+        grad_weight = np.zeros((C, K, R, S), dtype)
+        for n in _blocks(N, K*R*S*H*W*dtype.itemsize, _PANEL_BYTES):
+            for h in _blocks(H, (n.stop - n.start)*K*R*S*W*dtype.itemsize, _PANEL_BYTES):
+                x_matrix = x[n, :, h].reshape(n.stop - n.start, C, (h.stop - h.start)*W)
+                panel = grad_y_windows[n, :, :, :, h].reshape(
+                    n.stop - n.start, K*R*S, (h.stop - h.start)*W
+                ).swapaxes(-1, -2)
+                grad_weight += _sum_of_products(x_matrix, panel).reshape(C, K, R, S)
     if want_bias:
         # grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])
         grad_bias = grad_y.sum((2, 3)).sum(0, dtype=np.float64).astype(dtype)
@@ -255,6 +244,12 @@ def _blocks(count, size, most):
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 
+def _walk(start, step, count):
+    """The slice of the places start, start + step, ... of which there are `count`."""
+    stop = start + step * count
+    return slice(start, stop if stop >= 0 else None, step)
+
+
 def _padded(array, value, *margins):
     """The array with `value` around it, (before, after) along each axis; itself where all margins are 0."""
     if not any(before or after for before, after in margins):
@@ -265,10 +260,13 @@ def _padded(array, value, *margins):
     return padded
 
 
-def _kept(mask, values):
-    """np.where(mask, values, 0) without a branch for each element: the bits of 0 where the mask is false."""
-    bits = np.dtype(f"i{values.itemsize}")
-    return (np.negative(mask.view(np.int8)).astype(bits) & values.view(bits)).view(values.dtype)
+def _sum_of_products(left, right):
+    """The sum of left[n] @ right[n] over n; one long product where the single ones would be large beside `right`."""
+    if 2 * left.shape[-1] >= left.shape[-2]:
+        return (left @ right).sum(0)
+    rows, columns = np.moveaxis(left, 0, -2), np.moveaxis(right.swapaxes(-1, -2), 0, -2)
+    rows, columns = (each.reshape(*each.shape[:-2], -1) for each in (rows, columns))
+    return rows @ columns.swapaxes(-1, -2)
 
 
 def _integer(name, value, negative=False):

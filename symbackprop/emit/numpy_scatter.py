@@ -45,6 +45,14 @@ def _incoming(whole: Statement) -> set[Index]:
     return {i for read in reads for i in free_indices(read)}
 
 
+def quotient_lines(s: Statement, walked: Indices, context: Context) -> list[str] | None:
+    """The lines of a scatter in place of a sum, of which `walked` are whole axes; None where they are no slices."""
+    whole = split(s, context)
+    w = Writer(context, whole.bound)
+    axes = _axes(whole, set(walked), w)
+    return None if axes is None else _lines(s, whole, axes, True, w)
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """One axis of the target: the index that runs along it, its step, the start, and the taps that shift it."""
@@ -70,9 +78,12 @@ class Target:
 def scatter_lines(s: Statement, context: Context, first: bool) -> list[str]:
     """The lines of a scatter; the first into its target makes the target."""
     whole = over_taps(split(s, context), context)
-    target = variable(s.target)
     w = Writer(context, whole.bound)
-    axes = _axes(whole, w)
+    return _lines(s, whole, _axes(whole, _incoming(whole), w), first, w)
+
+
+def _lines(s: Statement, whole: Statement, axes: list[Axis] | None, first: bool, w: Writer) -> list[str]:
+    target, context = variable(s.target), w.context
     margin = axes is not None and any(a.before != ZERO or a.after != ZERO for a in axes)
     shape = tuple_text(context.integer(i.extent) for i in s.indices)
     start = [f"{target} = np.{'empty' if margin else 'zeros'}({shape}, dtype)"] if first else []
@@ -86,9 +97,8 @@ def scatter_lines(s: Statement, context: Context, first: bool) -> list[str]:
     return [*start, f"{part.name} = {target}.reshape({split_shape})", *_by_slices(whole, axes, part, w)]
 
 
-def _axes(whole: Statement, w: Writer) -> list[Axis] | None:
+def _axes(whole: Statement, incoming: set[Index], w: Writer) -> list[Axis] | None:
     """The axes of the target, or None where some position is not a walk that slices can follow."""
-    incoming = _incoming(whole)
     axes = []
     for position, index in zip(whole.positions, whole.indices, strict=True):
         for extent, place in w.digits(position, index.extent):

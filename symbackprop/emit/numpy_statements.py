@@ -36,7 +36,8 @@ from symbackprop.emit.numpy_loops import (
     taps,
     tiles,
 )
-from symbackprop.emit.numpy_scatter import scatter_lines
+from symbackprop.emit.numpy_quotients import by_quotients
+from symbackprop.emit.numpy_scatter import quotient_lines, scatter_lines
 from symbackprop.emit.numpy_split import split
 from symbackprop.emit.numpy_values import Indices, Value, aligned, pattern, reshaped, tuple_text
 from symbackprop.emit.numpy_writer import Writer
@@ -113,7 +114,13 @@ def complete(found: Value, s: Statement, axes: Indices, w: Writer) -> str:
 
 
 def _reduction(s: Statement, context: Context, first: bool) -> list[str]:
-    whole = split(s, context)
+    quotients = by_quotients(s, context)
+    if quotients is not None and quotients.statement.kind == "scatter":
+        lines = quotient_lines(quotients.statement, quotients.walked, context)
+        if lines is not None:
+            return [*lines, *_result(s, context)]
+        quotients = None
+    whole = split(s if quotients is None else quotients.statement, context)
     w = Writer(context, (*whole.indices, *whole.bound))
     for attempt in (_contraction, _tap_loop, _whole_reduction):
         body = attempt(s, whole, w)

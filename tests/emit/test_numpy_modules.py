@@ -68,6 +68,44 @@ LAYERS = {
         range p = (H + 2*pad - kernel)//stride + 1, q = (W + 2*pad - kernel)//stride + 1
         y[n,c,p,q] = max[r,s](x[n, c, stride*p + r - pad, stride*q + s - pad])
         output y""",
+    "spread": """
+        layer spread
+        input x[N, C, H] outside 0, weight[C, K, R], bias[K]
+        param stride = 2 integer, pad = 0 integer
+        require stride >= 1
+        size P = R + stride*(H - 1) - 2*pad
+        range p = P
+        y[n,k,p] = bias[k] + sum[c,r](where((p + pad - r) % stride == 0,
+            x[n, c, (p + pad - r)//stride]*weight[c,k,r], 0))
+        output y""",
+    "spread_reversed": """
+        layer spread_reversed
+        input x[N, H] outside 0, weight[R]
+        param stride = 2 integer
+        require stride >= 1
+        size P = R + stride*(H - 1)
+        range p = P
+        y[n,p] = 2*sum[r](where((P - 1 - p - r) % stride == 0, x[n, (P - 1 - p - r)//stride]*weight[r], 0))
+        output y""",
+    "spread_guarded": """
+        layer spread_guarded
+        input x[N, H], weight[R]
+        param stride = 3 integer
+        require stride >= 1
+        size P = R + stride*H
+        range p = P
+        y[n,p] = sum[r](where(p >= r and p - r < stride*H and (p - r) % stride == 0,
+            x[n, (p - r)//stride]*weight[r], 0))
+        output y""",
+    "spread_over_ones": """
+        layer spread_over_ones
+        input x[N, H] outside 1, weight[R]
+        param stride = 2 integer
+        require stride >= 1
+        size P = R + stride*(H - 1)
+        range p = P
+        y[n,p] = sum[r](where((p - r) % stride == 0, x[n, (p - r)//stride]*weight[r], 0))
+        output y""",
     "depthwise": """
         layer depthwise
         input x[N, C, H] outside 0, weight[C, R]
@@ -169,6 +207,13 @@ def module(name: str) -> Any:
     sys.modules[made.__name__] = made
     exec(compile(text(name), f"{name}.py", "exec"), made.__dict__)
     return made
+
+
+@pytest.mark.parametrize("name, walked", [("spread", True), ("spread_reversed", False), ("spread_over_ones", False)])
+def test_a_sum_where_a_stride_divides_is_walked_by_the_quotient(name: str, walked: bool) -> None:
+    code = [line for line in text(name).split("def forward")[1].splitlines() if not line.strip().startswith("#")]
+
+    assert any("% stride" in line for line in code) != walked
 
 
 @pytest.mark.parametrize("name", LAYERS)
