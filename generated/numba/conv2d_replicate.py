@@ -48,7 +48,7 @@ from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import config, get_num_threads, njit, prange, set_num_threads, types
 from numba.core import cgutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.dispatcher import Dispatcher
@@ -307,6 +307,8 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
 # numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
 _get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
 _set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+if config.DISABLE_JIT:  # plain Python cannot call these
+    _get_num_threads, _set_num_threads = get_num_threads, set_num_threads
 
 
 @njit(inline="always")

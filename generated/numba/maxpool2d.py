@@ -46,7 +46,7 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange, types
+from numba import config, get_num_threads, njit, prange, set_num_threads, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
@@ -254,6 +254,8 @@ def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, 
 # numba.get_num_threads and its sibling go through pointers of the process, with which nothing compiled is kept on disk
 _get_num_threads = types.ExternalFunction("get_num_threads", types.intp())
 _set_num_threads = types.ExternalFunction("set_num_threads", types.void(types.intp))
+if config.DISABLE_JIT:  # plain Python cannot call these
+    _get_num_threads, _set_num_threads = get_num_threads, set_num_threads
 
 
 @njit(inline="always")

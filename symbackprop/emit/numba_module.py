@@ -100,7 +100,14 @@ def _imports(
     vectors = "_vectors." in code
     streams = "stream" in scalar_helpers
     parallel = "prange(" in code
-    used = ["njit", *(["prange"] if parallel else []), *(["types"] if called or streams or parallel else [])]
+    threads = "share" in scalar_helpers
+    used = [
+        *(["config", "get_num_threads"] if threads else []),
+        "njit",
+        *(["prange"] if parallel else []),
+        *(["set_num_threads"] if threads else []),
+        *(["types"] if called or streams or parallel else []),
+    ]
     extending = [*(["intrinsic"] if streams else []), *(["overload"] if called or streams else [])]
     return (
         *(["import math"] if calls_math else []),
