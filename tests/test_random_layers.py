@@ -234,6 +234,15 @@ FOUND = {
         i[n,j] = sigmoid(z[n,j])
         y[n,j] = i[n,j] + sigmoid(z[n, j + H])*h[n,j]
         output y""",
+    "a minus before a remainder is a minus of the remainder": """
+        layer a
+        input x[N], z
+        param pad = 3 integer, k = 2 integer
+        range n = N
+        y[n] = -(pad % (k + 3))*x[n] - (pad//k)*x[n]^2 - exp(x[n])*(N % k)
+        v[n] = -1*((n + 1) % k)*((n + pad)//k)
+        s    = -(pad % (k + 3))*z - (pad//k)/(1 + z^2)*(N % k)
+        output y, v, s""",
     "two neighbouring axes that stand twice in a read are walked as one at both places": """
         layer a
         input x[N, H, N, H]

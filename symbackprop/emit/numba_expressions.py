@@ -221,7 +221,9 @@ def _product(factors: tuple[Expr, ...], part: Part, wide: bool) -> tuple[str, in
     above = [f for f in factors if _reciprocal(f) is None]
     below = [r for f in factors if (r := _reciprocal(f)) is not None]
     one = "1.0" if wide else "real(1)"
-    top = "*".join(part(f, PRODUCT if not at else SIGN) for at, f in enumerate(above)) or one
+    # no product begins with a remainder, since a sign may come before it: -a % b is (-a) % b
+    bindings = (SIGN if at or isinstance(f, FloorDiv | Mod) else PRODUCT for at, f in enumerate(above))
+    top = "*".join(map(part, above, bindings)) or one
     if not below:
         return top, PRODUCT
     bottom = part(below[0], POWER) if len(below) == 1 else "(" + "*".join(part(f, SIGN) for f in below) + ")"

@@ -43,6 +43,7 @@ from symbackprop.notation.nodes import (
     Read,
     Size,
     Where,
+    parts,
     walk,
 )
 
@@ -113,6 +114,8 @@ def _product(expr: Expr, w: Writer) -> Value:
     product = _quotient(above, below, w)
     if sign > 0:
         return product
+    if any(isinstance(e, FloorDiv | Mod) for e in parts(expr)):  # -a % b is (-a) % b
+        return Value(f"-({product.text})", SIGN, product.axes, product.weak)
     return Value(f"-{product.at(PRODUCT)}", SIGN if product.binds >= POWER else SUM, product.axes, product.weak)
 
 
