@@ -243,6 +243,24 @@ FOUND = {
         v[n] = -1*((n + 1) % k)*((n + pad)//k)
         s    = -(pad % (k + 3))*z - (pad//k)/(1 + z^2)*(N % k)
         output y, v, s""",
+    "a maximum that is found number by number is not written into a number": """
+        layer a
+        input x[N, C, H, N, C, H]
+        param stride = 2 integer
+        range r = 2, q = (H - 1)//stride + 1
+        require stride >= 1
+        y[c] = where(x[0,0,0,0,c,0] < C, 1, max[r,q](x[0, clip(c + r, 0, 1), (q + c) % H, 0, 0, 0]))
+        output y""",
+    "a product whose target has an index that no factor has is no product of matrices": """
+        layer a
+        input x[N, C, H, N, C, H] outside 1.5
+        param stride = 2 integer, pad = 1 integer
+        size P = H//2 + 1
+        range p = P, r = 2, q = (H - 1)//stride + 1
+        require stride >= 1
+        y[r,q,h] = sum[n,p](x[q + 1, (n + stride*n - pad) % C, 0, n, -n + 3*q + pad, r + 1]*
+            x[n, clip(-q - pad, 0, C - 1), 0, (2*n - 1) % N, -p % C, h])
+        output y""",
     "two neighbouring axes that stand twice in a read are walked as one at both places": """
         layer a
         input x[N, H, N, H]

@@ -114,7 +114,7 @@ def product(arrays: Sequence[Expr], free: Indices, bound: Indices) -> Product | 
     Columns are the last target axes that only one factor has, rows the ones before that only the other has; what
     stands before is the batch, along which NumPy broadcasts a factor that lacks it.
     """
-    if len(arrays) != 2:
+    if len(arrays) != 2 or not fill(arrays, free):
         return None
     has = [frozenset(free_indices(a)) for a in arrays]
     contracted = tuple(i for i in bound if i in has[0] and i in has[1])
@@ -134,11 +134,16 @@ def product(arrays: Sequence[Expr], free: Indices, bound: Indices) -> Product | 
     return Product(arrays[1 - at], arrays[at], batch, rows, columns, contracted)
 
 
+def fill(arrays: Sequence[Expr], free: Indices) -> bool:
+    """Whether each target index stands in some factor, so that their product has all axes of the target."""
+    return all(any(i in free_indices(a) for a in arrays) for i in free)
+
+
 def row_product(arrays: Sequence[Expr], free: Indices, bound: Indices) -> Product | None:
     """A product in which one factor has no target index of its own: rows of length one, one for each of the batch."""
     if len(arrays) == 1 and isinstance(arrays[0], Mul):
         arrays = arrays[0].factors
-    if len(arrays) != 2 or not all(isinstance(a, Read) for a in arrays):
+    if len(arrays) != 2 or not all(isinstance(a, Read) for a in arrays) or not fill(arrays, free):
         return None
     has = [frozenset(free_indices(a)) for a in arrays]
     own = [at for at in (0, 1) if any(i in has[at] and i not in has[1 - at] for i in free)]

@@ -12,6 +12,7 @@ from symbackprop.emit.numpy_contract import (
     along,
     einsum,
     factors,
+    fill,
     layout,
     matrix,
     merged_shape,
@@ -64,6 +65,7 @@ from symbackprop.program.statements import Statement
 _START = {"sum": "0", "prod": "1", "max": "-np.inf", "min": "np.inf"}
 _UPDATE = {"sum": "{t} += {v}", "prod": "{t} *= {v}", "max": "np.maximum({t}, {v}, out={t})",
            "min": "np.minimum({t}, {v}, out={t})"}  # fmt: skip
+_UPDATE_NUMBER = _UPDATE | {"max": "{t} = np.maximum({t}, {v})", "min": "{t} = np.minimum({t}, {v})"}
 
 
 def statement_lines(statement: Statement, context: Context, first: bool = True) -> list[str]:
@@ -179,7 +181,8 @@ def _contraction(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
     p = product(found.arrays, whole.indices, whole.bound)
     if p is None and any(windowed(a, w) for a in found.arrays):
         p = row_product(found.arrays, whole.indices, whole.bound)
-    if p is None and (len(found.arrays) < 3 or any(windowed(a, w) for a in found.arrays)):
+    einsums = len(found.arrays) > 2 and fill(found.arrays, whole.indices)
+    if p is None and (not einsums or any(windowed(a, w) for a in found.arrays)):
         w.guarded = False
         return None
     scale = found.scale
@@ -287,7 +290,8 @@ def _tap_loop(s: Statement, whole: Statement, w: Writer) -> list[str] | None:
     adds = any(i in whole.bound for i in looped)
     shape = w.shape(whole.indices)
     start = f"np.full({shape}, {_START[kind]}, dtype)" if adds else f"np.empty({shape}, dtype)"
-    update = _UPDATE[kind].format(t=place, v=text) if adds else f"{place} = {text}"
+    updates = _UPDATE_NUMBER if whole.indices and set(whole.indices) <= set(names) else _UPDATE
+    update = updates[kind].format(t=place, v=text) if adds else f"{place} = {text}"
     indent = "    " * len(heads)
     lines = [*w.lines, f"{target} = {start}", *heads, *(f"{indent}{line}" for line in (*inside.lines, update))]
     if s.kind == "mean":
