@@ -33,6 +33,8 @@ def plan_text(derivation: Derivation, program: Program, kernel: Kernel) -> str:
     lines += ["Loops (numba); the statements of one nest share a pass over memory", ""]
     lines += _nests("forward", kernel.forward)
     lines += [*_kept(kernel.program), ""]
+    if kernel.alone is not None:
+        lines += _nests("forward where nothing is kept (keep=False)", kernel.alone)
     lines += _nests("backward", kernel.backward)
     return "\n".join([*lines, "Costs", "", *(f"    {line}" for line in cost_lines(program)), *COUNTED]) + "\n"
 

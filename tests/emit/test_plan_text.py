@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from symbackprop import build
+from symbackprop.notation.reader import read
 
 SAYS = {
     "linear": "grad_x: gathered, each element a sum of what reaches it",
@@ -31,6 +32,21 @@ def test_the_plan_says_why_a_tensor_is_kept() -> None:
     assert "exp_z: to compute it again costs its function at every element" in plan
     assert "sum_exp_z: to compute it again is a pass over what it reduces" in plan
     assert "t: an input that the backward pass reads" in plan
+
+
+def test_the_pass_that_keeps_nothing_is_shown_where_it_is_another_one() -> None:
+    fused = """
+        layer rectified
+        input x[N, D], weight[K, D], bias[K]
+        y[n,k] = relu(bias[k] + sum[d](x[n,d]*weight[k,d]))
+        output y
+    """
+    plan = build.explanation(read(fused))
+    kept, alone = plan.split("forward where nothing is kept (keep=False)")
+
+    assert "moves" in alone.split("backward")[0]
+    assert alone.split("backward")[0].count(". parallel") < kept.split("Loops")[1].count(". parallel")
+    assert "keep=False" not in build.explanation(build.load("softmax"))
 
 
 def test_bytes_are_four_for_each_element() -> None:
