@@ -116,9 +116,7 @@ def _renaming(first: Layer, second: Layer) -> _Renaming:
 
 
 def _names(layer: Layer) -> set[str]:
-    tensors = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
-    sizes = {axis.name for t in layer.inputs for axis in t.axes} | {s.name for s in layer.sizes}
-    return tensors | sizes | {p.name for p in layer.parameters} | {i.name for i in _indices(layer)}
+    return {*layer.names, *(i.name for i in _indices(layer))}
 
 
 def _indices(layer: Layer) -> tuple[Index, ...]:

@@ -109,9 +109,7 @@ class _Names:
     """Names that the notation can say: gradients, indices without primes, sizes for axes that have only a formula."""
 
     def __init__(self, layer: Layer) -> None:
-        self._taken = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
-        self._taken |= {p.name for p in layer.parameters} | {s.name for s in layer.sizes}
-        self._taken |= {a.name for t in layer.inputs for a in t.axes} | {r.index for r in layer.ranges}
+        self._taken = {*layer.names, *(r.index for r in layer.ranges)}
         self._own = frozenset(self._taken)
         self._tensors: dict[str, str] = {}
         self._sizes: dict[Expr, Size] = {}

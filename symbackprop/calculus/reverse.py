@@ -79,9 +79,7 @@ def target_indices(layer: Layer, tensor: str) -> tuple[Index, ...]:
 
 def _axis_name(layer: Layer, extent: Expr) -> str:
     name = getattr(extent, "name", "i").lower()
-    taken = {t.name for t in layer.inputs} | {p.name for p in layer.parameters} | {d.name for d in layer.definitions}
-    taken |= {s.name for s in layer.sizes}
-    return f"i_{name}" if name in taken else name
+    return f"i_{name}" if name in layer.names else name
 
 
 def total_name(layer: Layer, tensor: str) -> str:
@@ -145,7 +143,7 @@ def extrema(layer: Layer) -> tuple[Definition, ...]:
     One that the layer has already is taken as it is.
     """
     found: list[Definition] = []
-    taken = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
+    taken = set(layer.tensors)
     own = [d for d in layer.definitions if d.integer]
     for definition in layer.definitions:
         nodes = [e for e in walk(definition.body) if isinstance(e, Reduce) and e.operation in ("max", "min")]

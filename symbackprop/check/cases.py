@@ -132,8 +132,7 @@ def _meets(layer: Layer, condition: Expr, case: Case) -> bool:
 def _telling(layer: Layer, case: Case) -> int:
     """How much can go wrong unnoticed is the less, the more axes are longer than 1 and parameters above 1."""
     point = point_at(layer, case)
-    names = [*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)]
-    lengths = [n for name in names for n in point.shape(name)]
+    lengths = [n for name in layer.tensors for n in point.shape(name)]
     return sum(n > 1 for n in lengths) + 2 * sum(abs(value) > 1 for _, value in case.parameters)
 
 

@@ -72,8 +72,7 @@ def cost_lines(program: Program) -> list[str]:
     inputs = [layer.axes(t.name) for t in layer.inputs]
     outputs = [layer.axes(name) for name in layer.outputs]
     forward = [*inputs, *outputs]
-    known = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
-    saved = [layer.axes(name) for name in program.saved if name in known]
+    saved = [layer.axes(name) for name in program.saved if name in layer.tensors]
     backward = [*saved, *outputs, *(layer.axes(t.name) for t in layer.real_inputs)]
     return [
         f"operations        forward {operations(program.forward)}",

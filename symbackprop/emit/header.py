@@ -163,9 +163,7 @@ def safe(text: str) -> str:
 
 def gradient_argument(layer: Layer, output: str) -> str:
     """The name of backward's argument for the gradient of an output: `dy`, or `dy_` where the layer has a `dy`."""
-    taken = {p.name for p in layer.parameters} | {s.name for s in layer.sizes} | set(layer.outputs)
-    taken |= {t.name for t in layer.inputs} | {a.name for t in layer.inputs for a in t.axes}
     name = f"d{output}"
-    while name in taken or name in {d.name for d in layer.definitions}:
+    while name in layer.names:
         name += "_"
     return name

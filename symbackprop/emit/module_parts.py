@@ -168,9 +168,7 @@ def forward_result(layer: Layer, results: dict[str, str]) -> str:
 
 def may_keep(layer: Layer) -> bool:
     """Whether callers of `forward` may say `keep=False`; not where the layer has that name for itself."""
-    tensors = [t.name for t in layer.inputs] + [d.name for d in layer.definitions]
-    sizes = [axis.name for t in layer.inputs for axis in t.axes] + [s.name for s in all_sizes(layer)]
-    return "keep" not in {*tensors, *sizes, *(p.name for p in layer.parameters)}
+    return "keep" not in {*layer.names, *(s.name for s in all_sizes(layer))}
 
 
 def refuse_without_real_input(layer: Layer) -> None:

@@ -149,7 +149,7 @@ def _accuracy(kernel: Kernel) -> str | None:
     """The keyword by which a caller asks for products as they stand; None without such sums, or where it is taken."""
     layer = kernel.program.layer
     nests = [nest for one in _passes(kernel) for nest in one.nests]
-    taken = {*_taken(kernel), *map(identifier, (*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)))}
+    taken = {*_taken(kernel), *map(identifier, layer.tensors)}
     if "accuracy" in taken or all(nest.contraction is None for nest in nests):
         return None
     return "accuracy"

@@ -13,7 +13,6 @@ from symbackprop.emit.numpy_context import Context, context, variable
 from symbackprop.emit.numpy_statements import extremum_lines, positions_of, statement_lines
 from symbackprop.emit.spelling import RESERVED, Names, identifier
 from symbackprop.emit.templating import render
-from symbackprop.notation.layer import Layer
 from symbackprop.program.extents import all_sizes, with_named_extents
 from symbackprop.program.statements import Program, Statement
 
@@ -96,13 +95,8 @@ def _blocks(statements: Iterable[Statement], found: Context) -> list[str]:
 def _names(program: Program) -> Names:
     """The names that are taken in a function of the module."""
     layer = program.layer
-    taken = {identifier(n) for n in (*_declared(layer), *(s.target for s in (*program.forward, *program.backward)))}
+    targets = (s.target for s in (*program.forward, *program.backward))
+    taken = {identifier(n) for n in (*layer.names, *(s.name for s in all_sizes(layer)), *targets)}
     taken |= {gradient_name(n) for n in (*(t.name for t in layer.inputs), *layer.outputs)}
     taken |= {gradient_argument(layer, y) for y in layer.outputs} | {f"want_{t.name}" for t in layer.inputs}
     return Names(taken | set(RESERVED) | set(ARRAY_HELPERS))
-
-
-def _declared(layer: Layer) -> list[str]:
-    tensors = [*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)]
-    sizes = [*(a.name for t in layer.inputs for a in t.axes), *(s.name for s in all_sizes(layer))]
-    return [*tensors, *(p.name for p in layer.parameters), *sizes]

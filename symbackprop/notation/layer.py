@@ -112,6 +112,17 @@ class Layer(Displayed):
         return tensor.axes if tensor is not None else tuple(i.extent for i in self.definition(name).indices)
 
     @property
+    def tensors(self) -> tuple[str, ...]:
+        """The names of the inputs, then of the definitions."""
+        return (*(t.name for t in self.inputs), *(d.name for d in self.definitions))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of tensors, hyperparameters and sizes; indices have theirs beside them."""
+        sizes = (*(axis.name for t in self.inputs for axis in t.axes), *(s.name for s in self.sizes))
+        return frozenset((*self.tensors, *(p.name for p in self.parameters), *sizes))
+
+    @property
     def real_inputs(self) -> tuple[Tensor, ...]:
         """The inputs that are differentiated, in declared order."""
         return tuple(t for t in self.inputs if t.kind == "real")

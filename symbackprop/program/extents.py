@@ -29,7 +29,7 @@ def all_sizes(layer: Layer) -> tuple[DerivedSize, ...]:
     The new ones are named like their index, in upper case.
     """
     sizes = list(layer.sizes)
-    taken = _names(layer)
+    taken = {*layer.names, *(r.index for r in layer.ranges)}
     for one in layer.ranges:
         simple = isinstance(one.extent, Size | Parameter | Number)
         if simple or any(size.value == one.extent for size in sizes):
@@ -40,12 +40,6 @@ def all_sizes(layer: Layer) -> tuple[DerivedSize, ...]:
         taken.add(name)
         sizes.append(DerivedSize(name, one.extent, one.place))
     return tuple(sizes)
-
-
-def _names(layer: Layer) -> set[str]:
-    named = {t.name for t in layer.inputs} | {d.name for d in layer.definitions} | {p.name for p in layer.parameters}
-    sizes = {size.name for size in layer.sizes} | {axis.name for t in layer.inputs for axis in t.axes}
-    return named | sizes | {r.index for r in layer.ranges}
 
 
 def with_named_extents(program: Program) -> Program:

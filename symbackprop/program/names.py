@@ -17,10 +17,9 @@ class FreshNames:
     """Names that no tensor, size, parameter or index of a layer has, each given once."""
 
     def __init__(self, layer: Layer, others: Iterable[str]) -> None:
-        tensors = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
-        sizes = {a.name for t in layer.inputs for a in t.axes} | {s.name for s in all_sizes(layer)}
-        rest = {p.name for p in layer.parameters} | {r.index for r in layer.ranges} | {f"d{y}" for y in layer.outputs}
-        self._taken = tensors | sizes | rest | {f"grad_{t}" for t in tensors} | set(others)
+        gradients = {f"grad_{t}" for t in layer.tensors} | {f"d{y}" for y in layer.outputs}
+        ranges = {r.index for r in layer.ranges} | {s.name for s in all_sizes(layer)}
+        self._taken = {*layer.names, *gradients, *ranges, *others}
 
     def of(self, expr: Expr) -> str:
         """A new name for the value of an expression."""

@@ -83,7 +83,7 @@ def _forward(derivation: Derivation, gradients: Iterable[Gradient], names: Fresh
 def _axes(derivation: Derivation) -> dict[str, tuple[Expr, ...]]:
     """The extents of every tensor that an equation of the derivation reads."""
     layer = derivation.layer
-    axes = {name: layer.axes(name) for name in (*(t.name for t in layer.inputs), *(d.name for d in layer.definitions))}
+    axes = {name: layer.axes(name) for name in layer.tensors}
     gradients = {gradient_name(name): extents for name, extents in axes.items()}
     totals = {f"{name}_total": extents for name, extents in gradients.items()}
     return {**totals, **gradients, **axes, **{d.name: tuple(i.extent for i in d.indices) for d in derivation.auxiliary}}
