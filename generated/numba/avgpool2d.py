@@ -185,10 +185,11 @@ def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
                     for at in range(run):
                         y_sum[at] += x_staged_row[at]
             for p in range(rows):
+                factor = real(1)/real(kernel*kernel)
                 y_row = y[nc, p_low + p]
                 y_sum_row = y_sum[q_pitch*p:]
                 for q in range(Q):
-                    y_row[q] = y_sum_row[q]/(kernel*kernel)
+                    y_row[q] = factor*y_sum_row[q]
     _set_num_threads(threads)
 
 

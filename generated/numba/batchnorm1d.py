@@ -194,10 +194,12 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
                 mu_deviation = np.float64(x_row[d] - mu_shift_row[d])
                 mu_sum_row[d] += mu_deviation
                 var_sum_row[d] += mu_deviation*mu_deviation
+        factor = real(1)/real(N)
+        factor_2 = -(real(1)/real(N))
         mu_row = mu[d_low:]
         for d in range(d_high - d_low):
-            mu_row[d] = mu_shift_row[d] + mu_sum_row[d]/N
-            var_row[d] = _max(var_sum_row[d] - mu_sum_row[d]*mu_sum_row[d]/N, 0.0)/N
+            mu_row[d] = mu_shift_row[d] + factor*mu_sum_row[d]
+            var_row[d] = factor*_max(var_sum_row[d] + factor_2*mu_sum_row[d]*mu_sum_row[d], 0.0)
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
         gamma_row = gamma[d_low:]
         for d in range(d_high - d_low):
@@ -252,12 +254,13 @@ def _compute_grad_x_grad_gamma_grad_beta(
         for d in range(d_high - d_low):
             sum_grad_y_row[d] = sum_grad_y_sum_row[d]
             sum_grad_y_xhat_row[d] = sum_grad_y_xhat_sum_row[d]
+        factor = real(1)/real(N)
         gamma_row = gamma[d_low:]
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
         grad_gamma_row = grad_gamma[d_low:]
         grad_beta_row = grad_beta[d_low:]
         for d in range(d_high - d_low):
-            gamma_inv_sqrt_var_2_row[d] = gamma_row[d]*inv_sqrt_var_row[d]/real(N)
+            gamma_inv_sqrt_var_2_row[d] = factor*gamma_row[d]*inv_sqrt_var_row[d]
             inv_sqrt_var_sum_grad_y_xhat_row[d] = -inv_sqrt_var_row[d]*sum_grad_y_xhat_row[d]
             grad_gamma_row[d] = sum_grad_y_xhat_row[d]
             grad_beta_row[d] = sum_grad_y_row[d]

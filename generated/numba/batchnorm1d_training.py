@@ -227,11 +227,13 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
                 mu_deviation = np.float64(x_row[d] - mu_shift_row[d])
                 mu_sum_row[d] += mu_deviation
                 var_sum_row[d] += mu_deviation*mu_deviation
+        factor = real(1)/real(N)
+        factor_2 = -(real(1)/real(N))
         mu_row = mu[d_low:]
         var_row = var[d_low:]
         for d in range(d_high - d_low):
-            mu_row[d] = mu_shift_row[d] + mu_sum_row[d]/N
-            var_row[d] = _max(var_sum_row[d] - mu_sum_row[d]*mu_sum_row[d]/N, 0.0)/N
+            mu_row[d] = mu_shift_row[d] + factor*mu_sum_row[d]
+            var_row[d] = factor*_max(var_sum_row[d] + factor_2*mu_sum_row[d]*mu_sum_row[d], 0.0)
         var_row = var[d_low:]
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
         gamma_row = gamma[d_low:]
@@ -314,17 +316,18 @@ def _compute_grad_x_grad_gamma_grad_beta(
             grad_beta_row[d] = sum_grad_y_row[d]
         if want_x:
             for n in range(N):
+                factor = real(1)/real(N)
                 grad_x_row = grad_x[n, d_low:]
                 grad_y_row = grad_y[n, d_low:]
                 grad_mean_of_batch_row = grad_mean_of_batch[d_low:]
                 x_row = x[n, d_low:]
                 mu_row = mu[d_low:]
                 for d in range(d_high - d_low):
-                    grad_x_row[d] = (
+                    grad_x_row[d] = factor*(
                         gamma_inv_sqrt_var_2_row[d]*grad_y_row[d] + grad_mean_of_batch_row[d]
                         + inv_sqrt_var_gamma_sum_grad_y_row[d]
                         + inv_sqrt_var_sqrt_var_row[d]*(x_row[d] - mu_row[d])
-                    )/real(N)
+                    )
     _set_num_threads(threads)
 
 

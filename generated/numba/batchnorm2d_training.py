@@ -305,6 +305,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
             for n in range(N):
                 grad_mean_of_batch_here = grad_mean_of_batch[c]
                 mu_here = mu[c]
+                factor = real(1)/real(N*H*W)
                 width = 128 if streams else H*W
                 for at in range(-_lead(grad_x[n, c]) if streams else 0, H*W, width):
                     hw_from, hw_to = max(0, at), min(H*W, at + width)
@@ -312,10 +313,10 @@ def _compute_grad_x_grad_gamma_grad_beta(
                     grad_y_row = grad_y[n, c, hw_from:]
                     x_row = x[n, c, hw_from:]
                     for hw in range(hw_to - hw_from):
-                        grad_x_row[hw] = (
+                        grad_x_row[hw] = factor*(
                             gamma_inv_sqrt_var_2*grad_y_row[hw] + grad_mean_of_batch_here
                             + inv_sqrt_var_gamma_sum_grad_y + inv_sqrt_var_sqrt_var*(x_row[hw] - mu_here)
-                        )/real(N*H*W)
+                        )
                     if streams:
                         _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
     _set_num_threads(threads)

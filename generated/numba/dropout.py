@@ -154,6 +154,7 @@ def _compute_y(x, mask, y, N, D, rate, streams):
         nd_low = piece*width
         nd_high = min(N*D, nd_low + width)
         y_streamed = _row_apart(x)
+        factor = real(1)/(real(1) - real(rate))
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(y[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
             nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
@@ -161,7 +162,7 @@ def _compute_y(x, mask, y, N, D, rate, streams):
             x_row = x[nd_low + nd_from:]
             mask_row = mask[nd_low + nd_from:]
             for nd in range(nd_to - nd_from):
-                y_row[nd] = x_row[nd]*real(mask_row[nd])/(real(1) - real(rate))
+                y_row[nd] = factor*x_row[nd]*real(mask_row[nd])
             if streams:
                 _stream(y[nd_low + nd_from:], y_row, nd_to - nd_from)
     _set_num_threads(threads)
@@ -177,6 +178,7 @@ def _compute_grad_x(grad_y, mask, grad_x, N, D, rate, streams):
         nd_low = piece*width
         nd_high = min(N*D, nd_low + width)
         grad_x_streamed = _row_apart(grad_y)
+        factor = real(1)/(real(1) - real(rate))
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(grad_x[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
             nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
@@ -184,7 +186,7 @@ def _compute_grad_x(grad_y, mask, grad_x, N, D, rate, streams):
             grad_y_row = grad_y[nd_low + nd_from:]
             mask_row = mask[nd_low + nd_from:]
             for nd in range(nd_to - nd_from):
-                grad_x_row[nd] = grad_y_row[nd]*real(mask_row[nd])/(real(1) - real(rate))
+                grad_x_row[nd] = factor*grad_y_row[nd]*real(mask_row[nd])
             if streams:
                 _stream(grad_x[nd_low + nd_from:], grad_x_row, nd_to - nd_from)
     _set_num_threads(threads)

@@ -144,13 +144,14 @@ def _compute_y(x, y, N, D, streams):
         nd_low = piece*width
         nd_high = min(N*D, nd_low + width)
         y_streamed = _row_apart(x)
+        factor = real(1)/math.sqrt(real(2))
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(y[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
             nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
             y_row = _either(streams, y_streamed, y[nd_low + nd_from:])
             x_row = x[nd_low + nd_from:]
             for nd in range(nd_to - nd_from):
-                y_row[nd] = real(0.5)*x_row[nd]*(real(1) + _erf(x_row[nd]/math.sqrt(real(2))))
+                y_row[nd] = real(0.5)*x_row[nd]*(real(1) + _erf(factor*x_row[nd]))
             if streams:
                 _stream(y[nd_low + nd_from:], y_row, nd_to - nd_from)
     _set_num_threads(threads)
@@ -166,6 +167,8 @@ def _compute_grad_x(grad_y, x, grad_x, N, D, streams):
         nd_low = piece*width
         nd_high = min(N*D, nd_low + width)
         grad_x_streamed = _row_apart(grad_y)
+        factor = real(1)/math.sqrt(real(2))
+        factor_2 = real(1)/(math.sqrt(real(math.pi))*math.sqrt(real(2)))
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(grad_x[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
             nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
@@ -174,8 +177,8 @@ def _compute_grad_x(grad_y, x, grad_x, N, D, streams):
             x_row = x[nd_low + nd_from:]
             for nd in range(nd_to - nd_from):
                 grad_x_row[nd] = grad_y_row[nd]*(
-                    real(0.5)*(real(1) + _erf(x_row[nd]/math.sqrt(real(2))))
-                    + x_row[nd]*_exp(real(-0.5)*x_row[nd]**2)/(math.sqrt(real(math.pi))*math.sqrt(real(2)))
+                    real(0.5)*(real(1) + _erf(factor*x_row[nd]))
+                    + factor_2*x_row[nd]*_exp(real(-0.5)*x_row[nd]**2)
                 )
             if streams:
                 _stream(grad_x[nd_low + nd_from:], grad_x_row, nd_to - nd_from)

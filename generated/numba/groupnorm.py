@@ -228,6 +228,7 @@ def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, grou
             var_here = var[n, c//D]
             gamma_here = gamma[c]
             beta_here = beta[c]
+            factor = real(1)/math.sqrt(var_here + real(eps))
             width = 128 if streams else H*W
             for at in range(-_lead(xhat[n, c]) if streams else 0, H*W, width):
                 hw_from, hw_to = max(0, at), min(H*W, at + width)
@@ -235,7 +236,7 @@ def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, grou
                 xhat_row = _either(streams, xhat_streamed, xhat[n, c, hw_from:])
                 y_row = _either(streams, y_streamed, y[n, c, hw_from:])
                 for hw in range(hw_to - hw_from):
-                    xhat_here = (x_row[hw] - mu_here)/math.sqrt(var_here + real(eps))
+                    xhat_here = factor*(x_row[hw] - mu_here)
                     xhat_row[hw] = xhat_here
                     y_row[hw] = gamma_here*xhat_here + beta_here
                 if streams:
@@ -283,6 +284,8 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
             grad_var_here = grad_var[n, c//D]
             mu_here = mu[n, c//D]
             grad_mu_here = grad_mu[n, c//D]
+            factor = real(1)/math.sqrt(var_here + real(eps))
+            factor_2 = real(2)*grad_var_here/real(D*H*W)
             width = 128 if streams else H*W
             for at in range(-_lead(grad_x[n, c]) if streams else 0, H*W, width):
                 hw_from, hw_to = max(0, at), min(H*W, at + width)
@@ -291,8 +294,7 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
                 x_row = x[n, D*(c//D) + c % D, hw_from:]
                 for hw in range(hw_to - hw_from):
                     grad_x_row[hw] = (
-                        grad_xhat_row[hw]/math.sqrt(var_here + real(eps))
-                        + real(2)*grad_var_here*(x_row[hw] - mu_here)/real(D*H*W) + grad_mu_here/real(D*H*W)
+                        factor*grad_xhat_row[hw] + factor_2*(x_row[hw] - mu_here) + grad_mu_here/real(D*H*W)
                     )
                 if streams:
                     _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)

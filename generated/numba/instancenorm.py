@@ -244,6 +244,7 @@ def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W, stre
         gamma_here = gamma[c]
         inv_sqrt_var_here = inv_sqrt_var[n, c]
         mu_here = mu[n, c]
+        factor = gamma_here*inv_sqrt_var_here/real(H*W)
         width = 128 if streams else H*W
         for at in range(-_lead(grad_x[n, c]) if streams else 0, H*W, width):
             hw_from, hw_to = max(0, at), min(H*W, at + width)
@@ -251,10 +252,10 @@ def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W, stre
             grad_y_row = grad_y[n, c, hw_from:]
             x_row = x[n, c, hw_from:]
             for hw in range(hw_to - hw_from):
-                grad_x_row[hw] = gamma_here*inv_sqrt_var_here*(
+                grad_x_row[hw] = factor*(
                     real(H*W)*grad_y_row[hw] - sum_grad_y
                     + inv_sqrt_var_sum_grad_y_xhat*(x_row[hw] - mu_here)
-                )/real(H*W)
+                )
             if streams:
                 _stream(grad_x[n, c, hw_from:], grad_x_row, hw_to - hw_from)
     _set_num_threads(threads)

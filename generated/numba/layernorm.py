@@ -229,55 +229,67 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
     for piece in prange((N + rows - 1)//rows):
         grad_x_streamed = _row_apart(grad_y)
+        grad_gamma_band = np.empty(D, grad_y.dtype)
+        grad_beta_band = np.empty(D, grad_y.dtype)
         if want_gamma or want_beta:
             grad_gamma_parts_row = grad_gamma_parts[D*piece:]
             grad_beta_parts_row = grad_beta_parts[D*piece:]
             for d in range(D):
                 grad_gamma_parts_row[d] = real(0)
                 grad_beta_parts_row[d] = real(0)
-        for n in range(piece*rows, min(N, piece*rows + rows)):
-            if want_x:
-                sum_grad_y_gamma_sum = 0.0
-                sum_grad_y_gamma_xhat_sum = 0.0
-                mu_here = mu[n]
-                inv_sqrt_var_here = inv_sqrt_var[n]
-                grad_y_row = grad_y[n]
-                gamma_row = gamma
-                x_row = x[n]
-                for d in range(D):
-                    sum_grad_y_gamma_sum += grad_y_row[d]*gamma_row[d]
-                    sum_grad_y_gamma_xhat_sum += grad_y_row[d]*gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
-                sum_grad_y_gamma = real(sum_grad_y_gamma_sum)
-                sum_grad_y_gamma_xhat = real(sum_grad_y_gamma_xhat_sum)
-            if want_x:
-                inv_sqrt_var_2 = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat
-            if want_x:
-                inv_sqrt_var_here = inv_sqrt_var[n]
-                mu_here = mu[n]
-                width = 128 if streams else D
-                for at in range(-_lead(grad_x[n]) if streams else 0, D, width):
-                    d_from, d_to = max(0, at), min(D, at + width)
-                    grad_x_row = _either(streams, grad_x_streamed, grad_x[n, d_from:])
-                    grad_y_row = grad_y[n, d_from:]
-                    gamma_row = gamma[d_from:]
-                    x_row = x[n, d_from:]
-                    for d in range(d_to - d_from):
-                        grad_x_row[d] = inv_sqrt_var_here*(
-                            real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma
-                            + inv_sqrt_var_2*(x_row[d] - mu_here)
-                        )/real(D)
-                    if streams:
-                        _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
+        for band in range(piece*rows, min(N, piece*rows + rows), 16):
             if want_gamma or want_beta:
-                mu_here = mu[n]
-                inv_sqrt_var_here = inv_sqrt_var[n]
+                for d in range(D):
+                    grad_gamma_band[d] = real(0)
+                    grad_beta_band[d] = real(0)
+            for n in range(band, min(min(N, piece*rows + rows), band + 16)):
+                if want_x:
+                    sum_grad_y_gamma_sum = 0.0
+                    sum_grad_y_gamma_xhat_sum = 0.0
+                    mu_here = mu[n]
+                    inv_sqrt_var_here = inv_sqrt_var[n]
+                    grad_y_row = grad_y[n]
+                    gamma_row = gamma
+                    x_row = x[n]
+                    for d in range(D):
+                        sum_grad_y_gamma_sum += grad_y_row[d]*gamma_row[d]
+                        sum_grad_y_gamma_xhat_sum += grad_y_row[d]*gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
+                    sum_grad_y_gamma = real(sum_grad_y_gamma_sum)
+                    sum_grad_y_gamma_xhat = real(sum_grad_y_gamma_xhat_sum)
+                if want_x:
+                    inv_sqrt_var_2 = -inv_sqrt_var[n]*sum_grad_y_gamma_xhat
+                if want_x:
+                    inv_sqrt_var_here = inv_sqrt_var[n]
+                    mu_here = mu[n]
+                    factor = inv_sqrt_var_here/real(D)
+                    width = 128 if streams else D
+                    for at in range(-_lead(grad_x[n]) if streams else 0, D, width):
+                        d_from, d_to = max(0, at), min(D, at + width)
+                        grad_x_row = _either(streams, grad_x_streamed, grad_x[n, d_from:])
+                        grad_y_row = grad_y[n, d_from:]
+                        gamma_row = gamma[d_from:]
+                        x_row = x[n, d_from:]
+                        for d in range(d_to - d_from):
+                            grad_x_row[d] = factor*(
+                                real(D)*grad_y_row[d]*gamma_row[d] - sum_grad_y_gamma
+                                + inv_sqrt_var_2*(x_row[d] - mu_here)
+                            )
+                        if streams:
+                            _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
+                if want_gamma or want_beta:
+                    mu_here = mu[n]
+                    inv_sqrt_var_here = inv_sqrt_var[n]
+                    grad_y_row = grad_y[n]
+                    x_row = x[n]
+                    for d in range(D):
+                        grad_gamma_band[d] += grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
+                        grad_beta_band[d] += grad_y_row[d]
+            if want_gamma or want_beta:
                 grad_gamma_parts_row = grad_gamma_parts[D*piece:]
-                grad_y_row = grad_y[n]
-                x_row = x[n]
                 grad_beta_parts_row = grad_beta_parts[D*piece:]
                 for d in range(D):
-                    grad_gamma_parts_row[d] += grad_y_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
-                    grad_beta_parts_row[d] += grad_y_row[d]
+                    grad_gamma_parts_row[d] += grad_gamma_band[d]
+                    grad_beta_parts_row[d] += grad_beta_band[d]
     if want_gamma or want_beta:
         for at_2 in range(1, (N + rows - 1)//rows):
             grad_gamma_parts_row = grad_gamma_parts[D*at_2:]

@@ -180,6 +180,8 @@ def _compute_grad_x_grad_target(grad_loss, x, target, grad_x, grad_target, N, D,
         grad_x_streamed = _row_apart(grad_loss)
         grad_target_streamed = _row_apart(grad_loss)
         grad_loss_here = grad_loss[0]
+        factor = real(2)*grad_loss_here/real(N*D)
+        factor_2 = real(-2)*grad_loss_here/real(N*D)
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(grad_x[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
             nd_from, nd_to = max(0, at), min(nd_high - nd_low, at + width_2)
@@ -188,8 +190,8 @@ def _compute_grad_x_grad_target(grad_loss, x, target, grad_x, grad_target, N, D,
             target_row = target[nd_low + nd_from:]
             grad_target_row = _either(streams, grad_target_streamed, grad_target[nd_low + nd_from:])
             for nd in range(nd_to - nd_from):
-                grad_x_row[nd] = real(2)*grad_loss_here*(x_row[nd] - target_row[nd])/real(N*D)
-                grad_target_row[nd] = real(-2)*grad_loss_here*(x_row[nd] - target_row[nd])/real(N*D)
+                grad_x_row[nd] = factor*(x_row[nd] - target_row[nd])
+                grad_target_row[nd] = factor_2*(x_row[nd] - target_row[nd])
             if streams:
                 _stream(grad_x[nd_low + nd_from:], grad_x_row, nd_to - nd_from)
             if streams:

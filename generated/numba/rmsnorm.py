@@ -202,43 +202,52 @@ def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamm
     grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
     for piece in prange((N + rows - 1)//rows):
         grad_x_streamed = _row_apart(grad_y)
+        grad_gamma_band = np.empty(D, grad_y.dtype)
         if want_gamma:
             grad_gamma_parts_row = grad_gamma_parts[D*piece:]
             for d in range(D):
                 grad_gamma_parts_row[d] = real(0)
-        for n in range(piece*rows, min(N, piece*rows + rows)):
-            if want_x:
-                sum_grad_y_x_gamma_sum = 0.0
-                grad_y_row = grad_y[n]
-                x_row = x[n]
-                gamma_row = gamma
-                for d in range(D):
-                    sum_grad_y_x_gamma_sum += grad_y_row[d]*x_row[d]*gamma_row[d]
-                sum_grad_y_x_gamma = real(sum_grad_y_x_gamma_sum)
-            if want_x:
-                rms_sum_grad_y_x_gamma = -sum_grad_y_x_gamma/rms[n]**2
-            if want_x:
-                inv_rms_here = inv_rms[n]
-                width = 128 if streams else D
-                for at in range(-_lead(grad_x[n]) if streams else 0, D, width):
-                    d_from, d_to = max(0, at), min(D, at + width)
-                    grad_x_row = _either(streams, grad_x_streamed, grad_x[n, d_from:])
-                    grad_y_row = grad_y[n, d_from:]
-                    gamma_row = gamma[d_from:]
-                    x_row = x[n, d_from:]
-                    for d in range(d_to - d_from):
-                        grad_x_row[d] = inv_rms_here*(
-                            real(D)*grad_y_row[d]*gamma_row[d] + rms_sum_grad_y_x_gamma*x_row[d]
-                        )/real(D)
-                    if streams:
-                        _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
+        for band in range(piece*rows, min(N, piece*rows + rows), 16):
             if want_gamma:
-                inv_rms_here = inv_rms[n]
-                grad_gamma_parts_row = grad_gamma_parts[D*piece:]
-                grad_y_row = grad_y[n]
-                x_row = x[n]
                 for d in range(D):
-                    grad_gamma_parts_row[d] += grad_y_row[d]*x_row[d]*inv_rms_here
+                    grad_gamma_band[d] = real(0)
+            for n in range(band, min(min(N, piece*rows + rows), band + 16)):
+                if want_x:
+                    sum_grad_y_x_gamma_sum = 0.0
+                    grad_y_row = grad_y[n]
+                    x_row = x[n]
+                    gamma_row = gamma
+                    for d in range(D):
+                        sum_grad_y_x_gamma_sum += grad_y_row[d]*x_row[d]*gamma_row[d]
+                    sum_grad_y_x_gamma = real(sum_grad_y_x_gamma_sum)
+                if want_x:
+                    rms_sum_grad_y_x_gamma = -sum_grad_y_x_gamma/rms[n]**2
+                if want_x:
+                    inv_rms_here = inv_rms[n]
+                    factor = inv_rms_here/real(D)
+                    width = 128 if streams else D
+                    for at in range(-_lead(grad_x[n]) if streams else 0, D, width):
+                        d_from, d_to = max(0, at), min(D, at + width)
+                        grad_x_row = _either(streams, grad_x_streamed, grad_x[n, d_from:])
+                        grad_y_row = grad_y[n, d_from:]
+                        gamma_row = gamma[d_from:]
+                        x_row = x[n, d_from:]
+                        for d in range(d_to - d_from):
+                            grad_x_row[d] = factor*(
+                                real(D)*grad_y_row[d]*gamma_row[d] + rms_sum_grad_y_x_gamma*x_row[d]
+                            )
+                        if streams:
+                            _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
+                if want_gamma:
+                    inv_rms_here = inv_rms[n]
+                    grad_y_row = grad_y[n]
+                    x_row = x[n]
+                    for d in range(D):
+                        grad_gamma_band[d] += grad_y_row[d]*x_row[d]*inv_rms_here
+            if want_gamma:
+                grad_gamma_parts_row = grad_gamma_parts[D*piece:]
+                for d in range(D):
+                    grad_gamma_parts_row[d] += grad_gamma_band[d]
     if want_gamma:
         for at_2 in range(1, (N + rows - 1)//rows):
             grad_gamma_parts_row = grad_gamma_parts[D*at_2:]

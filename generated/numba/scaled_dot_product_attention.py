@@ -497,9 +497,10 @@ def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
             key_row = key[bh, j]
             for d in range(D):
                 grad_query_sum_row[d] += grad_score_here*key_row[d]
+        factor = real(1)/math.sqrt(real(D))
         grad_query_row = grad_query[bh, i]
         for d in range(D):
-            grad_query_row[d] = grad_query_sum_row[d]/math.sqrt(D)
+            grad_query_row[d] = factor*grad_query_sum_row[d]
     _set_num_threads(threads)
 
 
@@ -557,9 +558,10 @@ def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
             query_row = query[bh, i]
             for d in range(D):
                 grad_key_sum_row[d] += grad_score_here*query_row[d]
+        factor = real(1)/math.sqrt(real(D))
         grad_key_row = grad_key[bh, j]
         for d in range(D):
-            grad_key_row[d] = grad_key_sum_row[d]/math.sqrt(D)
+            grad_key_row[d] = factor*grad_key_sum_row[d]
     _set_num_threads(threads)
 
 

@@ -212,16 +212,17 @@ def _compute_grad_z(sum_exp_z, grad_loss, z, top, t, grad_z, N, K, streams):
         grad_loss_here = grad_loss[0]
         top_here = top[n]
         t_here = t[n]
+        factor = grad_loss_here/real(N)
         width = 128 if streams else K
         for at in range(-_lead(grad_z[n]) if streams else 0, K, width):
             k_from, k_to = max(0, at), min(K, at + width)
             grad_z_row = _either(streams, grad_z_streamed, grad_z[n, k_from:])
             z_row = z[n, k_from:]
             for k in range(k_to - k_from):
-                grad_z_row[k] = grad_loss_here*(
+                grad_z_row[k] = factor*(
                     _exp(z_row[k] - top_here)*inv_sum_exp_z
                     + (real(-1) if t_here == k_from + k else real(0))
-                )/real(N)
+                )
             if streams:
                 _stream(grad_z[n, k_from:], grad_z_row, k_to - k_from)
     _set_num_threads(threads)

@@ -23,8 +23,10 @@ from symbackprop.notation.nodes import (
     Expr,
     Index,
     Logic,
+    Mul,
     Number,
     Parameter,
+    Pow,
     Read,
     Where,
     add,
@@ -124,7 +126,44 @@ def _with_fixed_reads(
             hoisted.nodes.append(Assign(local, read, kind))
             hoisted.replaced[read] = Parameter(local, True) if kind == "integer" else Read(local, ())
     body = tuple(_replaced(node, hoisted.replaced) for node in body)
-    return (*hoisted.nodes, *_walk(span, body, tensors, new_name, unit))
+    factors, body = _fixed_factors(body, span.index, new_name)
+    return (*hoisted.nodes, *factors, *_walk(span, body, tensors, new_name, unit))
+
+
+def _fixed_factors(
+    body: tuple[Node, ...], index: Index, new_name: LocalNames
+) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    """What the numbers of a row are divided by, and their other fixed factors, as one factor before the loop; the body.
+
+    A division takes as long as ten multiplications, and the compiler may not turn one into the other.
+    """
+    inner = {n.name for n in walk_nodes(body) if isinstance(n, Assign | Accumulate | Track)}
+    found: dict[Expr, Read] = {}
+
+    def fixed(expr: Expr) -> bool:
+        leaves = [e for e in walk(expr) if isinstance(e, Read | Parameter)]
+        varying = any(e.indices or e.tensor in inner if isinstance(e, Read) else e.name in inner for e in leaves)
+        return not varying and not contains(expr, index)
+
+    def move(expr: Expr) -> Expr:
+        match expr:
+            case Read():
+                return expr
+            case Mul(factors) if any(_is_divisor(f) and fixed(f) for f in factors):
+                factor = mul(*(f for f in factors if fixed(f)))
+                others = [move(f) for f in factors if not fixed(f)]
+                if others:
+                    found[factor] = found.get(factor) or Read(new_name("factor"), ())
+                    return mul(found[factor], *others)
+        return rebuild(expr, tuple(move(p) for p in parts(expr)))
+
+    moved = tuple(mapped(node, move) for node in body)
+    return tuple(Assign(local.tensor, factor) for factor, local in found.items()), moved
+
+
+def _is_divisor(expr: Expr) -> bool:
+    """Whether to multiply by it is a division."""
+    return isinstance(expr, Pow) and isinstance(expr.exponent, Number) and expr.exponent.value < 0
 
 
 def _walk(

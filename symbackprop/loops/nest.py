@@ -164,10 +164,8 @@ class _Builder:
         stored = "_".join(t for t in (*self.group.targets, *(s.target for s in self.columns)) if t in self.arrays)
         parallel = self.outer
         if self.columns:
-            sums = self._column_sums(wanted)
-            (row,) = self.outer
-            parallel, inner = (sums.piece,), (*hoist(tuple(body), self.outer, self.new), *sums.taken)
-            nodes = (*self.scratch, *sums.starts, Loop(row, sums.low, sums.high, inner))
+            sums = self._column_sums(hoist(tuple(body), self.outer, self.new), wanted)
+            parallel, nodes = (sums.piece,), (*self.scratch, *sums.starts, *sums.rows)
         else:
             nodes = (*self.scratch, *hoist(tuple(body), self.outer, self.new))
         return Nest(
@@ -186,9 +184,9 @@ class _Builder:
             for t in (*read, *written)
         )
 
-    def _column_sums(self, wanted: tuple[str, ...]) -> ColumnSums:
+    def _column_sums(self, body: tuple[Node, ...], wanted: tuple[str, ...]) -> ColumnSums:
         (row,) = self.outer
-        made = column_sums(self.columns, row, self.tensors, self.new, wanted)
+        made = column_sums(self.columns, row, body, self.tensors, self.new, wanted)
         self.shared += made.shared
         self.after = (*self.after, *made.after)
         self.traffic += [Access(r.tensor, self.axes[r.tensor], "read") for s in self.columns for r in reads(s)]
