@@ -154,6 +154,8 @@ class Interpreter:
     def _integer(self, expr: Expr) -> Callable[[Places], int]:
         """The meaning of an exact expression where only an integer will do."""
         meaning = self.exact(expr)
+        if isinstance(expr, Index | Size):
+            return cast("Callable[[Places], int]", meaning)
         if any(isinstance(e, Pow) or (isinstance(e, Number) and e.value.denominator > 1) for e in walk(expr)):
             return lambda places: whole(meaning(places))
         return cast("Callable[[Places], int]", meaning)
@@ -252,7 +254,7 @@ class Interpreter:
 
     def _partial(self, expr: Partial) -> Meaning:
         """The local derivative, by dual numbers: all that `value` reads by another name is held fixed."""
-        arguments, slopes = self.point.local_slopes(expr.value, expr.variable.tensor)
+        arguments, slopes = self._local_slopes(expr.value, expr.variable.tensor)
         rows, keys = self._keys(arguments), self._keys(expr.variable.indices)
         zero = self.arithmetic.number(0)
 
@@ -261,6 +263,9 @@ class Interpreter:
             return row.get(tuple([key(places) for key in keys]), zero)
 
         return meaning
+
+    def _local_slopes(self, value: Expr, variable: str) -> tuple[tuple[Expr, ...], Rows]:
+        return self.point.local_slopes(value, variable)
 
     # ----------------------------------------------------------------------------------------- exact
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
+
+FORMULAS_A_PROCESS = 10  # fewer are not worth one of their own
 
 
 @click.command()
@@ -53,7 +56,8 @@ def audit(file: Path, legend_file: Path | None, layer: str | None, form: str, ev
         raise click.UsageError("say which layer the document speaks of: --layer LAYER, or --legend TOML")
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("trying the formulas", total=len(found))
-        result = audited(found, legend, title(file), lambda: progress.advance(task), Effort(not no_repairs))
+        jobs = max(1, min(4, os.cpu_count() or 1, len(found) // FORMULAS_A_PROCESS))
+        result = audited(found, legend, title(file), lambda: progress.advance(task), Effort(not no_repairs), jobs)
     click.echo(FORMATS[form](result, every), nl=False)
     return result.status
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 from symbackprop.documents.abbreviations import Abbreviations
@@ -90,25 +91,56 @@ def audit(
     file: str = "",
     done: Callable[[], None] | None = None,
     effort: Effort = USUAL,
+    jobs: int = 1,
 ) -> Audit:
-    """All formulas against the legend; `done` is called after each."""
+    """All formulas against the legend; `done` is called after each. With `jobs` the work is shared out to processes."""
     found = tuple(found)
+    report = done or (lambda: None)
+    with ProcessPoolExecutor(max(jobs - 1, 1)) as pool:
+        others = [pool.submit(_share, found, legend, effort, which, jobs) for which in range(1, jobs)]
+        judged = _share(found, legend, effort, 0, jobs, report)
+        for which, other in enumerate(others, 1):
+            judged |= other.result()
+            for _ in found[which::jobs]:
+                report()
+    return Audit(file, tuple(finding for at in range(len(found)) for finding in judged[at]))
+
+
+def _share(
+    found: tuple[Formula, ...],
+    legend: Legend,
+    effort: Effort,
+    which: int,
+    jobs: int,
+    done: Callable[[], None] | None = None,
+) -> dict[int, list[Finding]]:
+    """The findings of every formula that is one process's to judge, by its place; the others are only read."""
     words = spoken_words(found)
-    findings: list[Finding] = []
+    judged: dict[int, list[Finding]] = {}
     before: Chain | None = None
     own = Abbreviations()
-    for formula in found:
-        more, before = _formula(formula, legend, effort, words, before, own)
-        findings += more
-        if done is not None:
-            done()
-    return Audit(file, tuple(findings))
+    for at, formula in enumerate(found):
+        mine = at % jobs == which
+        more, before = _formula(formula, legend, effort if mine else None, words, before, own)
+        if mine:
+            judged[at] = more
+            if done is not None:
+                done()
+    return judged
 
 
 def _formula(
-    formula: Formula, legend: Legend, effort: Effort, words: frozenset[str], before: Chain | None, own: Abbreviations
+    formula: Formula,
+    legend: Legend,
+    effort: Effort | None,
+    words: frozenset[str],
+    before: Chain | None,
+    own: Abbreviations,
 ) -> tuple[list[Finding], Chain | None]:
-    """The findings of a formula, and its last statement: a formula that begins with a relation goes on with it."""
+    """The findings of a formula, and its last statement: a formula that begins with a relation goes on with it.
+
+    Without an effort nothing is judged; what the formula says of the document's own symbols is learnt.
+    """
     started = time.process_time()
     try:
         part = legend.part(formula.line)
@@ -127,7 +159,8 @@ def _formula(
             introduced = Judgement(NO_CLAIM, reason=reason)
             findings.append(Finding(formula, latex(chain), "abbreviation", introduced, place=chain.span))
             continue
-        findings += _chain(formula, chain, own.in_full(chain, part), part, effort, started)
+        if effort is not None:
+            findings += _chain(formula, chain, own.in_full(chain, part), part, effort, started)
     return findings, next((c for c in reversed(statements) if c.rest), before)
 
 

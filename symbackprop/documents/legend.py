@@ -51,11 +51,12 @@ class LegendError(UserError):
     """A legend that cannot be used: says which entry, and what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Meant:
     """What a symbol with its formal indices is: an element of a tensor, or of its gradient.
 
     `slots` are the positions on the tensor's axes, as expressions of the formals, of silent letters and of sizes.
+    Each is itself and equal to no other.
     """
 
     base: str

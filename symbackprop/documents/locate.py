@@ -1,6 +1,8 @@
-"""Where a wrong formula is wrong, when no small change of it holds: the smallest term that is off by a factor.
+"""Where a wrong formula is wrong: the smallest part that is read outside its range, or term that is off by a factor.
 
-A term of a sum is the place if the two sides become equal once it is multiplied by something that is
+Where a formula has no value because something in it is read outside its range, the place is the smallest part without
+which it has one. Else a term of a sum is the place if the two sides become equal once it is multiplied by something
+that is
 1. the same number at every element and every point: a number or sizes are wrong in it, or
 2. the same at every element of one point: a factor without indices is, or
 3. the same whatever the most inputs and incoming gradients are, each drawn anew alone: a factor without them is.
@@ -19,6 +21,7 @@ from symbackprop.check.arithmetic import Redraw
 from symbackprop.check.cases import Case
 from symbackprop.check.modular import PRIME
 from symbackprop.documents.conventions import Convention, Relation, conventions
+from symbackprop.documents.judge import Judgement
 from symbackprop.documents.latex.tree import (
     Big,
     Name,
@@ -29,6 +32,7 @@ from symbackprop.documents.latex.tree import (
     Span,
     Times,
     Tree,
+    bare,
     latex,
     parts,
     rebuild,
@@ -40,35 +44,64 @@ from symbackprop.documents.scenes import INCOMING, cases
 from symbackprop.documents.trials import NO_VALUE, Trial
 
 ENOUGH = 2  # elements that tell
-NOTHING, TWO = Num(Fraction(0), "0"), Num(Fraction(2), "2")
+NOTHING, UNIT, TWO = (Num(Fraction(n), str(n)) for n in range(3))
 Build: TypeAlias = Callable[[Tree], Tree]  # the whole side with another tree in one place
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A part of the right side that is wrong, and how it is known."""
+    """A part of the right side that is wrong, and how it is known; `suspects` are the parts that it may be in."""
 
     span: Span
     text: str
     why: str
+    suspects: tuple[Span, ...] = ()
 
 
-def located(relation: Relation, part: Part, deadline: float) -> Place:
-    """The smallest term that is off; the whole right side where none is found."""
+def located(relation: Relation, part: Part, judgement: Judgement, deadline: float) -> Place:
+    """The smallest part that is off; the whole right side where none is found."""
     whole = Place(relation.right.span, latex(relation.right), "where in it cannot be told")
-    loose = _loose(relation, part)
-    if loose is not None:
-        return loose
+    known = _loose(relation, part) or _outside(relation, part, judgement)
+    if known is not None:
+        return known
     for convention in conventions(relation, part):
         if convention.says and not any("zero outside" in s for s in convention.says):
             continue
         telling = _telling(convention, relation, part)
         if telling is None:
             continue
-        found = _Location(relation, part, *telling, deadline).found()
+        location = _Location(relation, part, *telling, deadline)
+        found = location.found()
         if found is not None:
             return found
+        if not whole.suspects:
+            whole = replace(whole, suspects=location.suspects)
     return whole
+
+
+def _outside(relation: Relation, part: Part, judgement: Judgement) -> Place | None:
+    """The smallest part without which nothing is read outside its range; None where there is not one such part."""
+    if judgement.difference is None or not judgement.difference.outside or judgement.convention is None:
+        return None
+    trial = Trial(relation.left, relation.when, part, judgement.convention, judgement.difference.case)
+    tree: Tree = relation.right
+    build: Build = _same
+    while inner := [(child, _after(build, put)) for child, put in (*_values_in(tree), *_numerator(tree))]:
+        without = [(child, put) for child, put in inner if not trial.is_outside(put(UNIT), relation.right)]
+        if len(without) != 1:
+            break
+        tree, build = without[0]
+    if tree is relation.right:
+        return None
+    why = "it is read outside its range"
+    limits = _limits_around(relation.right, tree, part)
+    return None if limits else Place(tree.span, latex(tree), why, (tree.span,))
+
+
+def _limits_around(whole: Tree, inner: Tree, part: Part) -> bool:
+    """Whether a sum whose limits could be wrong instead runs over an index of a part."""
+    letters = {s.letter for s in (*standings(inner, part), *loose_letters(inner, part))}
+    return any(isinstance(t, Big) and letter_of(t.variable) in letters for t in walk(whole))
 
 
 def _loose(relation: Relation, part: Part) -> Place | None:
@@ -109,6 +142,7 @@ def _telling(convention: Convention, relation: Relation, part: Part) -> tuple[Co
 class _Location:
     def __init__(self, relation: Relation, part: Part, convention: Convention, case: Case, deadline: float) -> None:
         self.relation, self.deadline = relation, deadline
+        self.suspects: tuple[Span, ...] = ()
 
         def trial(seed: int = 0, redrawn: str = "") -> Trial:
             return Trial(relation.left, relation.when, part, convention, case, seed, redrawn)
@@ -126,7 +160,7 @@ class _Location:
             if step is None:
                 return place
             tree, build, why = step
-            place = Place(tree.span, latex(tree), why)
+            place = Place(tree.span, latex(tree), why, (tree.span,))
 
     def _term_of(self, tree: Tree, build: Build) -> tuple[Tree, Build, str] | None:
         """The term of the outermost sums of the tree that is wrong."""
@@ -140,6 +174,8 @@ class _Location:
             best = max(scores, default=0)
             if best and scores.count(best) == 1:
                 return (*terms[scores.index(best)], why)
+            if best and not self.suspects:
+                self.suspects = tuple(t.span for (t, _), score in zip(terms, scores, strict=True) if score == best)
         return None
 
     def _by_a_number(self, term: Tree, build: Build) -> int:
@@ -181,8 +217,8 @@ def _same(new: Tree) -> Tree:
     return new
 
 
-def _terms(tree: Tree) -> Iterator[tuple[Tree, Build]]:
-    """The terms of the outermost sums in a tree, each with what puts another one in its place."""
+def _values_in(tree: Tree) -> Iterator[tuple[Tree, Build]]:
+    """The direct parts of a tree that are values, no indices, each with what puts another one in its place."""
     if isinstance(tree, Name | Slope | Num):
         return
     children = parts(tree)
@@ -193,6 +229,18 @@ def _terms(tree: Tree) -> Iterator[tuple[Tree, Build]]:
         def put(new: Tree, at: int = at) -> Tree:
             return rebuild(tree, (*children[:at], new, *children[at + 1 :]))
 
+        yield child, put
+
+
+def _numerator(tree: Tree) -> Iterator[tuple[Tree, Build]]:
+    """What a local derivative is of, where that is more than a symbol."""
+    if isinstance(tree, Slope) and not isinstance(bare(tree.top), Name):
+        yield tree.top, lambda new: replace(tree, top=new)
+
+
+def _terms(tree: Tree) -> Iterator[tuple[Tree, Build]]:
+    """The terms of the outermost sums in a tree, each with what puts another one in its place."""
+    for child, put in _values_in(tree):
         if isinstance(tree, Plus):
             yield child, put
             continue

@@ -32,7 +32,6 @@ from symbackprop.documents.latex.tree import (
     Tree,
     bare,
     latex,
-    walk,
 )
 from symbackprop.documents.legend import Part
 from symbackprop.documents.names import (
@@ -40,6 +39,7 @@ from symbackprop.documents.names import (
     Kronecker,
     Plain,
     Unclear,
+    in_positions,
     is_loss,
     letter_of,
     resolve,
@@ -133,6 +133,7 @@ class Translator:
     _known: dict[tuple[int, int, bool], tuple[Tree, Expr]] = field(default_factory=dict)
     _bound: dict[tuple[int, str, int, int], tuple[Index, Expr, int]] = field(default_factory=dict)
 
+    _totals: dict[tuple[int, str], tuple[Expr, Total]] = field(default_factory=dict)
     _extents: dict[tuple[int, int], Expr] = field(default_factory=dict)
     _ranges: dict[tuple[str, str, str], tuple[Expr, Expr]] = field(default_factory=dict)
 
@@ -254,7 +255,7 @@ class Translator:
         self.assumed += found.assumed
         given: dict[str, Expr] = {}
         for formal, index in found.given.items():
-            if any(formal in _names(slot) for slot in found.meant.slots):
+            if formal in in_positions(found.meant):
                 given[formal] = self.index(index)
         for letter in (*found.dropped, *silent_letters(found.meant, self.part)):
             if letter not in self._scope:
@@ -346,13 +347,15 @@ class Translator:
             self._plain = plain
 
     def total(self, value: Expr, variable: Read) -> Expr:
-        scope = free_indices(value)
-        for known in self.totals:
-            if known.value == value and known.variable == variable.tensor:
-                return Read(known.name, (*scope, *variable.indices))
-        name = f"slope of {value!r} by {variable.tensor}"
-        self.totals.append(Total(name, value, scope, variable.tensor))
-        return Read(name, (*scope, *variable.indices))
+        key = (id(value), variable.tensor)
+        if key not in self._totals:
+            name = f"slope of {value!r} by {variable.tensor}"
+            same = next((t for t in self.totals if t.name == name), None)
+            total = same or Total(name, value, free_indices(value), variable.tensor)
+            self.totals += [] if same else [total]
+            self._totals[key] = (value, total)  # with the value, so that no other gets its id
+        total = self._totals[key][1]
+        return Read(total.name, (*total.scope, *variable.indices))
 
     # --------------------------------------------------------------------------------------- conditions
 
@@ -372,7 +375,3 @@ class Translator:
 def plain_translator(part: Part, letters: tuple[Letter, ...]) -> Translator:
     """A translator whose reads are those of the layer's own equations."""
     return Translator(part, Reading(), letters, _plain=True)
-
-
-def _names(tree: Tree) -> set[str]:
-    return {part.base for part in walk(tree) if isinstance(part, Name)}

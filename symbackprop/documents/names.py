@@ -174,7 +174,7 @@ def spread(indices: list[Tree]) -> list[Tree]:
 def _given(
     name: Name, meant: Meant, formals: tuple[str, ...], indices: list[Tree], power: Tree | None, half: bool
 ) -> Element:
-    used = {p.base for s in meant.slots for p in walk(s) if isinstance(p, Name)}
+    used = in_positions(meant)
     given = dict(zip(formals, indices, strict=True))
     for formal, index in given.items():
         if formal not in used and index != Name(formal):
@@ -271,12 +271,17 @@ def _at_name(name: Name, part: Part) -> Iterator[Standing]:
         return
     if not isinstance(found, Element):
         return
-    used = {p.base for slot in found.meant.slots for p in walk(slot) if isinstance(p, Name)}
     for formal, index in found.given.items():
-        if formal in used and isinstance(index, Name) and is_letter(index, part):
+        if formal in in_positions(found.meant) and isinstance(index, Name) and is_letter(index, part):
             yield Standing(letter_of(index), found.meant, formal, True)
     for formal in (*found.dropped, *silent_letters(found.meant, part)):
         yield Standing(formal, found.meant, formal, False)
+
+
+@lru_cache(maxsize=2_000)
+def in_positions(meant: Meant) -> frozenset[str]:
+    """The names that stand in the positions of a symbol."""
+    return frozenset(p.base for slot in meant.slots for p in walk(slot) if isinstance(p, Name))
 
 
 @lru_cache(maxsize=2_000)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 from symbackprop.documents.latex.tree import Group, Minus, Name, Num, Over, Plus, Raised, Times, Tree, latex
 from symbackprop.documents.legend import Meant, Part
-from symbackprop.documents.names import Unclear, loose_letters, silent_letters, slot_of, standings
+from symbackprop.documents.names import Standing, Unclear, loose_letters, silent_letters, slot_of, standings
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import (
     ONE,
@@ -28,9 +29,12 @@ from symbackprop.notation.nodes import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Letter:
-    """A free index letter of a formula: it runs over `low + index`. `printed` is False for one that is left out."""
+    """A free index letter of a formula: it runs over `low + index`. `printed` is False for one that is left out.
+
+    There is one for each letter at an axis: each is itself and equal to no other.
+    """
 
     name: str
     index: Index
@@ -82,6 +86,7 @@ def _of(tree: Tree, meant: Callable[[str], Expr]) -> Expr:
             raise Unclear("a position of the legend is made of sums and products", tree.span, latex(tree))
 
 
+@lru_cache(maxsize=4_000)
 def range_of(meant: Meant, formal: str, part: Part) -> tuple[Expr, Expr, int]:
     """The range of a letter that stands alone for a formal index: its low end, its extent and the axis."""
     axis, sign = slot_of(meant, formal)
@@ -105,19 +110,22 @@ def inside(layer: Layer, tensor: str, indices: tuple[Expr, ...]) -> Expr:
 def free_letters(trees: Iterable[Tree], part: Part) -> tuple[Letter, ...]:
     """The letters that no sum binds, with the range of the axis at which each first stands."""
     trees = tuple(trees)
-    found: dict[str, Letter] = {}
-    for standing in (s for tree in trees for s in standings(tree, part)):
-        known = found.get(standing.letter)
-        if known is None:
-            found[standing.letter] = _letter(part, standing.letter, standing.meant, standing.formal, standing.printed)
-        elif standing.printed and not known.printed:
-            found[standing.letter] = replace(known, printed=True)
-    for loose in (s for tree in trees for s in loose_letters(tree, part)):
-        if loose.letter not in found:
-            found[loose.letter] = _letter(part, loose.letter, loose.meant, loose.formal, True)
-    return tuple(found.values())
+    found: dict[str, tuple[Standing, bool]] = {}
+    for tree in trees:
+        for standing in standings(tree, part):
+            known = found.get(standing.letter)
+            if known is None:
+                found[standing.letter] = standing, standing.printed
+            elif standing.printed and not known[1]:
+                found[standing.letter] = known[0], True
+    for tree in trees:
+        for loose in loose_letters(tree, part):
+            if loose.letter not in found:
+                found[loose.letter] = loose, True
+    return tuple([_letter(part, x, s.meant, s.formal, printed) for x, (s, printed) in found.items()])
 
 
+@lru_cache(maxsize=4_000)
 def _letter(part: Part, letter: str, meant: Meant, formal: str, printed: bool) -> Letter:
     low, extent, axis = range_of(meant, formal, part)
     return Letter(letter, Index(identifier(letter), extent), low, meant.tensor, axis, printed)

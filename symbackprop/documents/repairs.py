@@ -35,12 +35,12 @@ from symbackprop.documents.names import (
 )
 from symbackprop.documents.scenes import cases, scene
 from symbackprop.documents.stock import Edit, Stock, stock_of
-from symbackprop.documents.trials import NO_VALUE, Trial, attempt, vanishes
+from symbackprop.documents.trials import NO_VALUE, Translators, Trial, attempt, vanishes
 
 MOST = 3  # repairs that are shown
 THOROUGH = 24  # cases at which a repair has to hold
 MORE = 300  # candidates that are tried for others as near, once one is found
-FOR_THE_PLACE = 0.3  # seconds that are kept for it where no repair is found
+FOR_THE_PLACE = 0.5  # seconds that are spent on it before repairs are looked for
 MOST_PAIRS = 400  # pairs of edits that are tried, of each kind
 
 
@@ -56,14 +56,22 @@ class Repair:
 class _Search:
     """The trials of one wrong relation."""
 
-    def __init__(self, relation: Relation, part: Part, judgement: Judgement | None, deadline: float) -> None:
-        self.relation, self.part, self.deadline = relation, part, deadline
+    def __init__(
+        self,
+        relation: Relation,
+        part: Part,
+        judgement: Judgement | None,
+        deadline: float,
+        suspects: tuple[Span, ...] = (),
+    ) -> None:
+        self.relation, self.part, self.deadline, self.suspects = relation, part, deadline, suspects
         self.stock = stock_of(relation, part)
         self.ways = ways_of(relation, part, judgement)
         self.zero = vanishes(relation.left, part)
         self.found: list[Repair] = []
         self.tried, self.enough = 0, 0
         self._trials: dict[tuple[int, bool, Tree], Trial] = {}
+        self._translators: Translators = {}
 
     @property
     def late(self) -> bool:
@@ -76,7 +84,8 @@ class _Search:
         key = (way, small, left)
         if key not in self._trials:
             convention, low, high = self.ways[way]
-            self._trials[key] = Trial(left, self.relation.when, self.part, convention, low if small else high)
+            case = low if small else high
+            self._trials[key] = Trial(left, self.relation.when, self.part, convention, case, shared=self._translators)
         return self._trials[key]
 
     def consider(self, candidate: Relation, edits: tuple[Edit, ...]) -> None:
@@ -107,12 +116,17 @@ class _Search:
                 self.enough = self.enough or self.tried + MORE
                 self.found.append(Repair(edits, text, (*convention.says, *outcome.sides.assumed)))
 
-    def singles(self, least: int, most: int) -> None:
-        """One edit, the smallest first, of a cost from `least` to `most`."""
+    def suspected(self, edit: Edit) -> bool:
+        """Whether an edit is of a part that is suspected of being wrong."""
+        low, high = edit.span
+        return any(start <= low and high <= end for start, end in self.suspects)
+
+    def singles(self, least: int, most: int, suspected: bool = False) -> None:
+        """One edit, the smallest first, of a cost from `least` to `most`; where it is suspected, or where it is not."""
         for candidate, edit in sorted(edited(self.relation, self.stock), key=lambda pair: pair[1].cost):
             if self.late:
                 return
-            if least <= edit.cost <= most:
+            if least <= edit.cost <= most and self.suspected(edit) == suspected:
                 self.consider(candidate, (edit,))
 
     def ends(self) -> None:
@@ -125,13 +139,15 @@ class _Search:
             new = replace(stepped(found[1], 1) if left.upper else found[0], span=old.span)
             self.consider(replace(self.relation, right=new), (Edit("bound", old, new, 1),))
 
-    def insertions(self) -> None:
-        """A symbol, or the gradient by one, as a factor or a term that is missing."""
+    def insertions(self, suspected: bool = False) -> None:
+        """A symbol, or the gradient by one, as a factor or a term that is missing; a factor first where suspected."""
         for pool in pools_of(self.relation, self.stock):
-            for candidate, edit in inserted(self.relation.right, pool):
+            found = inserted(self.relation.right, pool)
+            for candidate, edit in sorted(found, key=lambda pair: pair[1].kind != "factor") if suspected else found:
                 if self.late:
                     return
-                self.consider(replace(self.relation, right=candidate), (edit,))
+                if self.suspected(edit) == suspected:
+                    self.consider(replace(self.relation, right=candidate), (edit,))
 
     def dangling(self) -> None:
         """Letters that are free on the right alone, each as one of the left side's."""
@@ -191,9 +207,18 @@ def _around(edits: tuple[Edit, ...], known: tuple[Edit, ...]) -> bool:
     return low <= start and end <= high
 
 
-def repairs(relation: Relation, part: Part, judgement: Judgement | None, deadline: float) -> tuple[Repair, ...]:
-    """The nearest formulas that hold: with one edit, else with two small ones. Empty if none is found in time."""
-    search = _Search(relation, part, judgement, deadline)
+def repairs(
+    relation: Relation, part: Part, judgement: Judgement | None, deadline: float, suspects: tuple[Span, ...] = ()
+) -> tuple[Repair, ...]:
+    """The nearest formulas that hold: with one edit, else with two small ones. Empty if none is found in time.
+
+    What is suspected is tried first.
+    """
+    search = _Search(relation, part, judgement, deadline, suspects)
+    if suspects:
+        search.singles(1, 3, suspected=True)
+        if not search.found:
+            search.insertions(suspected=True)
     search.singles(1, 1)
     search.dangling()
     search.singles(2, 3)
@@ -284,5 +309,6 @@ class Mending:
 
 def mended(relation: Relation, part: Part, judgement: Judgement, deadline: float) -> Mending:
     """The nearest formulas that hold, or else the smallest part of the right side that is wrong."""
-    found = repairs(relation, part, judgement, deadline - FOR_THE_PLACE)
-    return Mending(found) if found else Mending((), located(relation, part, deadline))
+    place = located(relation, part, judgement, min(time.process_time() + FOR_THE_PLACE, deadline))
+    found = repairs(relation, part, judgement, deadline, place.suspects)
+    return Mending(found) if found else Mending((), place)

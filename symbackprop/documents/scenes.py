@@ -82,11 +82,11 @@ class Scene:
             self._seeded[variable] = SeededPoint(self.world.point, (variable,))
         return self._seeded[variable]
 
-    def differences(self, sides: Sides) -> Iterator[tuple[Key, Value, Value]]:
+    def differences(self, sides: Sides, interpreter: Interpreter | None = None) -> Iterator[tuple[Key, Value, Value]]:
         """Both sides at every value of the letters (at most so many) at which the condition holds."""
         self._given(sides)
-        indices = tuple(letter.index for letter in sides.letters)
-        interpreter = Interpreter(self.world.point, indices)
+        if interpreter is None:
+            interpreter = Interpreter(self.world.point, tuple(letter.index for letter in sides.letters))
         left, right = interpreter.real(sides.left), interpreter.real(sides.right)
         test = interpreter.condition(sides.condition)
         ranges = [range(int(self.exact(letter.index.extent))) for letter in sides.letters]
@@ -95,10 +95,9 @@ class Scene:
             if test(places):
                 yield values, left(places), right(places)
 
-    def matches(self, side: Sides, wanted: list[tuple[Key, Value]]) -> bool:
+    def matches(self, side: Sides, wanted: list[tuple[Key, Value]], interpreter: Interpreter) -> bool:
         """Whether the left of `side` has the wanted value at each of the points; it stops at the first that has not."""
         self._given(side)
-        interpreter = Interpreter(self.world.point, tuple(letter.index for letter in side.letters))
         meaning = interpreter.real(side.left)
         return all(meaning(interpreter.places(values)) == value for values, value in wanted)
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from symbackprop.check.arithmetic import Redraw, Value
 from symbackprop.check.cases import Case
 from symbackprop.check.interpret import Key
 from symbackprop.check.point import OutsideBox
 from symbackprop.documents.conventions import Convention, Relation, conventions
+from symbackprop.documents.kept import KeptInterpreter
 from symbackprop.documents.latex.tree import Chain, Tree
 from symbackprop.documents.legend import Part
-from symbackprop.documents.meaning import Sides, Translator, sides
+from symbackprop.documents.meaning import Reading, Sides, Translator, sides
 from symbackprop.documents.positions import Letter, free_letters
 from symbackprop.documents.scenes import USUAL, Difference, Scene, cases, float_scene, scene
 from symbackprop.errors import InternalError, UserError
 from symbackprop.notation.nodes import TRUE, ZERO, both
 
+Translators: TypeAlias = dict[tuple[Reading, tuple[Letter, ...]], Translator]
 PATIENCE = 2.0  # seconds for one formula
 NO_VALUE = (
     UserError,
@@ -77,7 +80,7 @@ def attempt(
 class Trial:
     """Right sides tried against one left side, under one convention at one case: the quick question of repairs.
 
-    The values of the left side are found once.
+    The values of the left side are found once. Trials may share their translators.
     """
 
     def __init__(
@@ -89,10 +92,12 @@ class Trial:
         case: Case,
         seed: int = 0,
         redrawn: str = "",
+        shared: Translators | None = None,
     ) -> None:
         self.left, self.when, self.part, self.convention = left, when, part, convention
         self.scene = scene(part.layer, convention.setting, case, seed, redrawn)
-        self._translators: dict[tuple[Letter, ...], Translator] = {}
+        self._translators: Translators = {} if shared is None else shared
+        self._interpreters: dict[tuple[Letter, ...], KeptInterpreter] = {}
         self._left: dict[tuple[Letter, ...], list[tuple[Key, Value]]] = {}
 
     def agrees(self, right: Tree) -> bool:
@@ -101,7 +106,8 @@ class Trial:
             return False
         try:
             letters = free_letters((self.left, right), self.part)
-            return self.scene.matches(self._meant(right, letters), self._wanted(letters))
+            wanted = self._wanted(letters)
+            return self.scene.matches(self._meant(right, letters), wanted, self._interpreter(letters))
         except (Redraw, *NO_VALUE):
             return False
 
@@ -110,7 +116,8 @@ class Trial:
         assert self.scene is not None
         if letters not in self._left:
             meant = self._meant(self.left, letters)
-            self._left[letters] = [(values, left) for values, left, _ in self.scene.differences(meant)]
+            found = self.scene.differences(meant, self._interpreter(letters))
+            self._left[letters] = [(values, left) for values, left, _ in found]
         return self._left[letters]
 
     def values(self, right: Tree, like: Tree) -> tuple[list[Value], list[Value]]:
@@ -119,13 +126,32 @@ class Trial:
             raise Undecided("no point at which the layer has a value")
         letters = free_letters((self.left, like), self.part)
         meant = self._meant(right, letters)
-        return [v for _, v in self._wanted(letters)], [left for _, left, _ in self.scene.differences(meant)]
+        found = self.scene.differences(meant, self._interpreter(letters))
+        return [v for _, v in self._wanted(letters)], [left for _, left, _ in found]
+
+    def is_outside(self, right: Tree, like: Tree) -> bool:
+        """Whether a right side reads something outside its range."""
+        try:
+            self.values(right, like)
+        except OutsideBox:
+            return True
+        except (Redraw, *NO_VALUE):
+            return False
+        return False
+
+    def _interpreter(self, letters: tuple[Letter, ...]) -> KeptInterpreter:
+        assert self.scene is not None
+        if letters not in self._interpreters:
+            indices = tuple(letter.index for letter in letters)
+            self._interpreters[letters] = KeptInterpreter(self.scene.world.point, indices)
+        return self._interpreters[letters]
 
     def _meant(self, tree: Tree, letters: tuple[Letter, ...]) -> Sides:
         """A side alone, as both sides of a relation."""
-        if letters not in self._translators:
-            self._translators[letters] = Translator(self.part, self.convention.reading, letters)
-        translator = self._translators[letters]
+        key = (self.convention.reading, letters)
+        if key not in self._translators:
+            self._translators[key] = Translator(self.part, self.convention.reading, letters)
+        translator = self._translators[key]
         expr = translator.expr(tree)
         condition = both(*(translator.condition(chain) for chain in self.when)) if self.when else TRUE
         return Sides(expr, ZERO, letters, condition, tuple(translator.totals), ())
