@@ -107,8 +107,9 @@ def _is_explained(body: Tree, part: Part, letters: set[str]) -> bool:
         if isinstance(tree, Name) and id(tree) not in inside and tree.base not in bound:
             try:
                 resolve(tree, part)
-            except Unclear:
-                return False
+            except Unclear as unclear:
+                if not (part.matrices and unclear.count):  # a whole matrix
+                    return False
     return any(isinstance(t, Name) for t in walk(body))
 
 

@@ -16,9 +16,12 @@ from symbackprop.documents.latex.cursor import Vocabulary
 from symbackprop.documents.latex.reader import read
 from symbackprop.documents.latex.tokens import NotRead
 from symbackprop.documents.latex.tree import Chain, Tree, latex
-from symbackprop.documents.legend import Legend, LegendError, Part
+from symbackprop.documents.legend import Legend, Part
 from symbackprop.documents.locate import Place
+from symbackprop.documents.matrices import ShapesDiffer, in_indices
+from symbackprop.documents.meant import LegendError
 from symbackprop.documents.names import Unclear
+from symbackprop.documents.rearrangements import rearrangements
 from symbackprop.documents.repairs import Repair, mended, renamings, strict_bounds
 from symbackprop.documents.source import Formula, Row, rows
 from symbackprop.documents.spoken import written
@@ -224,7 +227,11 @@ def _chain(formula: Formula, printed: Chain, chain: Chain, part: Part, effort: E
     """The findings of a statement; `chain` is the printed one with the document's own symbols by what they mean."""
     findings = []
     shown = claims(printed, part)
-    for at, claim in enumerate(claims(chain, part)):
+    try:
+        indexed = in_indices(chain, part)
+    except Unclear as unclear:
+        return [_without_indices(formula, printed, chain, unclear, part, started + effort.patience)]
+    for at, claim in enumerate(claims(indexed, part)):
         if chain.known and at == 0:
             continue
         began = time.process_time()
@@ -235,12 +242,33 @@ def _chain(formula: Formula, printed: Chain, chain: Chain, part: Part, effort: E
         )
         if claim.relation is not None:
             deadline = max(started + effort.patience, began + effort.patience / 4)
-            finding = _judged(finding, claim, part, effort.mend, deadline)
+            matrix = (chain.first, chain.rest[at][1]) if indexed is not chain and at < len(chain.rest) else None
+            finding = _judged(finding, claim, part, effort.mend, deadline, matrix)
         findings.append(replace(finding, seconds=time.process_time() - began))
     return findings
 
 
-def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: float) -> Finding:
+def _without_indices(
+    formula: Formula, printed: Chain, chain: Chain, unclear: Unclear, part: Part, deadline: float
+) -> Finding:
+    """A statement about matrices that no index notation says: its sizes do not fit, or something has no meaning."""
+    token = f"{unclear}, at character {unclear.span[0] + 1}" if unclear.span != (0, 0) else str(unclear)
+    if not isinstance(unclear, ShapesDiffer):
+        return Finding(formula, latex(printed), "", Judgement(NOT_DECIDED, reason=token), place=chain.span)
+    found = rearrangements(chain.first, chain.rest[0][1], part, deadline) if len(chain.rest) == 1 else ()
+    judgement = Judgement(FAILS, reason=f"the sizes do not fit: {token}")
+    return Finding(formula, latex(printed), "matrices", judgement, repairs=found, place=chain.span)
+
+
+def _judged(
+    finding: Finding,
+    claim: Claim,
+    part: Part,
+    mend: bool,
+    deadline: float,
+    matrix: tuple[Tree, Tree] | None = None,
+) -> Finding:
+    """The finding of a relation; `matrix` is what it was in matrix notation."""
     assert claim.relation is not None
     try:
         judgement = judge(claim.relation, part, deadline)
@@ -267,6 +295,9 @@ def _judged(finding: Finding, claim: Claim, part: Part, mend: bool, deadline: fl
         )
     finding = replace(finding, judgement=judgement, step=_step(claim, part, judgement, deadline))
     if judgement.verdict == FAILS and mend:
+        turned = rearrangements(*matrix, part, deadline) if matrix is not None else ()
+        if turned:
+            return replace(finding, repairs=turned)
         mending = mended(claim.relation, part, judgement, deadline)
         finding = replace(finding, repairs=mending.repairs, wrong=mending.place)
     elif mend:

@@ -9,6 +9,7 @@ from symbackprop.check.point import OutsideBox
 from symbackprop.documents.latex.tree import Big, Chain, Minus, Name, Over, Plus, Slope, Tree, bare, walk
 from symbackprop.documents.legend import Part
 from symbackprop.documents.meaning import Reading, Translator
+from symbackprop.documents.meant import key_text
 from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, resolve, standings
 from symbackprop.documents.positions import position
 from symbackprop.documents.scenes import Setting, cases, scene, setting_of
@@ -58,7 +59,9 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
         extra.append(((single[0],), plain, single[1]))
         if shifted:
             extra += [((single[0], *says), reading, single[1]) for says, reading in around]
-    extra += [((f"{name} = 0",), plain, replace(base, zero=(*base.zero, name))) for name in _unused(part)]
+    printed = {value.base for name in names if isinstance(value := part.constants.get(key_text(name)), Name)}
+    unused = (name for name in _unused(part) if name not in printed)
+    extra += [((f"{name} = 0",), plain, replace(base, zero=(*base.zero, name))) for name in unused]
     whole = quotients(relation, part)
     if whole:
         extra.append((("the division leaves no remainder",), plain, replace(base, whole=whole)))
@@ -145,7 +148,8 @@ def _axis_size(found: Element, letter: str, part: Part) -> str | None:
 
 def _unused(part: Part) -> tuple[str, ...]:
     """The real parameters of the layer that neither the formula nor the legend names."""
-    used = {leaf.base for value in part.constants.values() for leaf in walk(value) if isinstance(leaf, Name)}
+    said = (value for name, value in part.constants.items() if name not in part.customary)
+    used = {leaf.base for value in said for leaf in walk(value) if isinstance(leaf, Name)}
     return tuple(p.name for p in part.layer.parameters if not p.integer and p.name not in used)
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from symbackprop.documents.legend import layer_names
+from symbackprop.documents.meant import layer_names
 from symbackprop.documents.seen import Seen
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Reduce, Size, walk

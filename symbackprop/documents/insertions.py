@@ -32,7 +32,8 @@ from symbackprop.documents.latex.tree import (
     rebuild,
     walk,
 )
-from symbackprop.documents.legend import Meant, Part
+from symbackprop.documents.legend import Part
+from symbackprop.documents.meant import Meant
 from symbackprop.documents.names import Element, Unclear, is_loss, letter_of, resolve, standings
 from symbackprop.documents.stock import Edit, Stock, whole_number
 from symbackprop.documents.trials import vanishes

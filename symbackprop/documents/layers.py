@@ -17,8 +17,9 @@ from typing import Any
 from symbackprop.documents.audit import spoken_words, statements_of
 from symbackprop.documents.latex.tokens import NotRead
 from symbackprop.documents.latex.tree import Name, Tree, bare, latex
-from symbackprop.documents.legend import LegendError, Part, legend_of
+from symbackprop.documents.legend import Part, legend_of
 from symbackprop.documents.meaning import plain_translator
+from symbackprop.documents.meant import LegendError
 from symbackprop.documents.names import Element, Unclear, resolve
 from symbackprop.documents.positions import free_letters
 from symbackprop.documents.source import Formula

@@ -10,6 +10,10 @@ A legend is TOML:
     absent = ["bias"]                # tensors of the layer that the document does not have: zero
     equal = ["R", "S"]               # sizes of the layer for which the document has one name
     prime = "gradient"               # x' is the gradient of x, for all symbols
+    first = { i = 1, k = "-(N-1)/2" }  # the first value of an index (of every index: `first = 1`), for symbols that are
+                                     # given without positions: "a_{i,k}" = "x" is then "x[..., i-1, k+(N-1)/2]"
+    matrices = true                  # symbols printed without indices are matrices and vectors: "X" = "x"
+    usual = true                     # what is not named is called as is customary: mu, sigma^2, gamma, sizes by letter
     [names]                          # a symbol with its indices = what that is in the layer
     "x_i" = "x[i-1, d]"              # indices from 1; d is not printed in the document
     "\\sigma^2" = "var[d]"
@@ -36,36 +40,17 @@ from symbackprop.documents.latex.cursor import Vocabulary
 from symbackprop.documents.latex.reader import read_expression
 from symbackprop.documents.latex.tokens import NotRead
 from symbackprop.documents.latex.tree import Name, Num, Times, Tree, latex, walk
-from symbackprop.errors import UserError
+from symbackprop.documents.meant import LegendError, Meant, key_text, layer_names
+from symbackprop.documents.usual import Firsts, firsts, letter_apart, usual_slots, whole, with_usual
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.reader import read as read_equations
 
+USUAL_LOSS = ("L", "J", "Loss", "loss", "l", "E")
 DEFAULT_LABELS = ("l", "l-1", "l+1", "(l)", "(l-1)")
 LINES = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+))?\s*")
 LISTS = ("loss", "labels", "silent", "odd", "absent", "equal")
 TABLES = ("names", "sizes", "fix", "assumed")
-KEYS = ("layer", "equations", "lines", "part", "prime", *LISTS, *TABLES)
-
-
-class LegendError(UserError):
-    """A legend that cannot be used: says which entry, and what was expected."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Meant:
-    """What a symbol with its formal indices is: an element of a tensor, or of its gradient.
-
-    `slots` are the positions on the tensor's axes, as expressions of the formals, of silent letters and of sizes.
-    Each is itself and equal to no other.
-    """
-
-    base: str
-    power: str
-    formals: tuple[str, ...]
-    tensor: str
-    gradient: bool
-    slots: tuple[Tree, ...]
-    bracketed: bool = False  # whether the legend writes its indices in brackets
+KEYS = ("layer", "equations", "lines", "part", "prime", "first", "usual", "matrices", *LISTS, *TABLES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +70,8 @@ class Part:
     assumed: Mapping[str, str]
     unit: tuple[str, ...] = ()  # outputs that are the loss itself: what comes in is 1
     lines: tuple[tuple[int, int], ...] = ()
+    customary: frozenset[str] = frozenset()  # names that the legend does not say, but custom
+    matrices: bool = False  # whether symbols without indices are whole tensors
 
     def vocabulary(self, spoken: frozenset[str] = frozenset()) -> Vocabulary:
         """The names that the reader has to know of to take a text apart; `spoken` are words of the document."""
@@ -95,11 +82,15 @@ class Part:
         basic = Vocabulary()
         return Vocabulary(
             basic.words | frozenset(w for w in plain if len(w) > 1),
-            basic.heads | frozenset(s.base for s in self.symbols if s.formals and not s.base.startswith("\\hat")),
+            basic.heads | frozenset(s.base for s in self.symbols if self._is_called(s)),
             frozenset(w for w in plain if len(w) == 1),
             frozenset(s.base for s in self.symbols) | frozenset(re.split(r"[_^\[(]", k)[0] for k in self.constants),
             frozenset(s.base for s in self.symbols if not s.bracketed),
         )
+
+    def _is_called(self, symbol: Meant) -> bool:
+        """Whether a bracket behind a symbol holds its indices; behind a matrix it is a factor."""
+        return bool(symbol.formals) and not symbol.base.startswith("\\hat") and (symbol.bracketed or not self.matrices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +152,11 @@ def _primed(symbols: tuple[Meant, ...], data: Mapping[str, Any], file: str) -> t
 
 
 def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A part's entries over the common ones; a part with a layer of its own takes only the loss and the labels."""
+    """A part's entries over the common ones; of a part with a layer of its own over loss, labels and `usual` only."""
     shared = (
-        base if not ("layer" in own or "equations" in own) else {k: base[k] for k in ("loss", "labels") if k in base}
+        base
+        if not ("layer" in own or "equations" in own)
+        else {k: base[k] for k in ("loss", "labels", "usual") if k in base}
     )
     merged = {**shared, **own}
     for table in TABLES:
@@ -179,7 +172,12 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str, apar
     layer = read_equations(data["equations"], file) if "equations" in data else _layer(data, load, file)
     lists = {key: _strings(data, key, file) for key in LISTS}
     tables = {key: _table(data, key, file) for key in TABLES}
-    symbols, constants = _names({**tables["names"], **tables["sizes"]}, layer, file)
+    symbols, constants = _names({**tables["names"], **tables["sizes"]}, layer, file, firsts(data.get("first", 0), file))
+    said = frozenset(constants)
+    if data.get("usual", False):
+        symbols, constants = with_usual(symbols, constants, layer, lists["loss"] or USUAL_LOSS)
+    if data.get("matrices", False):
+        symbols = tuple(whole(s) for s in symbols)
     symbols += _primed(symbols, data, file)
     if apart:
         symbols = _apart(symbols, {*lists["silent"], *constants, *layer_names(layer)}, layer)
@@ -192,7 +190,7 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str, apar
             raise LegendError(f"{file}: absent `{name}`: the layer {layer.name} has no such input")
     return Part(
         layer,
-        lists["loss"] or ("L", "J", "Loss", "loss", "l", "E"),
+        lists["loss"] or USUAL_LOSS,
         frozenset((*DEFAULT_LABELS, *lists["labels"])),
         lists["silent"],
         lists["odd"],
@@ -204,6 +202,8 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str, apar
         {k: str(v) for k, v in tables["assumed"].items()},
         _unit(layer, lists["loss"], symbols),
         _lines(data.get("lines", ""), file),
+        frozenset(constants) - said,
+        bool(data.get("matrices", False)),
     )
 
 
@@ -223,7 +223,7 @@ def _apart(symbols: tuple[Meant, ...], kept: set[str], layer: Layer) -> tuple[Me
         for slot, axis in zip(symbol.slots, layer.axes(symbol.tensor), strict=True):
             own = isinstance(slot, Name) and slot.base not in (*symbol.formals, *kept)
             if own and isinstance(slot, Name) and str(axis) not in axes.get(slot.base, ()):
-                slot = Name(f"{slot.base}{getattr(axis, 'name', '')}apart", span=slot.span)
+                slot = letter_apart(slot.base, axis, slot.span)
             slots.append(slot)
         return replace(symbol, slots=tuple(slots))
 
@@ -282,7 +282,9 @@ def _check_fixed(fixed: Mapping[str, Any], layer: Layer, file: str) -> None:
 # --------------------------------------------------------------------------------------------------- names
 
 
-def _names(table: Mapping[str, Any], layer: Layer, file: str) -> tuple[tuple[Meant, ...], dict[str, Tree]]:
+def _names(
+    table: Mapping[str, Any], layer: Layer, file: str, first: Firsts
+) -> tuple[tuple[Meant, ...], dict[str, Tree]]:
     tensors = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
     words = Vocabulary(
         frozenset(w for key in table for w in re.findall(r"[A-Za-z]{2,}", re.sub(r"\\[A-Za-z]+", " ", key))),
@@ -296,7 +298,7 @@ def _names(table: Mapping[str, Any], layer: Layer, file: str) -> tuple[tuple[Mea
         left = _key(key, words, file)
         meant = re.fullmatch(r"\s*(grad\s+)?([A-Za-z_]\w*)\s*(?:\[(.*)\])?\s*", value)
         if meant and (meant[2] in tensors or meant[3] is not None):
-            symbols.append(_symbol(left, meant, layer, words, f"{file}: names `{key}`"))
+            symbols.append(_symbol(left, meant, layer, words, f"{file}: names `{key}`", first))
         else:
             constants[key_text(left)] = _constant(value, layer, f"{file}: names `{key}`")
     return tuple(symbols), constants
@@ -312,21 +314,24 @@ def _key(key: str, words: Vocabulary, file: str) -> Name:
     return tree
 
 
-def _symbol(left: Name, meant: re.Match[str], layer: Layer, words: Vocabulary, where: str) -> Meant:
+def _symbol(left: Name, meant: re.Match[str], layer: Layer, words: Vocabulary, where: str, first: Firsts) -> Meant:
     tensor = meant[2]
     if layer.tensor(tensor) is None and tensor not in {d.name for d in layer.definitions}:
         known = ", ".join([*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)])
         raise LegendError(f"{where}: the layer {layer.name} has no tensor {tensor}; it has {known}")
-    slots = tuple(_slot(s, words, where) for s in _commas(meant[3] or ""))
     axes = layer.axes(tensor)
-    if len(slots) != len(axes):
-        raise LegendError(f"{where}: {tensor} has {len(axes)} axes, and {len(slots)} positions are given")
     printed = [*left.sub, *left.args]
     formals = [i for index in printed for i in (index.factors if isinstance(index, Times) else (index,))]
     if not all(isinstance(f, Name) and not f.sub and not f.args for f in formals):
         raise LegendError(f"{where}: the indices of the symbol are single letters")
     power = latex(left.sup) if left.sup is not None else ""
     letters = tuple(f.base for f in formals if isinstance(f, Name))
+    if meant[3] is None and len(letters) <= len(axes):
+        slots = usual_slots(letters, axes, first)
+    else:
+        slots = tuple(_slot(s, words, where) for s in _commas(meant[3] or ""))
+    if len(slots) != len(axes):
+        raise LegendError(f"{where}: {tensor} has {len(axes)} axes, and {len(slots)} positions are given")
     return Meant(left.base, power, letters, tensor, bool(meant[1]), slots, bool(left.args))
 
 
@@ -363,14 +368,3 @@ def _constant(value: str, layer: Layer, where: str) -> Tree:
         if not isinstance(part, Name) and isinstance(part, Num) and part.value.denominator == 0:
             raise LegendError(f"{where}: a division by zero")
     return tree
-
-
-def layer_names(layer: Layer) -> tuple[str, ...]:
-    """The sizes and parameters of a layer, by name."""
-    sizes = [a.name for t in layer.inputs for a in t.axes] + [s.name for s in layer.sizes]
-    return tuple(dict.fromkeys([*sizes, *(p.name for p in layer.parameters)]))
-
-
-def key_text(name: Name) -> str:
-    """The one spelling of a symbol with its scripts by which it is looked up."""
-    return latex(replace(name, span=(0, 0))).replace(" ", "")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.documents.latex.tree import Minus, Name, Num, Plus, Tree
-from symbackprop.documents.legend import Meant, Part, load_legend
+from symbackprop.documents.legend import Part, load_legend
+from symbackprop.documents.meant import Meant
 from symbackprop.emit.latex_names import Spelling, names_of
 from symbackprop.emit.latex_tree import parse
 from symbackprop.emit.story import ranges

@@ -7,7 +7,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from symbackprop.documents.latex.tree import Big, End, Minus, Name, Num, Plus, Tree, bare, walk
-from symbackprop.documents.legend import Meant, Part
+from symbackprop.documents.legend import Part
+from symbackprop.documents.meant import Meant
 from symbackprop.documents.names import is_letter, letter_of, slot_of, standings
 from symbackprop.documents.stock import Edit
 

@@ -22,7 +22,8 @@ from symbackprop.documents.latex.tree import (
     parts,
     walk,
 )
-from symbackprop.documents.legend import DEFAULT_LABELS, Meant, Part, key_text
+from symbackprop.documents.legend import DEFAULT_LABELS, Part
+from symbackprop.documents.meant import Meant, key_text
 from symbackprop.errors import UserError
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from symbackprop.documents.latex.tree import Group, Minus, Name, Num, Over, Plus, Raised, Times, Tree, latex
-from symbackprop.documents.legend import Meant, Part
+from symbackprop.documents.legend import Part
+from symbackprop.documents.meant import Meant
 from symbackprop.documents.names import Standing, Unclear, loose_letters, silent_letters, slot_of, standings
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import (

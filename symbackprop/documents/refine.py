@@ -13,7 +13,8 @@ from symbackprop.documents.conventions import Relation
 from symbackprop.documents.draft import CENTRED, Draft, Symbol, symbol_for
 from symbackprop.documents.latex.tokens import NotRead
 from symbackprop.documents.latex.tree import Slope, walk
-from symbackprop.documents.legend import LegendError, Part, layer_names, legend_of
+from symbackprop.documents.legend import Part, legend_of
+from symbackprop.documents.meant import LegendError, layer_names
 from symbackprop.documents.repairs import ways_of
 from symbackprop.documents.seen import Seen
 from symbackprop.documents.source import Formula

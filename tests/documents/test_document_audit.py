@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from symbackprop.documents.audit import Audit, audit
+from symbackprop.documents.audit import Audit, audit, statements_of
+from symbackprop.documents.claims import claims
 from symbackprop.documents.guess import legend_for
-from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM, NOT_DECIDED, NOT_READ
+from symbackprop.documents.judge import FAILS, HOLDS, HOLDS_IF, NO_CLAIM, NOT_DECIDED, NOT_READ, judge
 from symbackprop.documents.legend import legend_of
+from symbackprop.documents.locate import located
 from symbackprop.documents.report import FORMATS, as_markdown
 from symbackprop.documents.source import Formula, title
 from symbackprop.equations import load
@@ -242,6 +245,33 @@ def test_the_status_tells_wrong_from_unread() -> None:
     right, wrong, unread = r"\mu = \frac{1}{m} \sum_{i=1}^m x_i", r"\mu = m", r"\mu = \dots"
 
     assert [audited(text).status for text in (right, wrong, unread)] == [0, 1, 2]
+
+
+def test_processes_share_a_document_and_say_what_one_says() -> None:
+    texts = (
+        r"s_i = \hat{x}_i + \beta",
+        r"u_i &= s_i \\ &= \gamma \hat{x}_i + \beta",
+        r"= \gamma \hat{x}_i",
+        r"a + \dots",
+    )
+    found, meant = [Formula(text, at) for at, text in enumerate(texts)], legend_of(NORM, load)
+    together = audit(found, meant, jobs=2)
+
+    assert [(f.claim, f.verdict, f.step) for f in together.findings] == [
+        (f.claim, f.verdict, f.step) for f in audit(found, meant).findings
+    ]
+    assert [f.verdict for f in together.findings] == [NO_CLAIM, FAILS, HOLDS, FAILS, NOT_READ]
+
+
+def test_what_is_read_outside_its_range_is_the_place() -> None:
+    legend = {"layer": "batchnorm1d", "loss": ["J"], "usual": True, "names": {"x_{i,j}": "x[i, j]", "m": "N"}}
+    text = r"\hat{x}_{i,j} = \frac{x_{i,j} - \mu_{j+1}}{\sqrt{\sigma_j^2 + \epsilon}}"
+    part = legend_of(legend, load).parts[0]
+    (claim,) = claims(statements_of(text, part.vocabulary())[0], part)
+    assert claim.relation is not None
+    place = located(claim.relation, part, judge(claim.relation, part), time.process_time() + 9)
+
+    assert (place.text, place.why) == (r"\mu_{j + 1}", "it is read outside its range")
 
 
 def test_repairs_come_out_the_same_every_time() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from symbackprop.documents.guess import guessed, legend_for
-from symbackprop.documents.legend import Legend, LegendError, legend_of
+from symbackprop.documents.latex.tree import latex
+from symbackprop.documents.legend import Legend, legend_of
+from symbackprop.documents.meant import LegendError
 from symbackprop.documents.source import in_text
 from symbackprop.equations import load
 
@@ -39,6 +42,8 @@ def legend(**data: Any) -> Legend:
         ({"prime": "slope"}, "only meaning"),
         ({"sizes": {"m": "Z"}}, "no size or parameter Z"),
         ({"loss": 3}, "a list of texts"),
+        ({"first": [1]}, "whole number or an expression of sizes"),
+        ({"first": {"i": "("}}, "first `\\("),
         ({"lines": "a-b"}, 'written as "60-105, 120"'),
     ],
 )
@@ -80,3 +85,31 @@ def test_a_prime_is_the_gradient_of_every_symbol() -> None:
     symbols = legend(prime="gradient", names={"x_i": "x[i, d]", "g": "gamma[d]"}).parts[0].symbols
 
     assert [(s.base, s.tensor, s.gradient) for s in symbols][2:] == [("x'", "x", True), ("g'", "gamma", True)]
+
+
+def test_indices_without_positions_stand_for_the_last_axes_and_count_from_their_first_values() -> None:
+    first = {"i": "(M-1)/2", "u": "-(M-1)/2"}
+    given = legend_of(
+        {"layer": "conv2d", "first": first, "names": {"Y(k,i)": "y", "W(u)": "weight", "b": "bias", "M": "S"}}, load
+    )
+    positions = [[latex(slot) for slot in symbol.slots][-2:] for symbol in given.parts[0].symbols]
+
+    assert positions == [["k", "i - (M - 1)/2"], [positions[1][0], "u + (M - 1)/2"], [r"\mathrm{kKapart}"]]
+
+
+def test_what_is_called_as_is_customary_need_not_be_named() -> None:
+    part = legend(usual=True, names={"C_{i,j}": "x[i-1, j-1]", "m": "N", "y": "gamma[d]"}).parts[0]
+    symbols = {(s.base, s.power): (s.tensor, s.formals) for s in part.symbols}
+
+    assert symbols[r"\hat{C}", ""] == ("xhat", ("i", "j"))
+    assert symbols[r"\sigma", "2"] == ("var", ("j",))
+    assert symbols["y", ""][0] == "gamma"  # what the legend says goes before custom
+    assert {"m", "N", "D", r"\epsilon"} == set(part.constants)
+    assert part.customary == {"N", "D", r"\epsilon"}
+
+
+@pytest.mark.parametrize("name", ["vijay", "nptel", "iitp", "wu"])
+def test_fifteen_lines_say_what_the_names_of_a_document_mean(name: str) -> None:
+    text = (Path(__file__).parent / f"{name}.legend.toml").read_text(encoding="utf-8")
+
+    assert len([line for line in text.splitlines() if line and not line.startswith("#")]) <= 15

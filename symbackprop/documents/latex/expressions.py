@@ -64,6 +64,10 @@ class Expressions(Derivatives, Sums, Choices):
         sign = ""
         while True:
             if self.is_(*PRODUCTS):
+                if (
+                    self.is_(r"\odot") and len(factors) > 1 and sign != r"\odot"
+                ):  # it binds less than what stands side by side
+                    factors, sign = [self.times(factors, sign)], ""
                 sign = sign or PRODUCTS[self.token.text]
                 self.next()
                 self.skip_space()
@@ -78,7 +82,8 @@ class Expressions(Derivatives, Sums, Choices):
                 left = factors[0] if len(factors) == 1 else self.times(factors, sign)
                 factors = [self.spanned(start, Applied("star", (left, self.factor())))]
             elif self.starts_factor() and not self.prose():
-                factors.append(self.factor())
+                more = self.factor()
+                factors[-1:] = [self.times([factors[-1], more], "")] if sign == r"\odot" else [factors[-1], more]
             else:
                 break
             factors = self.outer_derivative(factors)

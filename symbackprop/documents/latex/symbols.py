@@ -13,7 +13,7 @@ ACCENTS = frozenset((r"\hat", r"\bar", r"\tilde", r"\dot", r"\vec", r"\check"))
 GREEK = names(
     r"\alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota \kappa \lambda \mu \nu \xi \pi \rho \sigma "
     r"\tau \upsilon \phi \chi \psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Phi \Psi \Omega \ell "
-    r"\varphi \vartheta \varrho \nabla"
+    r"\varphi \vartheta \varrho \nabla \top"
 )
 
 

@@ -58,7 +58,7 @@ ALIAS = {
     r"\tfrac": r"\frac", r"\ldots": r"\dots", r"\cdots": r"\dots", r"\dotsb": r"\dots", r"\gets": r"\leftarrow",
     r"\ast": "*", r"\prime": "'", r"\lbrace": "(", r"\rbrace": ")", r"\{": "(", r"\}": ")", r"\lvert": "|",
     r"\rvert": "|", r"\coloneqq": "=", r"\equiv": "=", r"\vdots": r"\dots", r"\widehat": r"\hat", r"\overline": r"\bar",
-    r"\partial{}": r"\partial", r"\colon": ":",
+    r"\partial{}": r"\partial", r"\colon": ":", r"\intercal": r"\top",
 }  # fmt: skip
 CONDITIONAL = frozenset(("if", "when", "where", "else", "otherwise", "only", "for"))
 
