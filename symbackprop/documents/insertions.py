@@ -170,6 +170,38 @@ def _links(left: Tree, found: list[Tree], loss: Tree | None) -> list[Tree]:
     return [*local, *(Times((Slope("∂", loss, link.top), link)) for link in local if isinstance(link.top, Name))]
 
 
+def routed(tree: Tree, by: Name, part: Part) -> Iterator[tuple[Tree, Edit]]:
+    r"""The tree with what a chain rule lacks: beside `\frac{df}{du} \frac{du}{dx}` a term for what else f is of."""
+    if isinstance(tree, Name | Slope | Num):
+        return
+    whole = tree.body if isinstance(tree, Group) else tree
+    terms = whole.terms if isinstance(whole, Plus) else (whole,)
+    if isinstance(tree, Plus) or (isinstance(tree, Group) and isinstance(whole, Times)):
+        for term in _missing_links(terms, by, part):
+            more: Tree = Plus((*terms, term), span=whole.span)
+            yield more if whole is tree else replace(tree, body=more), Edit("term", tree, more, 4)
+    children = parts(tree)
+    for at, child in enumerate(children):
+        for new, edit in routed(child, by, part):
+            yield rebuild(tree, (*children[:at], new, *children[at + 1 :])), edit
+
+
+def _missing_links(terms: tuple[Tree, ...], by: Name, part: Part) -> Iterator[Tree]:
+    factors = [bare(f) for t in terms for inner in (bare(t),) for f in _factors(inner)]
+    local = [f for f in factors if isinstance(f, Slope) and not is_loss(bare(f.top), part) and f.top != by]
+    printed = [f.top for f in local] + [f.bottom for f in local]
+    for top in dict.fromkeys(f.top for f in local if f.bottom != by):
+        known = {f.bottom for f in local if f.top == top}
+        inside = printed if isinstance(bare(top), Name) else list(walk(top))
+        for link in dict.fromkeys(t for t in inside if _is_element(t, part)):
+            if isinstance(link, Name) and link not in known and link != top:
+                yield Times((Slope("∂", top, link), Slope("∂", link, by)))
+
+
+def _factors(tree: Tree) -> tuple[Tree, ...]:
+    return tree.factors if isinstance(tree, Times) else (tree,)
+
+
 def inserted(tree: Tree, pool: Pool) -> Iterator[tuple[Tree, Edit]]:
     """The tree with one symbol put in, as a factor or a term."""
     yield from _inserted(tree, pool, pool.free, True, True)

@@ -11,13 +11,14 @@ from itertools import product
 from symbackprop.check.cases import Case
 from symbackprop.documents.conventions import Convention, Relation, conventions
 from symbackprop.documents.edits import edited, edits, of_indices, relettered, renamed, replaced, stepped
-from symbackprop.documents.insertions import inserted, pools_of
+from symbackprop.documents.insertions import inserted, pools_of, routed
 from symbackprop.documents.judge import Judgement
 from symbackprop.documents.latex.tree import (
     End,
     Minus,
     Name,
     Plus,
+    Slope,
     Span,
     Tree,
     bare,
@@ -40,6 +41,7 @@ from symbackprop.documents.trials import NO_VALUE, Translators, Trial, attempt, 
 MOST = 3  # repairs that are shown
 THOROUGH = 24  # cases at which a repair has to hold
 MORE = 300  # candidates that are tried for others as near, once one is found
+EARLY = 2  # cost of the edits that are tried first where something is suspected
 FOR_THE_PLACE = 0.5  # seconds that are spent on it before repairs are looked for
 MOST_PAIRS = 400  # pairs of edits that are tried, of each kind
 
@@ -121,12 +123,13 @@ class _Search:
         low, high = edit.span
         return any(start <= low and high <= end for start, end in self.suspects)
 
-    def singles(self, least: int, most: int, suspected: bool = False) -> None:
-        """One edit, the smallest first, of a cost from `least` to `most`; where it is suspected, or where it is not."""
+    def singles(self, least: int, most: int, early: bool = False) -> None:
+        """One edit, the smallest first, of a cost from `least` to `most`; small ones of what is suspected go before."""
         for candidate, edit in sorted(edited(self.relation, self.stock), key=lambda pair: pair[1].cost):
             if self.late:
                 return
-            if least <= edit.cost <= most and self.suspected(edit) == suspected:
+            before = edit.cost <= EARLY and self.suspected(edit)
+            if least <= edit.cost <= most and before == early:
                 self.consider(candidate, (edit,))
 
     def ends(self) -> None:
@@ -146,8 +149,17 @@ class _Search:
             for candidate, edit in sorted(found, key=lambda pair: pair[1].kind != "factor") if suspected else found:
                 if self.late:
                     return
-                if self.suspected(edit) == suspected:
+                if self.suspected(edit) or not suspected:
                     self.consider(replace(self.relation, right=candidate), (edit,))
+
+    def routes(self) -> None:
+        """A link that a chain rule lacks."""
+        left = bare(self.relation.left)
+        if isinstance(left, Slope):
+            for candidate, edit in routed(self.relation.right, left.bottom, self.part):
+                if self.late:
+                    return
+                self.consider(replace(self.relation, right=candidate), (edit,))
 
     def dangling(self) -> None:
         """Letters that are free on the right alone, each as one of the left side's."""
@@ -215,8 +227,9 @@ def repairs(
     What is suspected is tried first.
     """
     search = _Search(relation, part, judgement, deadline, suspects)
+    search.routes()
     if suspects:
-        search.singles(1, 3, suspected=True)
+        search.singles(1, EARLY, early=True)
         if not search.found:
             search.insertions(suspected=True)
     search.singles(1, 1)
