@@ -25,6 +25,8 @@ from symbackprop.documents.latex.tree import (
 )
 from symbackprop.documents.legend import Part
 from symbackprop.documents.names import Unclear, is_loss, resolve, spread
+from symbackprop.documents.own import with_definition
+from symbackprop.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Abbreviations:
     """What a document's own symbols mean, in its order; a part of the legend has its own."""
 
     known: dict[tuple[int, str], Abbreviation] = field(default_factory=dict)
+    _defined: dict[tuple[int, tuple[str, ...]], Part] = field(default_factory=dict)
 
     def learn(self, chain: Chain, part: Part) -> bool:
         """Whether the statement introduces a symbol; what it means is kept."""
@@ -60,16 +63,38 @@ class Abbreviations:
         self.known[id(part), left.base] = Abbreviation(bases, body)
         return True
 
-    def in_full(self, chain: Chain, part: Part) -> Chain:
-        """The statement with each of the document's own symbols by what it means."""
-        new = self.spelled_out(chain, part)
-        return new if isinstance(new, Chain) else chain
+    def in_full(self, chain: Chain, part: Part) -> tuple[Chain, Part]:
+        """The statement with each of the document's own symbols by what it means.
 
-    def spelled_out(self, tree: Tree, part: Part) -> Tree:
-        """The tree with each of the document's own symbols by what it means."""
+        A symbol that the loss is differentiated by stays, and is a definition of the part's layer.
+        """
+        slopes = (t for t in walk(chain) if isinstance(t, Slope) and is_loss(bare(t.top), part))
+        by = {t.bottom.base for t in slopes}
+        bases = tuple(base for owner, base in self.known if owner == id(part) and base in by)
+        defined = self._with_definitions(bases, part)
+        kept = frozenset(s.base for s in defined.symbols[len(part.symbols) :])
+        new = self.spelled_out(chain, part, kept)
+        return (new if isinstance(new, Chain) else chain), defined
+
+    def _with_definitions(self, bases: tuple[str, ...], part: Part) -> Part:
+        """The part with symbols as definitions, where something goes through them."""
+        key = (id(part), bases)
+        if key not in self._defined:
+            defined = part
+            for base in bases:
+                known = self.known[id(part), base]
+                try:
+                    defined = with_definition(defined, base, known.letters, known.body) or defined
+                except UserError:  # what has no place among the layer's equations
+                    continue
+            self._defined[key] = defined
+        return self._defined[key]
+
+    def spelled_out(self, tree: Tree, part: Part, kept: frozenset[str] = frozenset()) -> Tree:
+        """The tree with each of the document's own symbols, but for those that are kept, by what it means."""
         if not any(owner == id(part) for owner, _ in self.known):
             return tree
-        if isinstance(tree, Name):
+        if isinstance(tree, Name) and tree.base not in kept:
             found = self.known.get((id(part), tree.base))
             indices = spread([*tree.sub, *tree.args])
             if found is not None and len(indices) == len(found.letters):
@@ -77,12 +102,12 @@ class Abbreviations:
                 meant = bare(body) if isinstance(bare(body), Name | Slope) else Group(bare(body), span=tree.span)
                 return meant if tree.sup is None else Raised(meant, tree.sup, span=tree.span)
         if isinstance(tree, Slope) and not isinstance(bare(tree.top), Name):
-            return replace(tree, top=self.spelled_out(tree.top, part))
+            return replace(tree, top=self.spelled_out(tree.top, part, kept))
         children = parts(tree)
         if isinstance(tree, Slope):
             top = bare(tree.top)
-            return tree if is_loss(top, part) else replace(tree, top=self.spelled_out(tree.top, part))
-        new = tuple(self.spelled_out(c, part) for c in children)
+            return tree if is_loss(top, part) else replace(tree, top=self.spelled_out(tree.top, part, kept))
+        new = tuple(self.spelled_out(c, part, kept) for c in children)
         return tree if all(a is b for a, b in zip(children, new, strict=True)) else rebuild(tree, new)
 
 

@@ -163,7 +163,8 @@ def _formula(
             findings.append(Finding(formula, latex(chain), "abbreviation", introduced, place=chain.span))
             continue
         if effort is not None:
-            findings += _chain(formula, chain, own.in_full(chain, part), part, effort, started)
+            meant, among = own.in_full(chain, part)
+            findings += _chain(formula, chain, meant, among, effort, started)
     return findings, next((c for c in reversed(statements) if c.rest), before)
 
 

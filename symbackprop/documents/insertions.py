@@ -179,7 +179,7 @@ def routed(tree: Tree, by: Name, part: Part) -> Iterator[tuple[Tree, Edit]]:
     if isinstance(tree, Plus) or (isinstance(tree, Group) and isinstance(whole, Times)):
         for term in _missing_links(terms, by, part):
             more: Tree = Plus((*terms, term), span=whole.span)
-            yield more if whole is tree else replace(tree, body=more), Edit("term", tree, more, 4)
+            yield Group(more, span=tree.span) if isinstance(tree, Group) else more, Edit("term", tree, more, 4)
     children = parts(tree)
     for at, child in enumerate(children):
         for new, edit in routed(child, by, part):

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
-from fractions import Fraction
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +19,20 @@ from symbackprop.documents.legend import Part, legend_of
 from symbackprop.documents.meaning import plain_translator
 from symbackprop.documents.meant import LegendError
 from symbackprop.documents.names import Element, Unclear, resolve
-from symbackprop.documents.positions import free_letters
+from symbackprop.documents.positions import free_letters, tidy
 from symbackprop.documents.source import Formula
 from symbackprop.errors import UserError
 from symbackprop.notation.binding import free_indices, substitute
 from symbackprop.notation.layer import Definition, Layer, Range
 from symbackprop.notation.nodes import (
     ZERO,
-    Add,
     Expr,
     Index,
-    Mul,
-    Number,
     Read,
     Reduce,
     Size,
-    add,
-    mul,
     parts,
     rebuild,
-    rewrite,
     walk,
 )
 from symbackprop.notation.printer import to_text
@@ -153,8 +145,8 @@ def _state(
             return
         letters = free_letters((left, right), part)
         translator = plain_translator(part, letters)
-        indices = tuple(_tidy(i) for i in translator.position(element))
-        body = _tidy(translator.expr(right))
+        indices = tuple(tidy(i) for i in translator.position(element))
+        body = tidy(translator.expr(right))
     except Unclear as unclear:
         trouble.setdefault(latex(target), f"line {formula.line}: {unclear}")
         return
@@ -162,23 +154,6 @@ def _state(
         stated[element.meant.tensor] = Definition(element.meant.tensor, indices, body)  # type: ignore[arg-type]
     else:
         trouble.setdefault(latex(target), f"line {formula.line}: {latex(target)} is not stated for all its elements")
-
-
-def _tidy(expr: Expr) -> Expr:
-    """Sums of whole numbers and sizes with what cancels taken out: `1 + i - 1` is `i`."""
-
-    def rule(node: Expr) -> Expr:
-        if not isinstance(node, Add):
-            return node
-        kept: dict[Expr, Fraction] = {}
-        for term in node.terms:
-            factors = term.factors if isinstance(term, Mul) else (term,)
-            count = prod((f.value for f in factors if isinstance(f, Number)), start=Fraction(1))
-            rest = mul(*(f for f in factors if not isinstance(f, Number)))
-            kept[rest] = kept.get(rest, Fraction(0)) + count
-        return add(*(mul(Number(count), rest) for rest, count in kept.items()))
-
-    return rewrite(expr, rule)
 
 
 def _assembled(layer: Layer, definitions: tuple[Definition, ...]) -> Layer:
@@ -196,7 +171,7 @@ def _assembled(layer: Layer, definitions: tuple[Definition, ...]) -> Layer:
     plain = [Definition(d.name, d.indices, _unprimed(d.body)) for d in ordered]
     ranges = {e.name: e.extent for d in plain for e in _indices(d) if not isinstance(e.extent, Size)}
     declared = {r.index for r in layer.ranges}
-    more = tuple(Range(name, _tidy(extent)) for name, extent in ranges.items() if name not in declared)
+    more = tuple(Range(name, tidy(extent)) for name, extent in ranges.items() if name not in declared)
     whole = replace(layer, ranges=(*layer.ranges, *more), definitions=tuple(plain), outputs=outputs)
     return read(to_text(whole), layer.name)  # what is written is what is meant, or it is refused here
 

@@ -1,0 +1,135 @@
+r"""A document's own symbol as one of the layer's definitions, so that the loss can be differentiated by it.
+
+`s_i = \sqrt{v_i + \epsilon}` becomes a definition, and what follows reads it wherever it had the same expression,
+or another power of the same. A symbol through which nothing goes has no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import permutations
+
+from symbackprop.documents.edits import freed
+from symbackprop.documents.latex.tree import Name, Tree
+from symbackprop.documents.legend import Part
+from symbackprop.documents.meaning import plain_translator
+from symbackprop.documents.meant import Meant
+from symbackprop.documents.names import slot_of, standings
+from symbackprop.documents.positions import free_letters, identifier, tidy
+from symbackprop.notation.layer import Definition, Layer
+from symbackprop.notation.nodes import (
+    Add,
+    Call,
+    Compare,
+    Expr,
+    Index,
+    Logic,
+    Mul,
+    Number,
+    Pow,
+    Read,
+    Reduce,
+    parts,
+    power,
+    rebuild,
+    walk,
+)
+
+MOST_TERMS = 4  # of a sum or a product whose order is not looked at
+
+
+def with_definition(part: Part, base: str, letters: tuple[str, ...], body: Tree) -> Part | None:
+    """The part with a symbol as a definition of the layer; None where nothing of the layer goes through it."""
+    free = free_letters((body,), part)
+    if {x.name for x in free if x.printed} != set(letters):
+        return None
+    value = tidy(plain_translator(part, free).expr(body))
+    layer = _inserted(part.layer, base, tuple(x.index for x in free), value)
+    if layer is None:
+        return None
+    stands: dict[str, Tree] = {}
+    for standing in standings(body, part):
+        axis, _ = slot_of(standing.meant, standing.formal)
+        slot = freed(standing.meant.slots[axis], standing.formal, Name(standing.letter))
+        stands.setdefault(standing.letter, slot)
+    slots = tuple(stands[x.name] for x in free)
+    return replace(
+        part, layer=layer, symbols=(*part.symbols, Meant(base, "", letters, _tensor(base, part.layer), False, slots))
+    )
+
+
+def _tensor(base: str, layer: Layer) -> str:
+    taken = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
+    name = identifier(base.replace("\\", ""))
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _inserted(layer: Layer, base: str, indices: tuple[Index, ...], value: Expr) -> Layer | None:
+    """The layer with a definition behind what it reads, and read by what comes after it."""
+    new = Definition(_tensor(base, layer), indices, value)
+    read = {e.tensor for e in walk(value) if isinstance(e, Read)}
+    at = max((n for n, d in enumerate(layer.definitions, 1) if d.name in read), default=0)
+    after = tuple(replace(d, body=_exchanged(d.body, new)) for d in layer.definitions[at:])
+    if after == layer.definitions[at:]:
+        return None
+    return replace(layer, definitions=(*layer.definitions[:at], new, *after))
+
+
+def _exchanged(expr: Expr, new: Definition) -> Expr:
+    """The expression with the definition read wherever it, or another power of the same, stands."""
+    found = matched(new.body, expr, dict.fromkeys(new.indices))
+    if found is not None:
+        return Read(new.name, tuple(found[i] for i in new.indices))
+    match new.body, expr:
+        case Pow(base, Number(exponent)), Pow(other, Number(raised)):
+            found = matched(base, other, dict.fromkeys(new.indices))
+            if found is not None:
+                return power(Read(new.name, tuple(found[i] for i in new.indices)), Number(raised / exponent))
+    return rebuild(expr, tuple(_exchanged(part, new) for part in parts(expr)))
+
+
+def matched(pattern: Expr, expr: Expr, known: Mapping[Index, Expr | None]) -> dict[Index, Expr] | None:
+    """What the indices of a pattern (the keys of `known`) have to be for it to be the expression; None if nothing."""
+    found = _matched(pattern, expr, dict(known))
+    if found is None or any(value is None for value in found.values()):
+        return None
+    return {index: value for index, value in found.items() if value is not None}
+
+
+def _matched(pattern: Expr, expr: Expr, known: dict[Index, Expr | None]) -> dict[Index, Expr | None] | None:
+    if isinstance(pattern, Index) and pattern in known:
+        return {**known, pattern: expr} if known[pattern] in (None, expr) else None
+    if type(pattern) is not type(expr):
+        return None
+    match pattern, expr:
+        case Reduce(name, indices, body), Reduce(other, bound, inner):
+            if name != other or [i.extent for i in indices] != [i.extent for i in bound]:
+                return None
+            found = _matched(body, inner, {**known, **dict(zip(indices, bound, strict=True))})
+            return None if found is None else {i: v for i, v in found.items() if i in known}
+        case ((Add() | Mul()), (Add() | Mul())) if 1 < len(parts(pattern)) <= MOST_TERMS:
+            orders = permutations(parts(expr))
+            return next((f for order in orders if (f := _all(parts(pattern), order, known)) is not None), None)
+        case Read(tensor), Read(other) if tensor != other:
+            return None
+        case ((Call(name) | Compare(name) | Logic(name)), (Call(other) | Compare(other) | Logic(other))) if (
+            name != other
+        ):
+            return None
+    if not parts(pattern):
+        return known if pattern == expr else None
+    return _all(parts(pattern), parts(expr), known)
+
+
+def _all(
+    patterns: tuple[Expr, ...], exprs: tuple[Expr, ...], known: dict[Index, Expr | None]
+) -> dict[Index, Expr | None] | None:
+    if len(patterns) != len(exprs):
+        return None
+    found: dict[Index, Expr | None] | None = known
+    for pattern, expr in zip(patterns, exprs, strict=True):
+        found = _matched(pattern, expr, found) if found is not None else None
+    return found
