@@ -19,7 +19,7 @@ from symbackprop.documents.legend import Part, legend_of
 from symbackprop.documents.meaning import plain_translator
 from symbackprop.documents.meant import LegendError
 from symbackprop.documents.names import Element, Unclear, resolve
-from symbackprop.documents.positions import free_letters, tidy
+from symbackprop.documents.positions import free_letters
 from symbackprop.documents.source import Formula
 from symbackprop.errors import UserError
 from symbackprop.notation.binding import free_indices, substitute
@@ -37,6 +37,7 @@ from symbackprop.notation.nodes import (
 )
 from symbackprop.notation.printer import to_text
 from symbackprop.notation.reader import read
+from symbackprop.notation.tidying import tidy
 
 _STUB = "unstated"
 

@@ -1,8 +1,8 @@
 """A legend as a spelling: our derivation in the letters of a document, counted as the document counts.
 
 A letter is taken over where it means the same: a symbol that is a tensor, a name that is a size or a parameter, an
-index that stands in a position alone or beside a whole number. A position such as `i-(N-1)/2` counts from a place
-that depends on a size; its index keeps our letter. So does an index that the document does not print.
+index that stands in a position alone or beside numbers and sizes: `i-(N-1)/2` counts from a place that depends on a
+size. An index that the document does not print keeps our letter.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from symbackprop.calculus.derivation import gradient_name
-from symbackprop.documents.latex.tree import Minus, Name, Num, Plus, Tree
+from symbackprop.documents.latex.tree import Name, Plus, Tree, walk
 from symbackprop.documents.legend import Part, load_legend
 from symbackprop.documents.meant import Meant
+from symbackprop.documents.positions import position
 from symbackprop.emit.latex_names import Spelling, names_of
 from symbackprop.emit.latex_tree import parse
 from symbackprop.emit.story import ranges
 from symbackprop.errors import InternalError
 from symbackprop.notation.layer import Layer
-from symbackprop.notation.nodes import Index
+from symbackprop.notation.nodes import ZERO, Expr, Index, add, negative
+from symbackprop.notation.tidying import collected
 
 
 def spelling_for(layer: Layer, legend: Path, load: Callable[[str], Layer], source: str) -> Spelling:
@@ -39,18 +41,18 @@ def spelling(part: Part, layer: Layer) -> Spelling:
     for printed, value in part.constants.items():
         if isinstance(value, Name) and not value.sub:
             names.setdefault(value.base, printed)
-    bases: dict[str, int] = {}
+    bases: dict[str, Expr] = {}
     for meant in part.symbols:
         for index, slot in zip(_indices(layer, meant.tensor), meant.slots, strict=True):
-            known = _counted(slot)
-            if index is None or known is None or known[0] not in meant.formals or known[0] in names.values():
+            known = _counted(slot, meant.formals, part)
+            if index is None or known is None or known[0] in names.values():
                 continue
             if index.name not in names:
                 names[index.name], bases[index.name] = known
     return Spelling(
         tuple((name, printed) for name, printed in names.items() if _can_be_set(printed)),
         part.loss[0],
-        bases=tuple((name, base) for name, base in bases.items() if base),
+        bases=tuple((name, base) for name, base in bases.items() if base != ZERO),
         offsets=tuple(_offsets(part, layer, bases)),
     )
 
@@ -79,30 +81,27 @@ def _indices(layer: Layer, tensor: str) -> tuple[Index | None, ...]:
     return tuple(running.get(axis) for axis in layer.axes(tensor))
 
 
-def _counted(slot: Tree) -> tuple[str, int] | None:
-    """The letter of a position and the value at which it is the first: `i-1` is (i, 1)."""
-    match slot:
-        case Name(letter, (), None, ()):
-            return letter, 0
-        case Plus((Name(letter, (), None, ()), Minus(Num(value)))) if value.denominator == 1:
-            return letter, int(value)
-        case Plus((Name(letter, (), None, ()), Num(value))) if value.denominator == 1:
-            return letter, -int(value)
-        case _:
-            return None
+def _counted(slot: Tree, formals: tuple[str, ...], part: Part) -> tuple[str, Expr] | None:
+    """The letter of a position and the value at which it is the first: `i-1` is (i, 1), `i-(N-1)/2` (i, (N-1)/2)."""
+    terms = slot.terms if isinstance(slot, Plus) else (slot,)
+    letters = [t.base for t in terms if isinstance(t, Name) and t.base in formals]
+    others = tuple(t for t in terms if not (isinstance(t, Name) and t.base in formals))
+    if len(letters) != 1 or any(isinstance(n, Name) and n.base in formals for t in others for n in walk(t)):
+        return None
+    return letters[0], collected(negative(add(*(position(t, {}, part) for t in others))))
 
 
-def _offsets(part: Part, layer: Layer, bases: dict[str, int]) -> list[tuple[str, tuple[int, ...]]]:
+def _offsets(part: Part, layer: Layer, bases: dict[str, Expr]) -> list[tuple[str, tuple[Expr, ...]]]:
     """How far each position of a tensor is moved: as the legend says of it, else as its index is."""
     said = {m.tensor: m for m in reversed(part.symbols)}
     found = []
     for tensor in (n for n in names_of(layer) if n in said or layer.tensor(n) or n in _defined(layer)):
-        moved = [bases.get(index.name, 0) if index is not None else 0 for index in _indices(layer, tensor)]
+        moved = [bases.get(index.name, ZERO) if index is not None else ZERO for index in _indices(layer, tensor)]
         for axis, slot in enumerate(said[tensor].slots if tensor in said else ()):
-            known = _counted(slot)
-            if known is not None and known[0] in said[tensor].formals:
+            known = _counted(slot, said[tensor].formals, part)
+            if known is not None:
                 moved[axis] = known[1]
-        if any(moved):
+        if any(m != ZERO for m in moved):
             found += [(tensor, tuple(moved)), (gradient_name(tensor), tuple(moved))]
     return found
 

@@ -16,7 +16,7 @@ from symbackprop.documents.legend import Part
 from symbackprop.documents.meaning import plain_translator
 from symbackprop.documents.meant import Meant
 from symbackprop.documents.names import slot_of, standings
-from symbackprop.documents.positions import free_letters, identifier, tidy
+from symbackprop.documents.positions import free_letters, identifier
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import (
     Add,
@@ -35,6 +35,7 @@ from symbackprop.notation.nodes import (
     rebuild,
     walk,
 )
+from symbackprop.notation.tidying import tidy
 
 MOST_TERMS = 4  # of a sum or a product whose order is not looked at
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
-from math import prod
 
 from symbackprop.documents.latex.tree import Group, Minus, Name, Num, Over, Plus, Raised, Times, Tree, latex
 from symbackprop.documents.legend import Part
@@ -16,11 +14,9 @@ from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import (
     ONE,
     ZERO,
-    Add,
     Compare,
     Expr,
     Index,
-    Mul,
     Number,
     Parameter,
     Size,
@@ -30,7 +26,6 @@ from symbackprop.notation.nodes import (
     mul,
     negative,
     power,
-    rewrite,
     subtract,
 )
 
@@ -151,20 +146,3 @@ def layer_constant(name: str, layer: Layer) -> Expr:
     if any(a.name == name for t in layer.inputs for a in t.axes) or any(s.name == name for s in layer.sizes):
         return Size(name)
     raise Unclear(f"the layer {layer.name} has no size or parameter {name}", (0, 0), name)
-
-
-def tidy(expr: Expr) -> Expr:
-    """Sums of whole numbers and sizes with what cancels taken out: `1 + i - 1` is `i`."""
-
-    def rule(node: Expr) -> Expr:
-        if not isinstance(node, Add):
-            return node
-        kept: dict[Expr, Fraction] = {}
-        for term in node.terms:
-            factors = term.factors if isinstance(term, Mul) else (term,)
-            count = prod((f.value for f in factors if isinstance(f, Number)), start=Fraction(1))
-            rest = mul(*(f for f in factors if not isinstance(f, Number)))
-            kept[rest] = kept.get(rest, Fraction(0)) + count
-        return add(*(mul(Number(count), rest) for rest, count in kept.items()))
-
-    return rewrite(expr, rule)

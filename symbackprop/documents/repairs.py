@@ -143,13 +143,12 @@ class _Search:
             self.consider(replace(self.relation, right=new), (Edit("bound", old, new, 1),))
 
     def insertions(self, suspected: bool = False) -> None:
-        """A symbol, or the gradient by one, as a factor or a term that is missing; a factor first where suspected."""
+        """A symbol, or the gradient by one, as a factor or a term that is missing; or a factor of what is suspected."""
         for pool in pools_of(self.relation, self.stock):
-            found = inserted(self.relation.right, pool)
-            for candidate, edit in sorted(found, key=lambda pair: pair[1].kind != "factor") if suspected else found:
+            for candidate, edit in inserted(self.relation.right, pool):
                 if self.late:
                     return
-                if self.suspected(edit) or not suspected:
+                if not suspected or (edit.kind == "factor" and self.suspected(edit)):
                     self.consider(replace(self.relation, right=candidate), (edit,))
 
     def routes(self) -> None:

@@ -41,7 +41,6 @@ from symbackprop.notation.nodes import (
     Reduce,
     Size,
     Where,
-    add,
     conjuncts,
     mul,
     number,
@@ -111,8 +110,9 @@ class Printer:
             case Constant(name) | Size(name) | Parameter(name, _):
                 return self.spelling.symbol(name), ATOM
             case Index():
-                base = 0 if self.counted else self.spelling.base(expr)
-                return self.spelling.index(expr) + (f" - {base}" if base else ""), SUM if base else ATOM
+                if self.counted or self.spelling.base(expr) == ZERO:
+                    return self.spelling.index(expr), ATOM
+                return replace(self, counted=True).piece(self.spelling.counted(expr))
             case Read():
                 return self._read(expr)
             case Add(terms):
@@ -164,14 +164,14 @@ class Printer:
         symbol = self.spelling.symbol(read.tensor)
         inner = replace(self, script=True, counted=False)
         offsets = dict(self.spelling.offsets).get(read.tensor, ())
-        offsets += (0,) * (len(read.indices) - len(offsets))
+        offsets += (ZERO,) * (len(read.indices) - len(offsets))
         spelled = [inner.position(i, offset) for i, offset in zip(read.indices, offsets, strict=True)]
         comma = "," if all(isinstance(i, Index | Number) for i in read.indices) else r",\,"
         return f"{symbol}_{{{comma.join(spelled)}}}" if spelled else symbol
 
-    def position(self, expr: Expr, offset: int = 0) -> str:
+    def position(self, expr: Expr, offset: Expr = ZERO) -> str:
         """A position on an axis whose first is `offset`."""
-        if self.counted or not (self.spelling.bases or offset):
+        if self.counted or not (self.spelling.bases or offset != ZERO):
             return self.text(expr)
         return replace(self, counted=True).text(self.spelling.counted(expr, offset))
 
@@ -181,7 +181,7 @@ class Printer:
             return rf"\left[ {self.text(left)} = {self.text(right)} \right]"
         inner = self.inside_script()
         comma = "," if isinstance(left, Index | Number) and isinstance(right, Index | Number) else r",\,"
-        base = self.spelling.base(left) if isinstance(left, Index) else 0
+        base = self.spelling.base(left) if isinstance(left, Index) else ZERO
         return rf"\delta_{{{inner.position(left, base)}{comma}{inner.position(right, base)}}}"
 
     def _sum(self, terms: tuple[Expr, ...]) -> str:
@@ -296,9 +296,10 @@ class Printer:
             return sign + "_" + stacked((",".join(map(self.spelling.index, indices)), *conditions))
         signs = []
         for index in indices:
-            base = self.spelling.base(index)
-            below = (f"{self.spelling.index(index)}={base}", *(conditions if index is indices[-1] else ()))
-            above = tight(self.inside_script().text(add(index.extent, number(base - 1))))
+            base, inner = self.spelling.base(index), self.inside_script()
+            first = f"{self.spelling.index(index)}={tight(inner.text(base))}"
+            below = (first, *(conditions if index is indices[-1] else ()))
+            above = tight(inner.text(self.spelling.end(index, -1)))
             signs.append(f"{sign}_{stacked(below)}^{{{above}}}")
         return " ".join(signs)
 
@@ -311,7 +312,8 @@ class Printer:
     def range(self, index: Index) -> str:
         """The values that an index takes."""
         name, base = self.spelling.index(index), self.spelling.base(index)
-        return rf"{base} \le {name} < {self.text(add(index.extent, number(base)))}" if base != 1 else (
+        last = self.text(self.spelling.end(index))
+        return rf"{self.text(base)} \le {name} < {last}" if base != ONE else (
             rf"1 \le {name} \le {self.text(index.extent)}"
         )  # fmt: skip
 

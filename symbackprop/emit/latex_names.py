@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from symbackprop.notation.layer import Layer
-from symbackprop.notation.nodes import Expr, Index, Read, add, number, parts, rebuild
+from symbackprop.notation.nodes import ZERO, Expr, Index, Read, add, number, parts, rebuild, subtract
+from symbackprop.notation.tidying import collected
 
 GREEK: dict[str, str] = {
     **{name: f"\\{name}" for name in (
@@ -41,8 +42,8 @@ class Spelling:
     totals: tuple[str, ...] = ()
     compact: bool = False
     page: int = 70
-    bases: tuple[tuple[str, int], ...] = ()
-    offsets: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    bases: tuple[tuple[str, Expr], ...] = ()
+    offsets: tuple[tuple[str, tuple[Expr, ...]], ...] = ()
 
     def symbol(self, name: str) -> str:
         """The LaTeX of a name."""
@@ -52,19 +53,24 @@ class Spelling:
         """The LaTeX of an index, a fresh copy with its primes."""
         return self.symbol(index.name) + _primes(index.copy)
 
-    def base(self, index: Index) -> int:
+    def base(self, index: Index) -> Expr:
         """The first value of an index."""
-        return dict(self.bases).get(index.name, 0)
+        return dict(self.bases).get(index.name, ZERO)
 
-    def counted(self, expr: Expr, offset: int = 0) -> Expr:
+    def end(self, index: Index, step: int = 0) -> Expr:
+        """The value behind the last of an index, or one that is `step` further."""
+        plain = add(index.extent, self.base(index), number(step))
+        return plain if self.base(index) == ZERO else collected(plain)
+
+    def counted(self, expr: Expr, offset: Expr = ZERO) -> Expr:
         """The expression plus `offset`, in indices that count from their bases."""
-        return add(self._from_bases(expr), number(offset)) if self.bases or offset else expr
+        return collected(add(self._from_bases(expr), offset)) if self.bases or offset != ZERO else expr
 
     def _from_bases(self, expr: Expr) -> Expr:
         if isinstance(expr, Read):  # its own positions are counted where it is printed
             return expr
         if isinstance(expr, Index):
-            return add(expr, number(-self.base(expr))) if self.base(expr) else expr
+            return subtract(expr, self.base(expr))
         return rebuild(expr, tuple(map(self._from_bases, parts(expr))))
 
 
