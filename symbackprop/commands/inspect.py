@@ -47,7 +47,7 @@ def show(layer: str) -> None:
     "--legend",
     metavar="TOML",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="In the letters and counting of the document that this legend speaks of, for latex and html.",
+    help="In the letters of the document that this legend speaks of; for latex and html in its counting too.",
 )
 @click.option("--standalone", is_flag=True, help="A complete document, for latex and html.")
 @click.option("--m", type=int, help="For winograd: the outputs of a tile.")
@@ -88,10 +88,9 @@ def derive(
         raise click.UsageError("winograd takes the outputs of a tile and the taps of the filter: --m 4 --r 3")
     from symbackprop.build import derivation_text, load, second_order
     from symbackprop.documents.letters import spelling_for
+    from symbackprop.documents.renaming import renamed, words_for
     from symbackprop.emit.latex_names import SPELLING
 
-    if legend is not None and view == "text":
-        raise click.UsageError("--legend is for --format latex and html; text is in the letters of the notation")
     if standalone and view == "text":
         raise click.UsageError("--standalone is for --format latex and html; text is complete as it is")
     names = None if wrt is None else names_in(wrt, "--wrt")
@@ -99,6 +98,10 @@ def derive(
         raise click.UsageError("--twice takes one input: --wrt x")
     derived = second_order(load(layer), names[0]) if twice and names else load(layer)
     spelling = SPELLING if legend is None else spelling_for(derived, legend, load, layer)
+    if legend is not None and view == "text":
+        words = words_for(derived, spelling)
+        names = None if names is None else tuple(words.get(n, n) for n in names)
+        derived = renamed(derived, words)
     _print(derivation_text(derived, names, view, form, standalone, spelling), out)
 
 

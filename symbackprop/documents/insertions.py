@@ -236,12 +236,13 @@ def _terms(tree: Tree, pool: Pool, scope: frozenset[str], exact: bool) -> Iterat
     own = tree.terms if isinstance(tree, Plus) else (tree,)
     where = _sum_in(tree)
     for symbol in symbols:
-        if bare(symbol) == bare(tree):  # it would only take itself away
-            continue
-        more: Tree = Plus((symbol, *own), span=tree.span)
-        yield more, Edit("bound" if exact else "term", where, more, 4)
-        less: Tree = Plus((*own, Minus(symbol)), span=tree.span)
-        yield less, Edit("bound" if exact else "term", where, less, 4)
+        kind = "bound" if exact else "term"
+        if not any(isinstance(t, Minus) and bare(t.body) == bare(symbol) for t in own):  # else it takes a term away
+            more: Tree = Plus((symbol, *own), span=tree.span)
+            yield more, Edit(kind, where, more, 4)
+        if all(bare(t) != bare(symbol) for t in own):
+            less: Tree = Plus((*own, Minus(symbol)), span=tree.span)
+            yield less, Edit(kind, where, less, 4)
 
 
 def _sum_in(tree: Tree) -> Tree:

@@ -101,6 +101,35 @@ def test_a_derivation_is_printed_in_the_letters_and_counting_of_a_document(capsy
     assert r"{\sigma^{2}}_{d} + \epsilon" in out
 
 
+def test_a_derivation_as_text_is_in_the_letters_of_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    legend = HERE / "vijay.legend.toml"
+
+    status, out, err = command(capsys, "derive", "batchnorm1d", "--wrt", "x", "--legend", legend)
+
+    assert (status, err) == (0, "")
+    assert "inputs      x[m, D], gamma[D], beta[D]" in out
+    assert "u[i,d] = gamma[d]*xhat[i,d] + beta[d]" in out
+    assert "Gradient of sigma2" in out
+
+
+def test_positions_that_count_from_the_middle_are_printed_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kernel turned by 180 degrees, its taps from -(N-1)/2 to (N-1)/2: K_{-n}."""
+    (tmp_path / "turned.eq").write_text("layer turned\ninput x[H] outside 0, w[R]\nrange h = H\n"
+                                        "y[h] = sum[r](x[h + r] * w[R - 1 - r])\noutput y\n")  # fmt: skip
+    (tmp_path / "l.toml").write_text(f'layer = "{tmp_path}/turned.eq"\nfirst = {{ n = "-(N-1)/2" }}\nodd = ["N"]\n'
+                                     '[names]\n"a_h" = "x"\n"K_n" = "w"\n"y_h" = "y"\nN = "R"\n')  # fmt: skip
+
+    status, out, err = command(
+        capsys, "derive", tmp_path / "turned.eq", "--format", "latex", "--legend", tmp_path / "l.toml"
+    )
+
+    assert (status, err) == (0, "")
+    assert r"\sum_{n=-\frac{1}{2} \, (N-1)}^{\frac{1}{2} \, (N-1)}" in out
+    assert "K_{-n}" in out
+
+
 def test_positions_that_count_from_different_places_are_moved_each_by_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
