@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
+from typing import TypeGuard
 
 from symbackprop.documents.conventions import Relation
 from symbackprop.documents.edits import freed, replaced
@@ -171,24 +172,52 @@ def _links(left: Tree, found: list[Tree], loss: Tree | None) -> list[Tree]:
 
 
 def routed(tree: Tree, by: Name, part: Part) -> Iterator[tuple[Tree, Edit]]:
-    r"""The tree with what a chain rule lacks: beside `\frac{df}{du} \frac{du}{dx}` a term for what else f is of."""
+    r"""The tree with what a chain rule lacks: one of two links `\frac{df}{du} \frac{du}{dx}`, or a term for what else f
+    is of.
+    """
     if isinstance(tree, Name | Slope | Num):
         return
     whole = tree.body if isinstance(tree, Group) else tree
     terms = whole.terms if isinstance(whole, Plus) else (whole,)
     if isinstance(tree, Plus) or (isinstance(tree, Group) and isinstance(whole, Times)):
-        for term in _missing_links(terms, by, part):
-            more: Tree = Plus((*terms, term), span=whole.span)
-            yield Group(more, span=tree.span) if isinstance(tree, Group) else more, Edit("term", tree, more, 4)
+        for new, edit in (*_with_links(whole, terms, by, part), *_with_terms(whole, terms, by, part)):
+            yield Group(new, span=tree.span) if isinstance(tree, Group) else new, edit
     children = parts(tree)
     for at, child in enumerate(children):
         for new, edit in routed(child, by, part):
             yield rebuild(tree, (*children[:at], new, *children[at + 1 :])), edit
 
 
+def _with_terms(whole: Tree, terms: tuple[Tree, ...], by: Name, part: Part) -> Iterator[tuple[Tree, Edit]]:
+    for term in _missing_links(terms, by, part):
+        more: Tree = Plus((*terms, term), span=whole.span)
+        yield more, Edit("term", whole, more, 4)
+
+
+def _with_links(whole: Tree, terms: tuple[Tree, ...], by: Name, part: Part) -> Iterator[tuple[Tree, Edit]]:
+    """Each term with the one of its two links that it lacks."""
+    links = [[f for f in map(bare, _factors(bare(t))) if _is_local(f, part)] for t in terms]
+    tops = dict.fromkeys(f.top for found in links for f in found if f.bottom != by)
+    for at, (term, found) in enumerate(zip(terms, links, strict=True)):
+        if len(found) != 1:
+            continue
+        lone, top = found[0], bare(found[0].top)
+        lacking: list[Tree] = [Slope("∂", f, top) for f in tops if isinstance(top, Name) and lone.bottom == by]
+        if lone.bottom != by:
+            lacking = [Slope("∂", lone.bottom, by)]
+        for link in lacking:
+            new: Tree = Times((link, term), span=term.span)
+            terms_now = (*terms[:at], new, *terms[at + 1 :])
+            yield (Plus(terms_now, span=whole.span) if len(terms) > 1 else new), Edit("factor", term, new, 4)
+
+
+def _is_local(tree: Tree, part: Part) -> TypeGuard[Slope]:
+    return isinstance(tree, Slope) and not is_loss(bare(tree.top), part)
+
+
 def _missing_links(terms: tuple[Tree, ...], by: Name, part: Part) -> Iterator[Tree]:
-    factors = [bare(f) for t in terms for inner in (bare(t),) for f in _factors(inner)]
-    local = [f for f in factors if isinstance(f, Slope) and not is_loss(bare(f.top), part) and f.top != by]
+    factors = (bare(f) for t in terms for f in _factors(bare(t)))
+    local = [f for f in factors if _is_local(f, part) and f.top != by]
     printed = [f.top for f in local] + [f.bottom for f in local]
     for top in dict.fromkeys(f.top for f in local if f.bottom != by):
         known = {f.bottom for f in local if f.top == top}

@@ -124,13 +124,19 @@ class _Search:
         return any(start <= low and high <= end for start, end in self.suspects)
 
     def singles(self, least: int, most: int, early: bool = False) -> None:
-        """One edit, the smallest first, of a cost from `least` to `most`; small ones of what is suspected go before."""
-        for candidate, edit in sorted(edited(self.relation, self.stock), key=lambda pair: pair[1].cost):
+        """One edit, the smallest first, of a cost from `least` to `most`; those that go first if `early`."""
+        for candidate, edit in sorted(edited(self.relation, self.stock), key=lambda pair: self.rank(pair[1])):
             if self.late:
                 return
-            before = edit.cost <= EARLY and self.suspected(edit)
-            if least <= edit.cost <= most and before == early:
+            if least <= edit.cost <= most and self.goes_before(edit) == early:
                 self.consider(candidate, (edit,))
+
+    def goes_before(self, edit: Edit) -> bool:
+        """Whether an edit is tried before others: a small one of what is suspected, and limits, which are few."""
+        return bool(self.suspects) and edit.cost <= EARLY and (edit.kind == "bound" or self.suspected(edit))
+
+    def rank(self, edit: Edit) -> tuple[bool, int]:
+        return self.goes_before(edit) and edit.kind != "bound", edit.cost
 
     def ends(self) -> None:
         """An end of a range as the legend has it."""

@@ -116,7 +116,7 @@ def test_positions_that_count_from_the_middle_are_printed_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A kernel turned by 180 degrees, its taps from -(N-1)/2 to (N-1)/2: K_{-n}."""
-    (tmp_path / "turned.eq").write_text("layer turned\ninput x[H] outside 0, w[R]\nrange h = H\n"
+    (tmp_path / "turned.eq").write_text("layer turned\ninput x[H] outside 0, w[R]\nrange h = H, r = R\n"
                                         "y[h] = sum[r](x[h + r] * w[R - 1 - r])\noutput y\n")  # fmt: skip
     (tmp_path / "l.toml").write_text(f'layer = "{tmp_path}/turned.eq"\nfirst = {{ n = "-(N-1)/2" }}\nodd = ["N"]\n'
                                      '[names]\n"a_h" = "x"\n"K_n" = "w"\n"y_h" = "y"\nN = "R"\n')  # fmt: skip
