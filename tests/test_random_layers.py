@@ -261,6 +261,16 @@ FOUND = {
         y[r,q,h] = sum[n,p](x[q + 1, (n + stride*n - pad) % C, 0, n, -n + 3*q + pad, r + 1]*
             x[n, clip(-q - pad, 0, C - 1), 0, (2*n - 1) % N, -p % C, h])
         output y""",
+    "a scatter in place of a sum goes on over groups of channels": """
+        layer a
+        input x[N, C, H] outside 0, weight[C, M, R]
+        param groups = 2 integer, stride = 2 integer, pad = 1 integer
+        require C % groups == 0
+        size D = C//groups
+        range k = M*groups, p = (H - 1)*stride - 2*pad + R, d = D
+        y[n,k,p] = sum[d,r](where((p + pad - r) % stride == 0, x[n, (k//M)*D + d, (p + pad - r)//stride]*
+            weight[(k//M)*D + d, k % M, r], 0))
+        output y""",
     "two neighbouring axes that stand twice in a read are walked as one at both places": """
         layer a
         input x[N, H, N, H]

@@ -89,7 +89,8 @@ def _solved(found: Quotients, dividend: Expr, divisor: Expr, context: Context) -
     sign = _coefficient(dividend, index)
     rest = subtract(dividend, mul(sign, index))
     place = normal(mul(sign, subtract(mul(divisor, axis), rest)))
-    inside = () if index in s.indices else (Compare("<=", ZERO, place), Compare("<", place, index.extent))
+    in_target = index in (s.positions or s.indices)
+    inside = () if in_target else (Compare("<=", ZERO, place), Compare("<", place, index.extent))
     body = substitute(_without(s.body, dividend, divisor, inside), {quotient: axis})
     body = substitute(body, {index: place})
     walked = (*found.walked, axis)
@@ -97,9 +98,13 @@ def _solved(found: Quotients, dividend: Expr, divisor: Expr, context: Context) -
         bound = tuple(axis if i == index else i for i in s.bound)
         positions = tuple(substitute(p, {index: place}) for p in s.positions)
         return Quotients(with_fields(s, bound=bound, body=body, positions=positions), walked)
-    positions = tuple(place if p == index else p for p in (s.positions or s.indices))
-    bound = tuple(axis if i == index else i for i in (s.bound if s.kind == "scatter" else (*s.indices, *s.bound)))
-    return Quotients(with_fields(s, kind="scatter", bound=bound, body=body, positions=positions), walked)
+    positions = tuple(place if p == index else p for p in s.indices)
+    bound = tuple(axis if i == index else i for i in (*s.indices, *s.bound))
+    indices: tuple[Index, ...] = ()  # those of the target have names of their own, as in every scatter
+    for i in s.indices:
+        indices += (fresh(i, (*s.indices, *bound, *indices)),)
+    scatter = with_fields(s, kind="scatter", indices=indices, bound=bound, body=body, positions=positions)
+    return Quotients(scatter, walked)
 
 
 def _extent(body: Expr, quotient: Expr, context: Context) -> Expr | None:
