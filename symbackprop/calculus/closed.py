@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from symbackprop.calculus.cost import AXIS, cost
 from symbackprop.calculus.derivation import Gradient, Stage, Step
-from symbackprop.calculus.identities import common_factor, definitions_put_back, factors_out, tidy, vanishing_sums
+from symbackprop.calculus.identities import common_factor, factors_out, tidy
 from symbackprop.calculus.integer import Facts
 from symbackprop.calculus.match import form
+from symbackprop.calculus.recognition import definitions_put_back, vanishing_sums
 from symbackprop.calculus.reverse import inlined
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import Expr, Read, walk

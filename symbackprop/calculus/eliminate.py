@@ -12,20 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from symbackprop.calculus.integer import (
+from symbackprop.calculus.integer import Facts, holds, never_negative, normal, simplified
+from symbackprop.calculus.polynomial import (
     UNIT,
-    Facts,
     Polynomial,
     as_expr,
-    holds,
     is_one,
     linear,
     mentions,
     minus,
-    never_negative,
-    normal,
     scaled,
-    simplified,
     times,
     total,
 )

@@ -14,9 +14,10 @@ from symbackprop.calculus.derivation import Gradient, Scatter, Stage, Step, grad
 from symbackprop.calculus.derivatives import Term, differential
 from symbackprop.calculus.eliminate import NoGather, Solution, eliminate
 from symbackprop.calculus.eliminate import tidy as tidy_indices
-from symbackprop.calculus.identities import integral, tidy, vanishing_sums
+from symbackprop.calculus.identities import integral, tidy
 from symbackprop.calculus.integer import Facts
 from symbackprop.calculus.match import replace_matches
+from symbackprop.calculus.recognition import vanishing_sums
 from symbackprop.notation.binding import free_indices, fresh, rename_bound, same, substitute
 from symbackprop.notation.layer import Definition, Layer
 from symbackprop.notation.nodes import (

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from symbackprop.calculus.integer import UNIT, Facts, Polynomial, as_expr, linear, minus, normal, not_negative
+from symbackprop.calculus.integer import Facts, normal, not_negative
+from symbackprop.calculus.polynomial import UNIT, Polynomial, as_expr, linear, minus
 from symbackprop.loops.groups import mentions
 from symbackprop.loops.guards import guarded
 from symbackprop.loops.tensors import Tensors

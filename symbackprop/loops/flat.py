@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symbackprop.calculus.integer import Polynomial, as_expr, ends, normal
+from symbackprop.calculus.integer import ends, normal
+from symbackprop.calculus.polynomial import Polynomial, as_expr
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation.binding import substitute
 from symbackprop.notation.nodes import (

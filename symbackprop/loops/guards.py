@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symbackprop.calculus.integer import (
-    UNIT,
-    Facts,
-    Polynomial,
-    as_expr,
-    contains,
-    linear,
-    minus,
-    never_negative,
-    normal,
-    not_negative,
-    scaled,
-    times,
-    total,
-)
+from symbackprop.calculus.integer import Facts, never_negative, normal, not_negative
+from symbackprop.calculus.polynomial import UNIT, Polynomial, as_expr, contains, linear, minus, scaled, times, total
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation.nodes import (
     ONE,

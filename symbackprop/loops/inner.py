@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from symbackprop.calculus.integer import as_expr, contains, linear, normal, simplified
+from symbackprop.calculus.integer import normal, simplified
+from symbackprop.calculus.polynomial import as_expr, contains, linear
 from symbackprop.errors import InternalError
 from symbackprop.loops.guards import positive
 from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Store, Test, Track, Update, View, walk_nodes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.calculus.integer import contains
+from symbackprop.calculus.polynomial import contains
 from symbackprop.loops.groups import mentions
 from symbackprop.loops.rows import row_index
 from symbackprop.loops.tensors import Tensors

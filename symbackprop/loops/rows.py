@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symbackprop.calculus.integer import Facts, contains, is_one, linear, normal
+from symbackprop.calculus.integer import Facts, normal
+from symbackprop.calculus.polynomial import contains, is_one, linear
 from symbackprop.loops.groups import is_reduction, mentions
 from symbackprop.loops.guards import positive
 from symbackprop.loops.tensors import Tensors

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from symbackprop.calculus.integer import as_expr, contains, holds, linear, normal, simplified
+from symbackprop.calculus.integer import holds, normal, simplified
+from symbackprop.calculus.polynomial import as_expr, contains, linear
 from symbackprop.loops.groups import Group, is_reduction, mentions, reads
 from symbackprop.loops.guards import IDENTITY, positive
 from symbackprop.loops.inner import Span, inner_loop

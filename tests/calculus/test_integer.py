@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symbackprop.calculus.integer import Facts, as_expr, equal, holds, never_negative, normal, simplified
+from symbackprop.calculus.integer import Facts, equal, holds, never_negative, normal, simplified
+from symbackprop.calculus.polynomial import as_expr
 from symbackprop.notation.nodes import (
     ONE,
     ZERO,
