@@ -33,7 +33,7 @@ Conventions:
 
 Costs:
 
-    operations        forward 2*B*D*H*I*J + 3*B*E*H*I*J + 7*B*H*I*J + B*H*I
+    operations        forward 2*B*D*H*I*J + 2*B*E*H*I*J + 7*B*H*I*J + B*H*I
                       backward 4*B*E*H*I*J + 4*B*D*H*I*J + 4*B*H*I*J + 2*B*D*H*I + 2*B*D*H*J
     float32 bytes     forward at least 4*B*D*H*I + 4*B*D*H*J + 4*B*E*H*J + 4*B*E*H*I
                       backward at least 8*B*D*H*I + 8*B*D*H*J + 8*B*E*H*J + 4*B*H*I*J + 4*B*E*H*I
@@ -129,18 +129,12 @@ def forward(query, key, value, *, accuracy="default", keep=True):
         _compute_score(
             query.reshape(B*H, I, D), key.reshape(B*H, J, D), score.reshape(B*H, I, J), B, H, I, D, J
         )
-    weight = np.empty((B, H, I, J), query.dtype)
-    inv_norm = np.empty((B, H, I), query.dtype)
-    attention = _empty((B, H, I, J), query.dtype)
-    _compute_weight_inv_norm_attention(
-        score.reshape(B*H*I, J), weight.reshape(B*H*I, J), inv_norm.reshape(B*H*I), attention.reshape(B*H*I, J),
-        B, H, I, J, _streams(J, score, weight, inv_norm, attention),
-    )
+    attention = np.empty((B, H, I, J), query.dtype)
+    _compute_attention(score.reshape(B*H*I, J), attention.reshape(B*H*I, J), B, H, I, J)
     y = np.empty((B, H, I, E), query.dtype)
-    if not _contract_y(y, value, weight, inv_norm, accuracy, B, H, I, J, E):
+    if not _contract_y(y, value, attention, accuracy, B, H, I, J, E):
         _compute_y(
-            value.reshape(B*H, J, E), weight.reshape(B*H, I, J), inv_norm.reshape(B*H, I), y.reshape(B*H, I, E), B, H,
-            I, J, E,
+            value.reshape(B*H, J, E), attention.reshape(B*H, I, J), y.reshape(B*H, I, E), B, H, I, J, E
         )
     return y, Saved(query, key, value, attention, B, H, I, D, J, E, query.dtype) if keep else None
 
@@ -268,7 +262,7 @@ def _compute_score(query, key, score, B, H, I, D, J):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H, I, J, streams):
+def _compute_attention(score, attention, B, H, I, J):
     """top[b,h,i] = max[j](score[b,h,i,j])
     weight[b,h,i,j] = exp(score[b,h,i,j] - top[b,h,i])
     norm[b,h,i] = sum[j](weight[b,h,i,j])
@@ -278,7 +272,6 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
     real = score.dtype.type
     threads = _share(B*H*I*J)
     for bhi in prange(B*H*I):
-        attention_streamed = _row_apart(score)
         top_max = _rank(real(-math.inf))
         score_row = score[bhi]
         for j in range(J):
@@ -286,30 +279,23 @@ def _compute_weight_inv_norm_attention(score, weight, inv_norm, attention, B, H,
         top = _of_rank(top_max)
         norm_sum = 0.0
         score_row = score[bhi]
-        weight_row = weight[bhi]
+        attention_row = attention[bhi]
         for j in range(J):
             weight_here = _exp(score_row[j] - top)
-            weight_row[j] = weight_here
+            attention_row[j] = weight_here
             norm_sum += weight_here
         norm = real(norm_sum)
-        inv_norm_here = real(1)/norm
-        inv_norm[bhi] = inv_norm_here
-        width = 128 if streams else J
-        for at in range(-_lead(attention[bhi]) if streams else 0, J, width):
-            j_from, j_to = max(0, at), min(J, at + width)
-            attention_row = _either(streams, attention_streamed, attention[bhi, j_from:])
-            weight_row = weight[bhi, j_from:]
-            for j in range(j_to - j_from):
-                attention_row[j] = weight_row[j]*inv_norm_here
-            if streams:
-                _stream(attention[bhi, j_from:], attention_row, j_to - j_from)
+        inv_norm = real(1)/norm
+        attention_row = attention[bhi]
+        for j in range(J):
+            attention_row[j] = attention_row[j]*inv_norm
     _set_num_threads(threads)
 
 
 @lru_cache(maxsize=256)
 def _plan_y(itemsize, accuracy, B, H, I, J, E):
-    """y as a product of matrices: rows e of value, in vectors, by columns i of weight, summed over j; one for each b
-        h.
+    """y as a product of matrices: rows e of value, in vectors, by columns i of attention, summed over j; one for
+        each b h.
     """
     at = _vectors.at
     return _vectors.plan(
@@ -318,22 +304,21 @@ def _plan_y(itemsize, accuracy, B, H, I, J, E):
         target=((B, H, I, E), (at(b=1), at(h=1), at(i=1), at(e=1))),
         rows=((B, H, J, E), (at(b=1), at(h=1), at(j=1), at(e=1))),
         columns=((B, H, I, J), (at(b=1), at(h=1), at(i=1), at(j=1))),
-        factor=((B, H, I), (at(b=1), at(h=1), at(i=1))),
         strict=accuracy == "strict",
     )
 
 
-def _contract_y(y, value, weight, inv_norm, accuracy, B, H, I, J, E):
+def _contract_y(y, value, attention, accuracy, B, H, I, J, E):
     """Compute it by vectors if that pays at these sizes; whether it did."""
     plan = _plan_y(y.itemsize, accuracy, B, H, I, J, E) if _vectors else None
     if plan is None:
         return False
-    _vectors.compute(plan, y, rows=value, columns=weight, factor=inv_norm)
+    _vectors.compute(plan, y, rows=value, columns=attention)
     return True
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
+def _compute_y(value, attention, y, B, H, I, J, E):
     """y[b,h,i,e] = sum[j](value[b,h,j,e]*attention[b,h,i,j])"""
     real = value.dtype.type
     threads = _share(B*H*I*E*J)
@@ -343,27 +328,24 @@ def _compute_y(value, weight, inv_norm, y, B, H, I, J, E):
         for e in range(E):
             y_sum_row[e] = real(0)
         for j in range(0, J - J % 4, 4):
-            weight_here = weight[bh, i, j]
-            inv_norm_here = inv_norm[bh, i]
-            weight_here_2 = weight[bh, i, j + 1]
-            weight_here_3 = weight[bh, i, j + 2]
-            weight_here_4 = weight[bh, i, j + 3]
+            attention_here = attention[bh, i, j]
+            attention_here_2 = attention[bh, i, j + 1]
+            attention_here_3 = attention[bh, i, j + 2]
+            attention_here_4 = attention[bh, i, j + 3]
             value_row = value[bh, j]
             value_row_2 = value[bh, j + 1]
             value_row_3 = value[bh, j + 2]
             value_row_4 = value[bh, j + 3]
             for e in range(E):
                 y_sum_row[e] += (
-                    value_row[e]*weight_here*inv_norm_here + value_row_2[e]*weight_here_2*inv_norm_here
-                    + value_row_3[e]*weight_here_3*inv_norm_here
-                    + value_row_4[e]*weight_here_4*inv_norm_here
+                    value_row[e]*attention_here + value_row_2[e]*attention_here_2
+                    + value_row_3[e]*attention_here_3 + value_row_4[e]*attention_here_4
                 )
         for j in range(J - J % 4, J):
-            weight_here = weight[bh, i, j]
-            inv_norm_here = inv_norm[bh, i]
+            attention_here = attention[bh, i, j]
             value_row = value[bh, j]
             for e in range(E):
-                y_sum_row[e] += value_row[e]*weight_here*inv_norm_here
+                y_sum_row[e] += value_row[e]*attention_here
         y_row = y[bh, i]
         for e in range(E):
             y_row[e] = y_sum_row[e]

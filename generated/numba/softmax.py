@@ -82,9 +82,8 @@ def forward(x, *, keep=True):
     N, K = x.shape
 
     x = np.asarray(x, order="C")
-    e = np.empty((N, K), x.dtype)
-    y = _empty((N, K), x.dtype)
-    _compute_e_y(x, e, y, N, K, _streams(K, x, e, y))
+    y = np.empty((N, K), x.dtype)
+    _compute_y(x, y, N, K)
     return y, Saved(y, N, K, x.dtype) if keep else None
 
 
@@ -135,7 +134,7 @@ class Softmax:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_e_y(x, e, y, N, K, streams):
+def _compute_y(x, y, N, K):
     """top[n] = max[k](x[n,k])
     e[n,k] = exp(x[n,k] - top[n])
     norm[n] = sum[k](e[n,k])
@@ -145,7 +144,6 @@ def _compute_e_y(x, e, y, N, K, streams):
     real = x.dtype.type
     threads = _share(N*K)
     for n in prange(N):
-        y_streamed = _row_apart(x)
         top_max = _rank(real(-math.inf))
         x_row = x[n]
         for k in range(K):
@@ -153,22 +151,16 @@ def _compute_e_y(x, e, y, N, K, streams):
         top = _of_rank(top_max)
         norm_sum = 0.0
         x_row = x[n]
-        e_row = e[n]
+        y_row = y[n]
         for k in range(K):
             e_here = _exp(x_row[k] - top)
-            e_row[k] = e_here
+            y_row[k] = e_here
             norm_sum += e_here
         norm = real(norm_sum)
         inv_norm = real(1)/norm
-        width = 128 if streams else K
-        for at in range(-_lead(y[n]) if streams else 0, K, width):
-            k_from, k_to = max(0, at), min(K, at + width)
-            y_row = _either(streams, y_streamed, y[n, k_from:])
-            e_row = e[n, k_from:]
-            for k in range(k_to - k_from):
-                y_row[k] = e_row[k]*inv_norm
-            if streams:
-                _stream(y[n, k_from:], y_row, k_to - k_from)
+        y_row = y[n]
+        for k in range(K):
+            y_row[k] = y_row[k]*inv_norm
     _set_num_threads(threads)
 
 

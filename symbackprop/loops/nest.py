@@ -28,6 +28,7 @@ from symbackprop.loops.kernel import (
     Update,
     Wanted,
 )
+from symbackprop.loops.lending import lenders
 from symbackprop.loops.merge import Merged, merge_axes
 from symbackprop.loops.names import LocalNames
 from symbackprop.loops.order import memory_order
@@ -87,10 +88,11 @@ def has_one_row_index(group: Group, tensors: Tensors) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Storage:
-    """Where a number of each statement is kept: in a local, in a row of the task, or in an array."""
+    """Where a number of each statement is kept: in a local, a row of the task, or an array, its own or a lent one."""
 
     locals: dict[str, str]
     rows: dict[str, str]
+    lent: dict[str, str]
 
 
 class _Builder:
@@ -120,7 +122,7 @@ class _Builder:
         inside = (*self.outer, *((self.row,) if self.row else ()))
         self.sweeps = sweeps(self.group, inside)
         self.scratch: list[Scratch] = []
-        self.storage = _Storage({}, {})
+        self.storage = _Storage({}, {}, {})
         self.arrays = self._place(kept, inside)
         unstored = {t for t in self.group.targets if t not in self.arrays}
         self.tensors = replace(self.tensors, axes={t: e for t, e in self.tensors.axes.items() if t not in unstored})
@@ -133,6 +135,7 @@ class _Builder:
     def _place(self, kept: frozenset[str], inside: tuple[Index, ...]) -> frozenset[str]:
         """Give every target its storage, and say which are arrays."""
         arrays = set()
+        lending = lenders(self.sweeps, self.columns, kept, self.axes, self.tensors.integers)
         for s in self.group.statements:
             fixed = s.kind != "scatter" and all(i in inside for i in s.indices)
             if fixed and self.row is not None and self.row in s.indices:
@@ -140,7 +143,9 @@ class _Builder:
                     self.storage.rows[s.target] = self._scratch(s.target, False)
             elif fixed:
                 self.storage.locals[s.target] = self.new(f"{s.target}_here") if s.target in kept else s.target
-            if s.target in kept or not fixed:
+            elif s.target not in kept and (lender := lending.get(s.target)):
+                self.storage.lent[s.target] = lender
+            if s.target in kept or not (fixed or s.target in self.storage.lent):
                 arrays.add(s.target)
         return frozenset({*arrays, *(s.target for s in self.columns)})
 
@@ -229,12 +234,13 @@ class _Builder:
         if local is not None:
             nodes.append(Assign(local, value))
             value = Read(local, ())
-        if s.target in self.arrays or s.target in self.storage.rows:
+        if s.target in (*self.arrays, *self.storage.rows, *self.storage.lent):
             nodes.append(self._store(s, value))
         return tuple(nodes)
 
     def _store(self, s: Statement, value: Expr) -> Store:
-        target = self._row_element(s.target) if s.target in self.storage.rows else s.element
+        lent = Read(self.storage.lent.get(s.target, s.target), s.element.indices)
+        target = self._row_element(s.target) if s.target in self.storage.rows else lent
         return Store(target.tensor, target.indices, value)
 
     def _row_element(self, target: str) -> Read:
@@ -257,6 +263,8 @@ class _Builder:
                 return Parameter(local, True) if expr.tensor in self.tensors.integers else Read(local, ())
             if expr.tensor in self.storage.rows and expr.tensor in self.group.targets:
                 return self._row_element(expr.tensor)
+            if expr.tensor in self.storage.lent:
+                expr = Read(self.storage.lent[expr.tensor], expr.indices)
         return rebuild(expr, tuple(self._kept(p) for p in parts(expr)))
 
     # reductions

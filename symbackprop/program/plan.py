@@ -33,8 +33,9 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
     - A gradient is gathered where its positions have an inverse. With `scatter_strided`, one whose gather asks for
       divisibility is scattered: better for backends that add whole slices, worse for loops over the target.
     - With `inline` a cheap map is written into the statements that read it, in both passes: for backends that
-      fuse a statement's operations into one loop. Without it a one-hot term (`where(k == t[n], a, 0)`) is a scatter of
-      its own (`one_hot.apart`), so that array statements test no condition that holds once in a row.
+      fuse a statement's operations into one loop. What is saved is read in the forward pass, too: it is stored anyway.
+      Without `inline` a one-hot term (`where(k == t[n], a, 0)`) is a scatter of its own (`one_hot.apart`), so that
+      array statements test no condition that holds once in a row.
 
     Needs: a derivation. Keeps: the meaning of its equations. Gives: a program without dead statements.
     """
@@ -42,9 +43,21 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
     named = with_inner_definitions(layer)
     if named != layer:
         derivation = derive(named)
+    found = _planned(derivation, layer, scatter_strided, inline, frozenset())
+    if not inline:
+        return found
+    saved = frozenset(found.saved) - {t.name for t in layer.inputs}
+    return _planned(derivation, layer, scatter_strided, inline, saved) if saved else found
+
+
+def _planned(
+    derivation: Derivation, layer: Layer, scatter_strided: bool, inline: bool, stored: frozenset[str]
+) -> Program:
+    """The program of a layer, whose derivation may name more; definitions that are `stored` are read, never inlined."""
+    named = derivation.layer
     gradients = derivation.backward()
     names = FreshNames(named, (d.name for d in derivation.auxiliary))
-    forward = _forward(derivation, gradients, names, inline)
+    forward = _forward(derivation, gradients, names, inline, stored)
     known = {s.target: s for s in forward.statements}
     backward = Builder(names, {}, forward, unread=(gradient_name(t.name) for t in layer.real_inputs))
     recomputed = _Recomputed(layer, known, backward, inline)
@@ -65,7 +78,9 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
     return Program(layer, tuple(kept), tuple(statements), tuple(saved), conditions)
 
 
-def _forward(derivation: Derivation, gradients: Iterable[Gradient], names: FreshNames, inline: bool) -> Builder:
+def _forward(
+    derivation: Derivation, gradients: Iterable[Gradient], names: FreshNames, inline: bool, stored: frozenset[str]
+) -> Builder:  # fmt: skip
     layer = derivation.layer
     builder = Builder(names, _axes(derivation))
     definitions = _needed(derivation, gradients)
@@ -73,7 +88,7 @@ def _forward(derivation: Derivation, gradients: Iterable[Gradient], names: Fresh
     builder.expect_later((planned_form(body) for g in gradients for body in _gradient_bodies(g)), not inline)
     known: dict[str, Statement] = {}
     if inline:
-        builder.expand = lambda read: _inlined(read, known, layer)
+        builder.expand = lambda read: read if read.tensor in stored else _inlined(read, known, layer)
     for definition in definitions:
         builder.define(definition.name, definition.indices, planned_form(definition.body))
         known[definition.name] = builder.statements[-1]

@@ -159,3 +159,16 @@ def test_a_map_that_is_read_twice_is_computed_once(loops: Any) -> None:
     calls = [e for n in walk_nodes(nest.body) for e in _all(n) if isinstance(e, Call)]
 
     assert len([e for e in calls if e.function == "exp"]) == 1
+
+
+def test_a_map_stays_in_the_array_of_its_last_reader(loops: Any) -> None:
+    (nest,) = loops.kernel(equations.load("softmax")).forward.nests
+
+    assert "e[n,k] = exp(x[n,k] - top[n])" in nest.equations
+    assert [a.name for a in nest.arrays if a.written] == ["y"]
+
+
+def test_what_is_saved_is_read_in_the_forward_pass(loops: Any) -> None:
+    last = loops.kernel(equations.load("scaled_dot_product_attention")).forward.nests[-1]
+
+    assert [a.name for a in last.arrays] == ["value", "attention", "y"]

@@ -90,6 +90,24 @@ total[n,h] = sum[c](exp(z[n,c,h] - top[n,h]))
 y[n,c,h] = exp(z[n,c,h] - top[n,h])/total[n,h]
 output y
 """,
+    "a softmax whose numbers stay in its result": """layer one
+input z[N, C]
+top[n] = max[c](z[n,c])
+e[n,c] = exp(z[n,c] - top[n])
+total[n] = sum[c](e[n,c])
+y[n,c] = e[n,c]/total[n]
+output y
+""",
+    "a softmax whose numbers are read once more": """layer one
+input z[N, C]
+top[n] = max[c](z[n,c])
+e[n,c] = exp(z[n,c] - top[n])
+total[n] = sum[c](e[n,c])
+y[n,c] = e[n,c]/total[n]
+power[n] = sum[c](y[n,c]^2)
+u[n,c] = e[n,c]*power[n]
+output y, u
+""",
     "reads through an integer tensor": """layer one
 input w[V, D], z[N, K]
 integer t[N], u[N]
