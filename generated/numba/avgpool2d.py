@@ -38,6 +38,7 @@ Regenerate: symbackprop generate avgpool2d --backend numba
 from __future__ import annotations
 
 import pickle
+from functools import lru_cache
 from hashlib import sha256
 from numbers import Integral
 from typing import NamedTuple
@@ -47,6 +48,11 @@ from numba import config, get_num_threads, njit, prange, set_num_threads, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
+
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
 
 
 class Saved(NamedTuple):
@@ -73,15 +79,17 @@ class Gradients(NamedTuple):
     x: np.ndarray | None
 
 
-def forward(x, *, kernel=2, stride=2, pad=0, keep=True):
+def forward(x, *, kernel=2, stride=2, pad=0, accuracy="default", keep=True):
     """y of the layer, and what `backward` needs.
 
         x [N C H W]
 
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     `keep=False` keeps nothing for `backward`, and gives None in place of Saved.
     Gives: y [N C P Q], and the NamedTuple Saved.
     Raises: TypeError or ValueError where a type, a shape or a hyperparameter does not fit.
     """
+    accuracy = _accuracy(accuracy)
     kernel = _integer("kernel", kernel)
     stride = _integer("stride", stride)
     pad = _integer("pad", pad)
@@ -101,12 +109,13 @@ def forward(x, *, kernel=2, stride=2, pad=0, keep=True):
     return y, Saved(N, C, H, W, P, Q, kernel, stride, pad, x.dtype) if keep else None
 
 
-def backward(saved, dy, *, wrt=None):
+def backward(saved, dy, *, wrt=None, accuracy="default"):
     """The gradients of the inputs, from those of the outputs.
 
         dy [N C P Q]
 
     `wrt` names the inputs whose gradients are asked for, all by default.
+    `accuracy="strict"` adds products as they stand; "default" may take fewer, with larger rounding errors.
     Gives: the NamedTuple Gradients, None for what was not asked for.
     Raises: TypeError or ValueError where a gradient or `wrt` does not fit.
     """
@@ -115,6 +124,7 @@ def backward(saved, dy, *, wrt=None):
             f"saved: expected what forward returned, came {type(saved).__name__} of {type(saved).__module__}"
         )
     N, C, H, W, P, Q, kernel, stride, pad, dtype = saved
+    accuracy = _accuracy(accuracy)
     want_x, = _wanted(wrt, ("x",))
     grad_y = _gradient("dy", dy, (N, C, P, Q), dtype, None)
     grad_x = None
@@ -122,34 +132,36 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(
-            grad_y.reshape(N*C, P, Q), grad_x.reshape(N*C, H, W), N, C, H, W, P, Q, kernel, stride, pad
-        )
+        if not _contract_grad_x(grad_x, grad_y, accuracy, kernel, N, C, H, W, P, Q, stride, pad):
+            _compute_grad_x(
+                grad_y.reshape(N*C, P, Q), grad_x.reshape(N*C, H, W), N, C, H, W, P, Q, kernel, stride, pad
+            )
     return Gradients(grad_x)
 
 
 class AvgPool2d:
     """The layer `avgpool2d` with fixed hyperparameters; it keeps what `backward` needs of the last `forward`."""
 
-    def __init__(self, *, kernel=2, stride=2, pad=0):
+    def __init__(self, *, kernel=2, stride=2, pad=0, accuracy="default"):
         self.kernel = _integer("kernel", kernel)
         self.stride = _integer("stride", stride)
         self.pad = _integer("pad", pad)
+        self.accuracy = _accuracy(accuracy)
         self._saved = None
 
     def __repr__(self):
-        return f"AvgPool2d(kernel={self.kernel!r}, stride={self.stride!r}, pad={self.pad!r})"
+        return f"AvgPool2d(kernel={self.kernel!r}, stride={self.stride!r}, pad={self.pad!r}, accuracy={self.accuracy!r})"
 
     def forward(self, x):
         """The output of the function `forward`."""
-        result, self._saved = forward(x, kernel=self.kernel, stride=self.stride, pad=self.pad)
+        result, self._saved = forward(x, kernel=self.kernel, stride=self.stride, pad=self.pad, accuracy=self.accuracy)
         return result
 
     def backward(self, dy, wrt=None):
         """The gradients of the function `backward`, for the last call of `forward`."""
         if self._saved is None:
             raise RuntimeError("AvgPool2d: forward must be called before backward")
-        return backward(self._saved, dy, wrt=wrt)
+        return backward(self._saved, dy, wrt=wrt, accuracy=self.accuracy)
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -191,6 +203,29 @@ def _compute_y(x, y, N, C, H, W, P, Q, kernel, stride, pad):
                 for q in range(Q):
                     y_row[q] = factor*y_sum_row[q]
     _set_num_threads(threads)
+
+
+@lru_cache(maxsize=256)
+def _plan_grad_x(itemsize, accuracy, N, C, H, W, P, Q, kernel, stride, pad):
+    """grad_x as a product of matrices: rows n c h w of grad_y, in vectors, by 1, summed over r s."""
+    at = _vectors.at
+    return _vectors.plan(
+        itemsize,
+        extents=dict(n=N, c=C, h=H, w=W, r=kernel, s=kernel),
+        target=((N, C, H, W), (at(n=1), at(c=1), at(h=1), at(w=1))),
+        rows=((N, C, P, Q), (at(n=1), at(c=1), at(pad, stride, h=1, r=-1), at(pad, stride, w=1, s=-1))),
+        columns=((1,), (at(),)),
+        strict=accuracy == "strict",
+    )
+
+
+def _contract_grad_x(grad_x, grad_y, accuracy, kernel, N, C, H, W, P, Q, stride, pad):
+    """Compute it by vectors if that pays at these sizes; whether it did."""
+    plan = _plan_grad_x(grad_x.itemsize, accuracy, N, C, H, W, P, Q, kernel, stride, pad) if _vectors else None
+    if plan is None:
+        return False
+    _vectors.compute(plan, grad_x, rows=grad_y, scale=1.0/(kernel**2))
+    return True
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -398,3 +433,10 @@ def _wanted(wrt, names):
         if name not in names:
             raise ValueError(f"wrt: expected names out of {', '.join(names)}, came {name!r}")
     return tuple(name in wrt for name in names)
+
+
+def _accuracy(value):
+    """The word that says how sums of products may be computed."""
+    if not isinstance(value, str) or value not in ("default", "strict"):
+        raise ValueError(f'accuracy: expected "default" or "strict", came {value!r}')
+    return value

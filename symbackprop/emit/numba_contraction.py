@@ -10,7 +10,7 @@ from symbackprop.emit.numba_expressions import Speller
 from symbackprop.emit.numba_nests import KernelFunction
 from symbackprop.emit.spelling import Names, identifier, integer
 from symbackprop.errors import InternalError
-from symbackprop.loops.contraction import Contraction, Operand, Place
+from symbackprop.loops.contraction import ALL_ONE, Contraction, Operand, Place
 from symbackprop.notation.nodes import ONE, ZERO, Expr, Index, Parameter, Size, walk
 
 _LONGEST = 118
@@ -44,12 +44,13 @@ def contraction_function(
     if accuracy:
         plan.append(f'        strict={accuracy} == "strict",')
     plan.append("    )")
-    arrays = tuple(dict.fromkeys(identifier(o.tensor) for o in operands))
+    arrays = tuple(dict.fromkeys(identifier(o.tensor) for o in operands if o != ALL_ONE))
     bounds = [(name, e) for name, e in (("low", found.low), ("high", found.high)) if e is not None]
     arguments = (*arrays, *word, *_used(scalars, [found.scale, *(e for _, e in bounds)]), *sizes)
     arguments = tuple(dict.fromkeys(arguments))
     target = identifier(found.target.tensor)
-    given = [target, f"rows={identifier(found.rows.tensor)}", f"columns={identifier(found.columns.tensor)}"]
+    given = [target, f"rows={identifier(found.rows.tensor)}"]
+    given += [f"columns={identifier(found.columns.tensor)}"] if found.columns != ALL_ONE else []
     given += [f"factor={identifier(found.factor.tensor)}"] if found.factor else []
     given += [f"term={identifier(found.term.tensor)}"] if found.term else []
     given += [f"scale={_scale(found.scale)}"] if found.scale != ONE else []
@@ -87,7 +88,8 @@ def _plan_docstring(found: Contraction, names: dict[Index, str]) -> list[str]:
 
     rows, columns, batch = (found.role(r) for r in ("rows", "columns", "batch"))
     text = f"{found.target.tensor} as a product of matrices: rows {listed(rows)} of {found.rows.tensor}, in vectors, "
-    text += f"by columns {listed(columns)} of {found.columns.tensor}, summed over {listed(found.summed)}"
+    by = f"by columns {listed(columns)} of {found.columns.tensor}" if found.columns != ALL_ONE else "by 1"
+    text += f"{by}, summed over {listed(found.summed)}"
     text += f"; one for each {listed(batch)}." if batch else "."
     lines = wrapped(safe(text), "    ").splitlines()
     if len(lines) == 1:

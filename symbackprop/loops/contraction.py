@@ -1,7 +1,8 @@
 """Which statements are contractions: sums over products of two tensors whose places are affine in the indices.
 
 Recognised by its form alone, so that a convolution, its gradients, a matrix product and a user's own correlation are
-one thing. What is no contraction, and why, is said by `Refused`; the plain loops compute it as before.
+one thing. The sum of a window is one too, of its elements and 1. What is no contraction, and why, is said by
+`Refused`; the plain loops compute it as before.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class Operand:
         return tuple(dict.fromkeys(i for place in self.places for i, _ in place.coefficients))
 
 
+# what the elements of a window are multiplied with where there is no second factor: one number, whose name is empty
+ALL_ONE = Operand("", (ONE,), (Place(ZERO, ONE, ()),))
+
+
 @dataclass(frozen=True, slots=True)
 class Contraction:
     """`target = min(max(scale*factor*sum[summed](rows*columns) + term, low), high)`; None for no bound.
@@ -112,11 +117,11 @@ def _classified(statement: Statement, tensors: Tensors) -> Contraction:
     factors = found.value.factors if isinstance(found.value, Mul) else (found.value,)
     moving = [f for f in factors if mentions(f, statement.bound)]
     reads = [f for f in moving if isinstance(f, Read)]
-    if len(reads) != 2 or len(moving) != 2 or any(r.tensor in tensors.integers for r in reads):
-        raise Refused("not a product of two elements of real tensors")
+    if len(reads) not in (1, 2) or len(moving) != len(reads) or any(r.tensor in tensors.integers for r in reads):
+        raise Refused("not a product of two elements of real tensors, or one element")
     conditions = tuple(tensors.simplify(c) for c in found.conditions)
     whole = tuple(pair for c in conditions if (pair := _division(c)) is not None)
-    operands = [_operand(r, tensors, whole) for r in reads]
+    operands = [_operand(r, tensors, whole) for r in reads] + [ALL_ONE] * (2 - len(reads))
     _check_conditions(conditions, reads, whole, tensors)
     _check_places(operands, own.indices, statement.bound)
     rows, columns = _roles(operands, own.indices, statement.bound)

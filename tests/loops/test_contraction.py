@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from symbackprop.loops.contraction import Contraction
+from symbackprop.loops.contraction import ALL_ONE, Contraction
 
 
 def found(loops: Any, text: str) -> dict[str, Contraction | None]:
@@ -62,3 +62,22 @@ def test_a_condition_of_its_own_is_left_to_the_loops(loops: Any) -> None:
     text = "layer lower\ninput a[I, K], b[J, K]\ny[i,j] = sum[k](where(k < i, a[i,k]*b[j,k], 0))\noutput y"
 
     assert found(loops, text)["y"] is None
+
+
+def test_the_sum_of_a_window_is_a_contraction_with_1(loops: Any) -> None:
+    box = """
+        layer box
+        input x[N, W] outside 0
+        param m = 3 integer
+        range s = m, q = W
+        y[n,q] = sum[s](x[n, q + s - 1])
+        output y
+    """
+    rows = "layer rows\ninput x[N, W]\ny[n] = sum[w](x[n,w])\noutput y"
+    seen = found(loops, box)
+
+    assert roles(seen["y"]) == ("", "n q", "", "s")
+    assert seen["y"] is not None
+    assert seen["y"].columns == ALL_ONE
+    assert seen["grad_x"] is not None
+    assert found(loops, rows)["y"] is None
