@@ -25,6 +25,8 @@ MAX_NESTING = 100
 MAX_DIGITS = 60
 MAX_NAME = 60
 
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -79,7 +81,12 @@ def split_lines(text: str, file: str) -> Source:
             f"{file}: the text has {len(text):,} characters; a layer has at most {MAX_TEXT:,}",
             advice="Give the .eq file of one layer.",
         )
-    return Source(file, tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
+    source = Source(file, tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
+    for number, line in enumerate(source.lines, start=1):
+        for found in _CONTROL.finditer(line):  # in a comment, too: it would stand in a module's docstring
+            message = f"`{_shown(found[0])}` means nothing here"
+            raise NotationError(message, source.place(number, found.start() + 1), "Remove it.")
+    return source
 
 
 def statements(source: Source) -> Iterator[Statement]:

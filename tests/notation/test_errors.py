@@ -17,6 +17,7 @@ param eps = 1e-5, k = 2 integer
 
 # what stands in lines 5 and 6; the place of the error; words of its message
 SLIPS: dict[str, tuple[str, tuple[int, int], str]] = {
+    "a control character in a comment": ("y[n,c] = x[n,c] # a\x00b", (5, 20), "Remove it"),
     "unknown tensor": ("y[n,c] = x[n,c]*gama[c]", (5, 17), "Did you mean gamma?"),
     "too few indices": ("y[n,c] = x[n]*gamma[c]", (5, 10), "x with 1 index, but x has the axes [N, C]\n"),
     "no indices": ("y[n,c] = x*gamma[c] + x[n,c]", (5, 10), "Write x[n, c]."),
