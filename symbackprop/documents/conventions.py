@@ -10,7 +10,7 @@ from symbackprop.documents.latex.tree import Big, Chain, Minus, Name, Over, Plus
 from symbackprop.documents.legend import Part
 from symbackprop.documents.meaning import Reading, Translator
 from symbackprop.documents.meant import key_text
-from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, resolve, standings
+from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_loss, resolve, slot_of, standings
 from symbackprop.documents.positions import position
 from symbackprop.documents.scenes import Setting, cases, scene, setting_of
 from symbackprop.errors import UserError
@@ -131,12 +131,26 @@ def _single(relation: Relation, part: Part, base: Setting) -> tuple[str, Setting
                         size = _axis_size(found, letter, part)
                         if size is not None:
                             dropped[size] = letter
+    dropped |= _not_summed(relation, part)
     printed = {s.letter for side in (relation.left, relation.right) for s in standings(side, part) if s.printed}
     held = {size: 1 for size, letter in dropped.items() if size not in part.fixed and letter not in printed}
     if not held:
         return None
-    says = f"there is only one {' and one '.join(dict.fromkeys(dropped[s] for s in held))}"
+    letters = dict.fromkeys(dropped[s].removesuffix(f"{s}apart") for s in held)
+    says = f"there is only one {' and one '.join(letters)}"
     return says, replace(base, held=(*base.held, *held.items()))
+
+
+def _not_summed(relation: Relation, part: Part) -> dict[str, str]:
+    """Sizes of axes of which the right side leaves the index out and the left side has none: nothing sums over it."""
+
+    def unprinted(tree: Tree) -> dict[str, str]:
+        left_out = [(s, slot_of(s.meant, s.formal)[0]) for s in standings(tree, part) if not s.printed]
+        sizes = ((part.layer.axes(s.meant.tensor)[axis], s.letter) for s, axis in left_out)
+        return {size.name: letter for size, letter in sizes if isinstance(size, Size)}
+
+    known = {s.letter for s in standings(relation.left, part)}
+    return {size: letter for size, letter in unprinted(relation.right).items() if letter not in known}
 
 
 def _axis_size(found: Element, letter: str, part: Part) -> str | None:

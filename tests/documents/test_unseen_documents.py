@@ -1,8 +1,9 @@
-r"""Documents in eight styles, each audited with the legend that is guessed from it: nothing is said of them by hand.
+r"""Documents in ten styles, each audited with the legend that is guessed from it: nothing is said of them by hand.
 
 A course note on softmax, one on batch norm with `\mathcal`, a LaTeX homework on a padded convolution with indices from
 1 and centred taps, layer norm with primes for gradients and a symbol of its own, an LSTM cell with marked gates, a
-strided convolution with its taps in brackets, mean pooling, attention.
+strided convolution with its taps in brackets, mean pooling, attention, one example of softmax with cross entropy, layer
+norm in other letters. One of a convolution with a stride has a legend of four lines.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ WRONG = {  # by the line on which the formula begins, and which of its relations
     ("conv1d.tex", "conv1d"): [(20, 0), (21, 0)],
     ("pool.md", "avgpool2d"): [(15, 0)],
     ("attention.tex", "attention.eq"): [(16, 0), (17, 0), (18, 0)],
+    ("crossentropy.md", "crossentropy.eq"): [(8, 0), (11, 0)],
+    ("norm.tex", "layernorm"): [(11, 2), (17, 0)],
 }
 OPEN = {
     "lstm.md": [r"\delta h_{k} = \frac{\partial L}{\partial h_{k}}"],  # a symbol of two letters is read as a product
@@ -39,6 +42,7 @@ OPEN = {
         r"\frac{\partial A_{c,i,j}}{\partial X_{c,S i + u,S j + v}} = \frac{1}{F^{2}}"
     ],
     "attention.tex": [r"a = 1, \dots, d"],
+    "norm.tex": [r"h = (h_0, \dots, h_{d-1})"],
 }
 
 
@@ -76,6 +80,14 @@ def test_all_that_is_claimed_is_decided_and_nothing_wrong_is_called_right(name: 
 @pytest.mark.parametrize("name, layer", WRONG)
 def test_a_guessed_legend_is_short(name: str, layer: str) -> None:
     assert len([line for line in legend_text(name, layer).splitlines() if not line.startswith("#")]) <= 15
+
+
+def test_four_lines_are_enough_for_a_convolution_with_a_stride() -> None:
+    found = audit(formulas(HERE / "strided.md"), load_legend(HERE / "strided.toml", load), effort=Effort(mend=False))
+    verdicts = [(f.formula.line, f.verdict) for f in found.findings if f.verdict != NO_CLAIM]
+
+    assert verdicts == [(5, HOLDS), (6, HOLDS), (7, HOLDS_IF), (8, FAILS), (9, HOLDS_IF), (10, FAILS)]
+    assert found.findings[-2].judgement.conditions == ("there is only one n",)
 
 
 def test_a_guess_is_the_same_each_time() -> None:
