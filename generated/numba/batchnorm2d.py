@@ -237,13 +237,18 @@ def _compute_grad_x_grad_gamma_grad_beta(
         sum_grad_y_sum = 0.0
         sum_grad_y_xhat_sum = 0.0
         for n in range(N):
-            mu_here = mu[c]
-            inv_sqrt_var_here = inv_sqrt_var[c]
-            grad_y_row = grad_y[n, c]
-            x_row = x[n, c]
-            for hw in range(H*W):
-                sum_grad_y_sum += grad_y_row[hw]
-                sum_grad_y_xhat_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
+            for hw_from in range(0, H*W, 1024):
+                sum_grad_y_sum_part = real(0)
+                sum_grad_y_xhat_sum_part = real(0)
+                mu_here = mu[c]
+                inv_sqrt_var_here = inv_sqrt_var[c]
+                grad_y_row = grad_y[n, c, hw_from:]
+                x_row = x[n, c, hw_from:]
+                for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                    sum_grad_y_sum_part += grad_y_row[hw]
+                    sum_grad_y_xhat_sum_part += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
+                sum_grad_y_sum += sum_grad_y_sum_part
+                sum_grad_y_xhat_sum += sum_grad_y_xhat_sum_part
         sum_grad_y = real(sum_grad_y_sum)
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
         gamma_inv_sqrt_var_2 = gamma[c]*inv_sqrt_var[c]/real(N*H*W)

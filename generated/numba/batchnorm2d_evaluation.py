@@ -286,11 +286,14 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, C, H, W):
     for c in prange(C):
         sum_grad_y_x_sum = 0.0
         for n in range(N):
-            mu_here = mu[c]
-            grad_y_row = grad_y[n, c]
-            x_row = x[n, c]
-            for hw in range(H*W):
-                sum_grad_y_x_sum += grad_y_row[hw]*(x_row[hw] - mu_here)
+            for hw_from in range(0, H*W, 1024):
+                sum_grad_y_x_sum_part = real(0)
+                mu_here = mu[c]
+                grad_y_row = grad_y[n, c, hw_from:]
+                x_row = x[n, c, hw_from:]
+                for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                    sum_grad_y_x_sum_part += grad_y_row[hw]*(x_row[hw] - mu_here)
+                sum_grad_y_x_sum += sum_grad_y_x_sum_part
         sum_grad_y_x_here = real(sum_grad_y_x_sum)
         sum_grad_y_x[c] = sum_grad_y_x_here
     _set_num_threads(threads)
@@ -343,9 +346,12 @@ def _compute_grad_beta_grad_mu_grad_var(
         if want_beta or want_mu:
             sum_grad_y_sum = 0.0
             for n in range(N):
-                grad_y_row = grad_y[n, c]
-                for hw in range(H*W):
-                    sum_grad_y_sum += grad_y_row[hw]
+                for hw_from in range(0, H*W, 1024):
+                    sum_grad_y_sum_part = real(0)
+                    grad_y_row = grad_y[n, c, hw_from:]
+                    for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                        sum_grad_y_sum_part += grad_y_row[hw]
+                    sum_grad_y_sum += sum_grad_y_sum_part
             sum_grad_y = real(sum_grad_y_sum)
         grad_beta_here = sum_grad_y
         grad_beta[c] = grad_beta_here

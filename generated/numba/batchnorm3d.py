@@ -240,13 +240,18 @@ def _compute_grad_x_grad_gamma_grad_beta(
         sum_grad_y_sum = 0.0
         sum_grad_y_xhat_sum = 0.0
         for n in range(N):
-            mu_here = mu[c]
-            inv_sqrt_var_here = inv_sqrt_var[c]
-            grad_y_row = grad_y[n, c]
-            x_row = x[n, c]
-            for dhw in range(D*H*W):
-                sum_grad_y_sum += grad_y_row[dhw]
-                sum_grad_y_xhat_sum += grad_y_row[dhw]*(x_row[dhw] - mu_here)*inv_sqrt_var_here
+            for dhw_from in range(0, D*H*W, 1024):
+                sum_grad_y_sum_part = real(0)
+                sum_grad_y_xhat_sum_part = real(0)
+                mu_here = mu[c]
+                inv_sqrt_var_here = inv_sqrt_var[c]
+                grad_y_row = grad_y[n, c, dhw_from:]
+                x_row = x[n, c, dhw_from:]
+                for dhw in range(min(D*H*W, dhw_from + 1024) - dhw_from):
+                    sum_grad_y_sum_part += grad_y_row[dhw]
+                    sum_grad_y_xhat_sum_part += grad_y_row[dhw]*(x_row[dhw] - mu_here)*inv_sqrt_var_here
+                sum_grad_y_sum += sum_grad_y_sum_part
+                sum_grad_y_xhat_sum += sum_grad_y_xhat_sum_part
         sum_grad_y = real(sum_grad_y_sum)
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
         gamma_inv_sqrt_var_2 = gamma[c]*inv_sqrt_var[c]/real(N*D*H*W)

@@ -393,9 +393,12 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, Q):
     for k in prange(K):
         grad_bias_sum = 0.0
         for n in range(N):
-            grad_y_row = grad_y[n, k]
-            for q in range(Q):
-                grad_bias_sum += grad_y_row[q]
+            for q_from in range(0, Q, 1024):
+                grad_bias_sum_part = real(0)
+                grad_y_row = grad_y[n, k, q_from:]
+                for q in range(min(Q, q_from + 1024) - q_from):
+                    grad_bias_sum_part += grad_y_row[q]
+                grad_bias_sum += grad_bias_sum_part
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here
     _set_num_threads(threads)

@@ -468,9 +468,12 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, O, P, Q):
     for k in prange(K):
         grad_bias_sum = 0.0
         for n in range(N):
-            grad_y_row = grad_y[n, k]
-            for opq in range(O*P*Q):
-                grad_bias_sum += grad_y_row[opq]
+            for opq_from in range(0, O*P*Q, 1024):
+                grad_bias_sum_part = real(0)
+                grad_y_row = grad_y[n, k, opq_from:]
+                for opq in range(min(O*P*Q, opq_from + 1024) - opq_from):
+                    grad_bias_sum_part += grad_y_row[opq]
+                grad_bias_sum += grad_bias_sum_part
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here
     _set_num_threads(threads)

@@ -138,9 +138,12 @@ def _compute_y(x, y, N, C, H, W):
     threads = _share(N*C*H*W)
     for nc in prange(N*C):
         y_sum = 0.0
-        x_row = x[nc]
-        for hw in range(H*W):
-            y_sum += x_row[hw]
+        for hw_from in range(0, H*W, 1024):
+            y_sum_part = real(0)
+            x_row = x[nc, hw_from:]
+            for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                y_sum_part += x_row[hw]
+            y_sum += y_sum_part
         y_here = real(y_sum/(H*W))
         y[nc] = y_here
     _set_num_threads(threads)

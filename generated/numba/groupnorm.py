@@ -271,12 +271,17 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
             grad_var_sum = 0.0
             grad_mu_sum = 0.0
             for c_2 in range(D):
-                mu_here = mu[n, g]
-                grad_xhat_row = grad_xhat[n, D*g + c_2]
-                x_row = x[n, D*g + c_2]
-                for hw in range(H*W):
-                    grad_var_sum += grad_xhat_row[hw]*(x_row[hw] - mu_here)
-                    grad_mu_sum += grad_xhat_row[hw]
+                for hw_from in range(0, H*W, 1024):
+                    grad_var_sum_part = real(0)
+                    grad_mu_sum_part = real(0)
+                    mu_here = mu[n, g]
+                    grad_xhat_row = grad_xhat[n, D*g + c_2, hw_from:]
+                    x_row = x[n, D*g + c_2, hw_from:]
+                    for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                        grad_var_sum_part += grad_xhat_row[hw]*(x_row[hw] - mu_here)
+                        grad_mu_sum_part += grad_xhat_row[hw]
+                    grad_var_sum += grad_var_sum_part
+                    grad_mu_sum += grad_mu_sum_part
             grad_var[n, g] = -0.5*grad_var_sum/(var[n, g] + eps)**1.5
             grad_mu[n, g] = -grad_mu_sum/math.sqrt(var[n, g] + eps)
         for c in range(C):
@@ -312,11 +317,16 @@ def _compute_grad_gamma_grad_beta(grad_y, xhat, grad_gamma, grad_beta, N, C, H, 
         grad_gamma_sum = 0.0
         grad_beta_sum = 0.0
         for n in range(N):
-            grad_y_row = grad_y[n, c]
-            xhat_row = xhat[n, c]
-            for hw in range(H*W):
-                grad_gamma_sum += grad_y_row[hw]*xhat_row[hw]
-                grad_beta_sum += grad_y_row[hw]
+            for hw_from in range(0, H*W, 1024):
+                grad_gamma_sum_part = real(0)
+                grad_beta_sum_part = real(0)
+                grad_y_row = grad_y[n, c, hw_from:]
+                xhat_row = xhat[n, c, hw_from:]
+                for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                    grad_gamma_sum_part += grad_y_row[hw]*xhat_row[hw]
+                    grad_beta_sum_part += grad_y_row[hw]
+                grad_gamma_sum += grad_gamma_sum_part
+                grad_beta_sum += grad_beta_sum_part
         grad_gamma_here = real(grad_gamma_sum)
         grad_gamma[c] = grad_gamma_here
         grad_beta_here = real(grad_beta_sum)

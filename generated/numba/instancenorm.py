@@ -231,13 +231,18 @@ def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W, stre
         grad_x_streamed = _row_apart(grad_y)
         sum_grad_y_sum = 0.0
         sum_grad_y_xhat_sum = 0.0
-        mu_here = mu[n, c]
-        inv_sqrt_var_here = inv_sqrt_var[n, c]
-        grad_y_row = grad_y[n, c]
-        x_row = x[n, c]
-        for hw in range(H*W):
-            sum_grad_y_sum += grad_y_row[hw]
-            sum_grad_y_xhat_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
+        for hw_from in range(0, H*W, 1024):
+            sum_grad_y_sum_part = real(0)
+            sum_grad_y_xhat_sum_part = real(0)
+            mu_here = mu[n, c]
+            inv_sqrt_var_here = inv_sqrt_var[n, c]
+            grad_y_row = grad_y[n, c, hw_from:]
+            x_row = x[n, c, hw_from:]
+            for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                sum_grad_y_sum_part += grad_y_row[hw]
+                sum_grad_y_xhat_sum_part += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
+            sum_grad_y_sum += sum_grad_y_sum_part
+            sum_grad_y_xhat_sum += sum_grad_y_xhat_sum_part
         sum_grad_y = real(sum_grad_y_sum)
         sum_grad_y_xhat = real(sum_grad_y_xhat_sum)
         inv_sqrt_var_sum_grad_y_xhat = -inv_sqrt_var[n, c]*sum_grad_y_xhat
@@ -272,13 +277,18 @@ def _compute_grad_gamma_grad_beta(grad_y, x, mu, inv_sqrt_var, grad_gamma, grad_
         grad_gamma_sum = 0.0
         grad_beta_sum = 0.0
         for n in range(N):
-            mu_here = mu[n, c]
-            inv_sqrt_var_here = inv_sqrt_var[n, c]
-            grad_y_row = grad_y[n, c]
-            x_row = x[n, c]
-            for hw in range(H*W):
-                grad_gamma_sum += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
-                grad_beta_sum += grad_y_row[hw]
+            for hw_from in range(0, H*W, 1024):
+                grad_gamma_sum_part = real(0)
+                grad_beta_sum_part = real(0)
+                mu_here = mu[n, c]
+                inv_sqrt_var_here = inv_sqrt_var[n, c]
+                grad_y_row = grad_y[n, c, hw_from:]
+                x_row = x[n, c, hw_from:]
+                for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                    grad_gamma_sum_part += grad_y_row[hw]*(x_row[hw] - mu_here)*inv_sqrt_var_here
+                    grad_beta_sum_part += grad_y_row[hw]
+                grad_gamma_sum += grad_gamma_sum_part
+                grad_beta_sum += grad_beta_sum_part
         grad_gamma_here = real(grad_gamma_sum)
         grad_gamma[c] = grad_gamma_here
         grad_beta_here = real(grad_beta_sum)

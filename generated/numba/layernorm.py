@@ -246,14 +246,19 @@ def _compute_grad_x_grad_gamma_grad_beta(
                 if want_x:
                     sum_grad_y_gamma_sum = 0.0
                     sum_grad_y_gamma_xhat_sum = 0.0
-                    mu_here = mu[n]
-                    inv_sqrt_var_here = inv_sqrt_var[n]
-                    grad_y_row = grad_y[n]
-                    gamma_row = gamma
-                    x_row = x[n]
-                    for d in range(D):
-                        sum_grad_y_gamma_sum += grad_y_row[d]*gamma_row[d]
-                        sum_grad_y_gamma_xhat_sum += grad_y_row[d]*gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
+                    for d_from in range(0, D, 1024):
+                        sum_grad_y_gamma_sum_part = real(0)
+                        sum_grad_y_gamma_xhat_sum_part = real(0)
+                        mu_here = mu[n]
+                        inv_sqrt_var_here = inv_sqrt_var[n]
+                        grad_y_row = grad_y[n, d_from:]
+                        gamma_row = gamma[d_from:]
+                        x_row = x[n, d_from:]
+                        for d in range(min(D, d_from + 1024) - d_from):
+                            sum_grad_y_gamma_sum_part += grad_y_row[d]*gamma_row[d]
+                            sum_grad_y_gamma_xhat_sum_part += grad_y_row[d]*gamma_row[d]*(x_row[d] - mu_here)*inv_sqrt_var_here
+                        sum_grad_y_gamma_sum += sum_grad_y_gamma_sum_part
+                        sum_grad_y_gamma_xhat_sum += sum_grad_y_gamma_xhat_sum_part
                     sum_grad_y_gamma = real(sum_grad_y_gamma_sum)
                     sum_grad_y_gamma_xhat = real(sum_grad_y_gamma_xhat_sum)
                 if want_x:

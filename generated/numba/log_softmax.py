@@ -159,9 +159,12 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, streams):
         top_here = _of_rank(top_max)
         top[n] = top_here
         sum_exp_x_sum = 0.0
-        x_row = x[n]
-        for k in range(K):
-            sum_exp_x_sum += _exp(x_row[k] - top_here)
+        for k_from in range(0, K, 1024):
+            sum_exp_x_sum_part = real(0)
+            x_row = x[n, k_from:]
+            for k in range(min(K, k_from + 1024) - k_from):
+                sum_exp_x_sum_part += _exp(x_row[k] - top_here)
+            sum_exp_x_sum += sum_exp_x_sum_part
         sum_exp_x_here = real(sum_exp_x_sum)
         sum_exp_x[n] = sum_exp_x_here
         lse = top_here + math.log(sum_exp_x_here)
@@ -188,9 +191,12 @@ def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K, streams):
     for n in prange(N):
         grad_x_streamed = _row_apart(grad_y)
         grad_lse_sum = 0.0
-        grad_y_row = grad_y[n]
-        for k in range(K):
-            grad_lse_sum += grad_y_row[k]
+        for k_from in range(0, K, 1024):
+            grad_lse_sum_part = real(0)
+            grad_y_row = grad_y[n, k_from:]
+            for k in range(min(K, k_from + 1024) - k_from):
+                grad_lse_sum_part += grad_y_row[k]
+            grad_lse_sum += grad_lse_sum_part
         grad_lse = real(-grad_lse_sum)
         grad_lse_inv_sum_exp_x = grad_lse/sum_exp_x[n]
         top_here = top[n]

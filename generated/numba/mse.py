@@ -153,10 +153,13 @@ def _compute_loss(x, target, loss, N, D):
         nd_low = piece*16384
         nd_high = min(N*D, nd_low + 16384)
         loss_sum = 0.0
-        x_row = x[nd_low:]
-        target_row = target[nd_low:]
-        for nd in range(nd_high - nd_low):
-            loss_sum += (x_row[nd] - target_row[nd])**2
+        for nd_from in range(nd_low, nd_high, 1024):
+            loss_sum_part = real(0)
+            x_row = x[nd_from:]
+            target_row = target[nd_from:]
+            for nd in range(min(nd_high, nd_from + 1024) - nd_from):
+                loss_sum_part += (x_row[nd] - target_row[nd])**2
+            loss_sum += loss_sum_part
         loss_sum_parts[piece] = loss_sum
     loss_sum = 0.0
     for at in range((N*D + 16383)//16384):

@@ -196,10 +196,13 @@ def _compute_grad_slope(x, grad_y, grad_slope, N, C, H, W):
     for c in prange(C):
         grad_slope_sum = 0.0
         for n in range(N):
-            x_row = x[n, c]
-            grad_y_row = grad_y[n, c]
-            for hw in range(H*W):
-                grad_slope_sum += real(0) if x_row[hw] > 0 else grad_y_row[hw]*x_row[hw]
+            for hw_from in range(0, H*W, 1024):
+                grad_slope_sum_part = real(0)
+                x_row = x[n, c, hw_from:]
+                grad_y_row = grad_y[n, c, hw_from:]
+                for hw in range(min(H*W, hw_from + 1024) - hw_from):
+                    grad_slope_sum_part += real(0) if x_row[hw] > 0 else grad_y_row[hw]*x_row[hw]
+                grad_slope_sum += grad_slope_sum_part
         grad_slope_here = real(grad_slope_sum)
         grad_slope[c] = grad_slope_here
     _set_num_threads(threads)

@@ -168,9 +168,12 @@ def _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps, streams):
     for n in prange(N):
         y_streamed = _row_apart(x)
         rms_sum = 0.0
-        x_row = x[n]
-        for d in range(D):
-            rms_sum += x_row[d]**2
+        for d_from in range(0, D, 1024):
+            rms_sum_part = real(0)
+            x_row = x[n, d_from:]
+            for d in range(min(D, d_from + 1024) - d_from):
+                rms_sum_part += x_row[d]**2
+            rms_sum += rms_sum_part
         rms_here = real(math.sqrt(rms_sum/D + eps))
         rms[n] = rms_here
         inv_rms_here = real(1)/rms_here
@@ -214,11 +217,14 @@ def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamm
             for n in range(band, min(min(N, piece*rows + rows), band + 16)):
                 if want_x:
                     sum_grad_y_x_gamma_sum = 0.0
-                    grad_y_row = grad_y[n]
-                    x_row = x[n]
-                    gamma_row = gamma
-                    for d in range(D):
-                        sum_grad_y_x_gamma_sum += grad_y_row[d]*x_row[d]*gamma_row[d]
+                    for d_from in range(0, D, 1024):
+                        sum_grad_y_x_gamma_sum_part = real(0)
+                        grad_y_row = grad_y[n, d_from:]
+                        x_row = x[n, d_from:]
+                        gamma_row = gamma[d_from:]
+                        for d in range(min(D, d_from + 1024) - d_from):
+                            sum_grad_y_x_gamma_sum_part += grad_y_row[d]*x_row[d]*gamma_row[d]
+                        sum_grad_y_x_gamma_sum += sum_grad_y_x_gamma_sum_part
                     sum_grad_y_x_gamma = real(sum_grad_y_x_gamma_sum)
                 if want_x:
                     rms_sum_grad_y_x_gamma = -sum_grad_y_x_gamma/rms[n]**2

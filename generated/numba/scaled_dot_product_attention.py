@@ -278,12 +278,15 @@ def _compute_attention(score, attention, B, H, I, J):
             top_max = max(top_max, _rank(score_row[j]))
         top = _of_rank(top_max)
         norm_sum = 0.0
-        score_row = score[bhi]
-        attention_row = attention[bhi]
-        for j in range(J):
-            weight_here = _exp(score_row[j] - top)
-            attention_row[j] = weight_here
-            norm_sum += weight_here
+        for j_from in range(0, J, 1024):
+            norm_sum_part = real(0)
+            score_row = score[bhi, j_from:]
+            attention_row = attention[bhi, j_from:]
+            for j in range(min(J, j_from + 1024) - j_from):
+                weight_here = _exp(score_row[j] - top)
+                attention_row[j] = weight_here
+                norm_sum_part += weight_here
+            norm_sum += norm_sum_part
         norm = real(norm_sum)
         inv_norm = real(1)/norm
         attention_row = attention[bhi]
@@ -407,10 +410,13 @@ def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J, strea
     for bhi in prange(B*H*I):
         grad_score_streamed = _row_apart(grad_attention)
         sum_grad_attention_attention_sum = 0.0
-        grad_attention_row = grad_attention[bhi]
-        attention_row = attention[bhi]
-        for j in range(J):
-            sum_grad_attention_attention_sum += grad_attention_row[j]*attention_row[j]
+        for j_from in range(0, J, 1024):
+            sum_grad_attention_attention_sum_part = real(0)
+            grad_attention_row = grad_attention[bhi, j_from:]
+            attention_row = attention[bhi, j_from:]
+            for j in range(min(J, j_from + 1024) - j_from):
+                sum_grad_attention_attention_sum_part += grad_attention_row[j]*attention_row[j]
+            sum_grad_attention_attention_sum += sum_grad_attention_attention_sum_part
         sum_grad_attention_attention = real(sum_grad_attention_attention_sum)
         width = 128 if streams else J
         for at in range(-_lead(grad_score[bhi]) if streams else 0, J, width):

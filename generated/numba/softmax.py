@@ -150,12 +150,15 @@ def _compute_y(x, y, N, K):
             top_max = max(top_max, _rank(x_row[k]))
         top = _of_rank(top_max)
         norm_sum = 0.0
-        x_row = x[n]
-        y_row = y[n]
-        for k in range(K):
-            e_here = _exp(x_row[k] - top)
-            y_row[k] = e_here
-            norm_sum += e_here
+        for k_from in range(0, K, 1024):
+            norm_sum_part = real(0)
+            x_row = x[n, k_from:]
+            y_row = y[n, k_from:]
+            for k in range(min(K, k_from + 1024) - k_from):
+                e_here = _exp(x_row[k] - top)
+                y_row[k] = e_here
+                norm_sum_part += e_here
+            norm_sum += norm_sum_part
         norm = real(norm_sum)
         inv_norm = real(1)/norm
         y_row = y[n]
@@ -174,10 +177,13 @@ def _compute_grad_x(grad_y, y, grad_x, N, K, streams):
     for n in prange(N):
         grad_x_streamed = _row_apart(grad_y)
         sum_grad_y_y_sum = 0.0
-        grad_y_row = grad_y[n]
-        y_row = y[n]
-        for k in range(K):
-            sum_grad_y_y_sum += grad_y_row[k]*y_row[k]
+        for k_from in range(0, K, 1024):
+            sum_grad_y_y_sum_part = real(0)
+            grad_y_row = grad_y[n, k_from:]
+            y_row = y[n, k_from:]
+            for k in range(min(K, k_from + 1024) - k_from):
+                sum_grad_y_y_sum_part += grad_y_row[k]*y_row[k]
+            sum_grad_y_y_sum += sum_grad_y_y_sum_part
         sum_grad_y_y = real(sum_grad_y_y_sum)
         width = 128 if streams else K
         for at in range(-_lead(grad_x[n]) if streams else 0, K, width):

@@ -166,9 +166,12 @@ def _compute_top_sum_exp_z_lse(z, top, sum_exp_z, lse, N, K):
         top_here = _of_rank(top_max)
         top[n] = top_here
         sum_exp_z_sum = 0.0
-        z_row = z[n]
-        for k in range(K):
-            sum_exp_z_sum += _exp(z_row[k] - top_here)
+        for k_from in range(0, K, 1024):
+            sum_exp_z_sum_part = real(0)
+            z_row = z[n, k_from:]
+            for k in range(min(K, k_from + 1024) - k_from):
+                sum_exp_z_sum_part += _exp(z_row[k] - top_here)
+            sum_exp_z_sum += sum_exp_z_sum_part
         sum_exp_z_here = real(sum_exp_z_sum)
         sum_exp_z[n] = sum_exp_z_here
         lse_here = top_here + math.log(sum_exp_z_here)
@@ -186,10 +189,13 @@ def _compute_loss(lse, z, t, loss, N):
         n_low = piece*16384
         n_high = min(N, n_low + 16384)
         loss_sum = 0.0
-        lse_row = lse[n_low:]
-        t_row = t[n_low:]
-        for n in range(n_high - n_low):
-            loss_sum += lse_row[n] - z[n_low + n, t_row[n]]
+        for n_from in range(n_low, n_high, 1024):
+            loss_sum_part = real(0)
+            lse_row = lse[n_from:]
+            t_row = t[n_from:]
+            for n in range(min(n_high, n_from + 1024) - n_from):
+                loss_sum_part += lse_row[n] - z[n_from + n, t_row[n]]
+            loss_sum += loss_sum_part
         loss_sum_parts[piece] = loss_sum
     loss_sum = 0.0
     for at in range((N + 16383)//16384):

@@ -433,9 +433,12 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
     for k in prange(K):
         grad_bias_sum = 0.0
         for n in range(N):
-            grad_y_row = grad_y[n, k]
-            for pq in range(P*Q):
-                grad_bias_sum += grad_y_row[pq]
+            for pq_from in range(0, P*Q, 1024):
+                grad_bias_sum_part = real(0)
+                grad_y_row = grad_y[n, k, pq_from:]
+                for pq in range(min(P*Q, pq_from + 1024) - pq_from):
+                    grad_bias_sum_part += grad_y_row[pq]
+                grad_bias_sum += grad_bias_sum_part
         grad_bias_here = real(grad_bias_sum)
         grad_bias[k] = grad_bias_here
     _set_num_threads(threads)

@@ -77,7 +77,7 @@ def inner_loop(
     A stride that is a parameter gives two versions, one for the stride 1: contiguous rows are much faster to walk.
     """
     prelude: list[Node] = []
-    if not isinstance(span.start, Number | Parameter):
+    if not isinstance(span.start, Number | Parameter | Index):
         start, stop = new_name(f"{span.index.name}_start"), new_name(f"{span.index.name}_stop")
         prelude += [Assign(start, span.start, "integer"), Assign(stop, span.stop, "integer")]
         span = Span(span.index, Parameter(start, True), Parameter(stop, True))

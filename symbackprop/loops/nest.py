@@ -35,7 +35,7 @@ from symbackprop.loops.order import memory_order
 from symbackprop.loops.parallel import is_split, outer_of, row_of
 from symbackprop.loops.passes import Sweep, paired, sweeps
 from symbackprop.loops.rows import row_index
-from symbackprop.loops.sums import Accumulator, Result, Sums, moments, reduction, together
+from symbackprop.loops.sums import PART, Accumulator, Result, Sums, moments, reduction, together
 from symbackprop.loops.tables import Tables
 from symbackprop.loops.tensors import ARGUMENTS, Tensors
 from symbackprop.loops.walks import Walks
@@ -299,9 +299,9 @@ class _Builder:
         before = tuple(Assign(a.name, a.initial, "wide" if a.wide else "real") for a in sums.accumulators)
         moving = [a for a in sums.accumulators if a.operation != "fixed"]
         order = memory_order(sweep.box, sweep.statements, self.tensors, None)
-        in_parts = all(is_contraction(r.statement) for r in sums.results) and all(a.operation == "sum" for a in moving)
-        if in_parts:
-            before = tuple(Assign(a.name, a.initial, "wide") for a in moving)
+        contraction = all(is_contraction(r.statement) for r in sums.results)
+        plain = len(moving) == len(sums.accumulators) and any(a.operation == "sum" for a in moving)
+        in_parts = (0 if contraction else PART) if plain else None
         body = (*riding, *sums.locals, *(Accumulate(a.name, a.operation, a.value) for a in moving))
         loops = self.walks.loops(order, sums.conditions, body, in_parts)
         after = tuple(node for r in sums.results for node in self._finish(r))

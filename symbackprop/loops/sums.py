@@ -36,11 +36,12 @@ from symbackprop.notation.nodes import (
 from symbackprop.program.statements import Statement
 
 NewName = Callable[[str], str]
+PART = 1024  # terms that are added in the tensors' own type, a few dozen in each lane of the vectors; parts in float64
 
 
 @dataclass(frozen=True, slots=True)
 class Accumulator:
-    """A running `operation` of `value`, from `initial`; `wide` in float64: no errors that grow with the terms."""
+    """A running `operation` of `value`, from `initial`; `wide` in float64, but for parts of a row: see `PART`."""
 
     name: str
     operation: str

@@ -12,7 +12,7 @@ from symbackprop.loops.kernel import Accumulate, Assign, Loop, Node, Strip, Test
 from symbackprop.loops.names import LocalNames
 from symbackprop.loops.tensors import Tensors
 from symbackprop.notation.binding import substitute
-from symbackprop.notation.nodes import ZERO, Call, Compare, Expr, Index, Parameter, Read, both
+from symbackprop.notation.nodes import ZERO, Call, Compare, Expr, Index, Parameter, Read, add, both, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,13 @@ class Walks:
     new: LocalNames
 
     def loops(
-        self, order: tuple[Index, ...], conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool = False,
-        blocked: Blocked | None = None,
+        self, order: tuple[Index, ...], conditions: tuple[Expr, ...], body: tuple[Node, ...],
+        partial: int | None = None, blocked: Blocked | None = None,
     ) -> tuple[Node, ...]:  # fmt: skip
-        """Loops over the indices in this order; each condition where the last of its indices is known."""
+        """Loops over the indices in this order; each condition where the last of its indices is known.
+
+        With `partial` the innermost loop adds in the tensors' own type, so many terms at a time, or all if it is 0.
+        """
         now = tuple(c for c in conditions if not mentions(c, order))
         if now:
             rest = tuple(c for c in conditions if c not in now)
@@ -44,7 +47,7 @@ class Walks:
         return (Loop(index, span.start, span.stop, self.loops(later, (*found.rest, *others), body, partial, blocked)),)
 
     def _innermost(
-        self, index: Index, conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: bool,
+        self, index: Index, conditions: tuple[Expr, ...], body: tuple[Node, ...], partial: int | None,
         blocked: Blocked | None,
     ) -> tuple[Node, ...]:  # fmt: skip
         walk_over = phase(conditions, index, self.tensors.facts)
@@ -67,18 +70,26 @@ class Walks:
         return (Compare("<=", ZERO, index), Compare("<", index, index.extent))
 
     def _tested(
-        self, span: Span, rest: tuple[Expr, ...], body: tuple[Node, ...], partial: bool, blocked: Blocked | None
+        self, span: Span, rest: tuple[Expr, ...], body: tuple[Node, ...], partial: int | None, blocked: Blocked | None
     ) -> tuple[Node, ...]:
         if rest:
             loop = Loop(span.index, span.start, span.stop, (Test(both(*rest), body),))
             return (Loop(blocked.index, ZERO, blocked.index.extent, (loop,)),) if blocked else (loop,)
-        if not partial:
+        if partial is None:
             return inner_loop(span, body, self.tensors, self.new, blocked)
-        parts_of = {n.name: self.new(f"{n.name}_part") for n in body if isinstance(n, Accumulate)}
-        inner = tuple(replace(n, name=parts_of[n.name]) if isinstance(n, Accumulate) else n for n in body)
+        sums = [n.name for n in body if isinstance(n, Accumulate) and n.operation == "sum"]
+        parts_of = {name: self.new(f"{name}_part") for name in sums}
+        inner = tuple(
+            replace(n, name=parts_of[n.name]) if isinstance(n, Accumulate) and n.name in parts_of else n for n in body
+        )
         before = tuple(Assign(p, ZERO) for p in parts_of.values())
         after = tuple(Accumulate(name, "sum", Read(part, ())) for name, part in parts_of.items())
-        return (*before, *inner_loop(span, inner, self.tensors, self.new), *after)
+        if not partial:
+            return (*before, *inner_loop(span, inner, self.tensors, self.new), *after)
+        low = Index(self.new(f"{span.index.name}_from"), span.index.extent)
+        piece = Span(span.index, low, Call("min", (span.stop, add(low, number(partial)))))
+        body = (*before, *inner_loop(piece, inner, self.tensors, self.new), *after)
+        return (Loop(low, span.start, span.stop, body, partial),)
 
     def _span(self, index: Index, low: tuple[Expr, ...], high: tuple[Expr, ...]) -> Span:
         first: Expr = ZERO
