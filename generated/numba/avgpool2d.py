@@ -238,16 +238,18 @@ def _compute_grad_x(grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad):
     threads = _share(N*C*H*W*kernel*kernel)
     for task in prange(N*C*H*W):
         nc, h, w = task//(H*W), task//W % H, task % W
-        s_step_start_2 = max(0, -((kernel - w - pad - 1)//stride))
-        s_step_stop_2 = min(Q, (w + pad)//stride + 1)
+        s_step_from_start = max(0, -((kernel - w - pad - 1)//stride))
+        s_step_from_stop = min(Q, (w + pad)//stride + 1)
         grad_x_sum = 0.0
         for r in range(max(0, -(stride*P - h - 1 - pad)), min(kernel, h + pad + 1)):
+            quotient_3 = (h + pad - r)//stride
             if (h + pad - r) % stride == 0:
-                s_step_start = s_step_start_2
-                s_step_stop = s_step_stop_2
-                grad_y_row = grad_y[nc, (h + pad - r)//stride, s_step_start:]
-                for s_step in range(s_step_stop - s_step_start):
-                    grad_x_sum += grad_y_row[s_step]
+                for s_step_from in range(s_step_from_start, s_step_from_stop, 1024):
+                    grad_x_sum_part = real(0)
+                    grad_y_row = grad_y[nc, quotient_3, s_step_from:]
+                    for s_step in range(min(s_step_from_stop, s_step_from + 1024) - s_step_from):
+                        grad_x_sum_part += grad_y_row[s_step]
+                    grad_x_sum += grad_x_sum_part
         grad_x_here = real(grad_x_sum/(kernel**2))
         grad_x[nc, h, w] = grad_x_here
     _set_num_threads(threads)
