@@ -18,8 +18,8 @@ from symbackprop.notation.layer import Layer
 from symbackprop.writing import compare, write
 
 IMPORTED = (  # what generated modules import, the shared package of the kernels included
-    "functools", "hashlib", "itertools", "json", "llvmlite", "math", "numba", "numbers", "numpy", "os", "sys",
-    "threading", "typing",
+    "functools", "hashlib", "itertools", "json", "llvmlite", "math", "numba", "numbers", "numpy", "os", "pickle", "sys",
+    "threading", "types", "typing",
 )  # fmt: skip
 _PACKAGE_TEXT = '"""{what}, written by `symbackprop generate`; do not edit."""\n'
 

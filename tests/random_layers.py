@@ -88,7 +88,6 @@ def module_of(text: str, backend: str) -> types.ModuleType:
     """The module of this text, which is on no disk."""
     module = types.ModuleType(f"random_layer_{backend}")
     sys.modules[module.__name__] = module  # where its NamedTuples look for their annotations
-    text = text.replace("cache=True, ", "")  # a file that is not there has no place beside it
     exec(compile(text, f"<{backend} module of a random layer>", "exec"), module.__dict__)
     if "math" in module.__dict__ and numba.config.DISABLE_JIT:
         module.__dict__["math"] = _Math()

@@ -385,7 +385,10 @@ class _Cache(FunctionCache):
 
 for _function in list(globals().values()):
     if isinstance(_function, Dispatcher):
-        _function._cache = _Cache(_function.py_func)
+        try:
+            _function._cache = _Cache(_function.py_func)
+        except RuntimeError:  # a module that is no file has no place for it
+            continue
 
 
 def _real(name, value):
