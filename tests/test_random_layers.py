@@ -39,6 +39,14 @@ def test_compiled_kernels_of_a_random_layer_pass_every_check() -> None:
 
 # what a run has found, each reduced to the least that shows it
 FOUND = {
+    "a condition on indices guards what other conditions read": """
+        layer a
+        input x[N, C] outside 1.5, weight[N, C, H]
+        size P = H//2 + 1
+        range p = P
+        y[n] = min(mean[c,p](x[n, 3*n + C - 1]*C*weight[clip(p - c, 0, N - 1), c, (2*n + C - 1) % H]),
+            x[0, n + n + C - 1]*weight[n, 0, 2*n % H]*x[n, (n + C - 1) % C])
+        output y""",
     "a choice by a constant beside an array has all axes of the reduction": """
         layer a
         input x[H, N]

@@ -161,15 +161,20 @@ def like_branches(expr: Add) -> Expr:
 
 
 def guards_first(expr: Mul) -> Expr:
-    """`a [c] v = [c] a v`: what a condition guards stays behind it, so that it is not evaluated elsewhere."""
-    for at, factor in enumerate(expr.factors):
-        if isinstance(factor, Where):
-            rest = (expr.factors[:at], expr.factors[at + 1 :])
-            if factor.other == ZERO:
-                return _guarded(factor.condition, mul(*rest[0], factor.then, *rest[1]))
-            if factor.then == ZERO:
-                return where(factor.condition, ZERO, mul(*rest[0], factor.other, *rest[1]))
-    return expr
+    """`a [c] v = [c] a v`: what a condition guards stays behind it, so that it is not evaluated elsewhere.
+
+    Conditions on indices alone come first: they may guard what other conditions read.
+    """
+    found = [f for f in expr.factors if isinstance(f, Where) and ZERO in (f.then, f.other)]
+    if not found:
+        return expr
+    first = min(found, key=lambda f: any(isinstance(e, Read) for e in walk(f.condition)))
+    at = expr.factors.index(first)
+    before, after = expr.factors[:at], expr.factors[at + 1 :]
+    if first.other == ZERO:
+        return _guarded(first.condition, mul(*before, first.then, *after))
+    value = mul(*before, first.other, *after)
+    return where(first.condition, ZERO, guards_first(value) if isinstance(value, Mul) else value)
 
 
 def _guarded(condition: Expr, value: Expr) -> Expr:
