@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from symbackprop.loops.columns import ColumnSums, column_sums
@@ -274,21 +274,26 @@ class _Builder:
         reductions = [s for s in sweep.statements if is_reduction(s)]
         riders = [s for s in sweep.statements if not is_reduction(s)]
         riding = tuple(node for s in riders for node in self._map(s, self._used_in(sweep, s)))
-        apart = tuple(self._sums_of(pair) for pair in paired(reductions))
+        apart = tuple(self._sums_of(pair, riders) for pair in paired(reductions))
         sums = together(apart) if len(apart) > 1 or riding else apart[0]
         along = self.row is not None and any(self.row in s.indices for s in reductions)
         return self._row_sums(sums, sweep, riding) if along else self._scalar_sums(sums, sweep, riding)
 
-    def _sums_of(self, pair: tuple[Statement, ...]) -> Sums:
+    def _sums_of(self, pair: tuple[Statement, ...], riders: Iterable[Statement]) -> Sums:
         sums = moments(*pair, self.tensors, self.new) if len(pair) == 2 else reduction(pair[0], self.tensors, self.new)
+        defined = {s.target: s for s in riders}
 
         def value(expr: Expr) -> Expr:
             return self._kept(self.tensors.simplify(expr))
 
+        def first(expr: Expr) -> Expr:
+            """What accumulators start from is computed before the loops, where the maps that ride in them are not yet."""
+            return self._value(_by_definition(expr, defined)) if defined else value(expr)
+
         return Sums(
             tuple(value(c) for c in sums.conditions),
             tuple(replace(a, value=value(a.value)) for a in sums.locals),
-            tuple(replace(a, initial=value(a.initial), value=value(a.value)) for a in sums.accumulators),
+            tuple(replace(a, initial=first(a.initial), value=value(a.value)) for a in sums.accumulators),
             tuple(replace(r, value=self._kept_result(r)) for r in sums.results),
         )
 
@@ -480,6 +485,14 @@ class _Builder:
                 stored = read.tensor in self.arrays or read.tensor not in self.group.targets
                 if stored and mentions(read, walked):
                     self.traffic.append(Access(read.tensor, self.axes[read.tensor], kind))
+
+
+def _by_definition(expr: Expr, defined: Mapping[str, Statement]) -> Expr:
+    """The expression with the elements of these maps written out."""
+    if isinstance(expr, Read) and expr.tensor in defined:
+        s = defined[expr.tensor]
+        return _by_definition(substitute(s.body, dict(zip(s.indices, expr.indices, strict=True))), defined)
+    return rebuild(expr, tuple(_by_definition(p, defined) for p in parts(expr)))
 
 
 def _read_of(sweep: Sweep) -> tuple[Read, ...]:

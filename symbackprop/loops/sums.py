@@ -104,6 +104,8 @@ def together(sums: tuple[Sums, ...]) -> Sums:
 
 
 def _unconditional(a: Accumulator, conditions: tuple[Expr, ...]) -> Accumulator:
+    if a.operation == "fixed":  # takes in nothing
+        return a
     identity = IDENTITY[a.operation]
     return Accumulator(a.name, a.operation, a.initial, where(both(*conditions), a.value, identity), a.wide)
 
