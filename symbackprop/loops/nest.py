@@ -287,7 +287,7 @@ class _Builder:
             return self._kept(self.tensors.simplify(expr))
 
         def first(expr: Expr) -> Expr:
-            """What accumulators start from is computed before the loops, where the maps that ride in them are not yet."""
+            """What they start from is computed before the loops, when the maps that ride in them are not."""
             return self._value(_by_definition(expr, defined)) if defined else value(expr)
 
         return Sums(
