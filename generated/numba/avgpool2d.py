@@ -324,6 +324,10 @@ def _fill(row, start, stop, value):
         row[np.uintp(at)] = value
 
 
+if _vectors is not None and not config.DISABLE_JIT:
+    _stage = _vectors.stage  # the same in explicit vectors
+
+
 class _Checked(CompileResultCacheImpl):
     """What a file of Numba's cache on disk has of a compiled function, with a digest by which damage is seen."""
 

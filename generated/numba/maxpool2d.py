@@ -51,6 +51,11 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
+try:
+    from . import _vectors
+except ImportError:  # this file stands alone: plain loops compute everything
+    _vectors = None
+
 
 class Saved(NamedTuple):
     """What `forward` keeps for `backward`, and nothing more.
@@ -101,7 +106,7 @@ def forward(x, *, kernel=2, stride=2, pad=0, keep=True):
 
     x = np.asarray(x, order="C")
     y = np.empty((N, C, P, Q), x.dtype)
-    argmax_y = np.empty((N, C, P, Q), np.intp)
+    argmax_y = np.empty((N, C, P, Q), np.min_scalar_type(-kernel*kernel))
     _compute_y_argmax_y(
         x.reshape(N*C, H, W), y.reshape(N*C, P, Q), argmax_y.reshape(N*C, P, Q), N, C, H, W, P, Q, kernel, stride,
         pad,
@@ -318,6 +323,10 @@ def _fill(row, start, stop, value):
     """row[start:stop] = value."""
     for at in range(start, stop):
         row[np.uintp(at)] = value
+
+
+if _vectors is not None and not config.DISABLE_JIT:
+    _stage = _vectors.stage  # the same in explicit vectors
 
 
 class _Checked(CompileResultCacheImpl):

@@ -24,6 +24,7 @@ from symbackprop.emit.templating import render
 from symbackprop.loops.kernel import Allocation, Kernel, Nest, Pass
 from symbackprop.loops.streams import PIECE
 from symbackprop.notation.layer import Layer
+from symbackprop.notation.nodes import mul, number
 from symbackprop.program.extents import all_sizes
 
 
@@ -97,7 +98,7 @@ def _imports(
     """What the module uses, and nothing more."""
     code = "\n".join(functions)
     calls_math = "math." in code or "stream" in scalar_helpers or "log" in called or "tanh" in called or "erf" in called
-    vectors = "_vectors." in code
+    vectors = "_vectors." in code or "stage" in scalar_helpers
     streams = "stream" in scalar_helpers
     parallel = "prange(" in code
     threads = "share" in scalar_helpers
@@ -112,7 +113,7 @@ def _imports(
     return (
         *(["import math"] if calls_math else []),
         *(["import pickle"] if code else []),
-        *(["from functools import lru_cache"] if vectors else []),
+        *(["from functools import lru_cache"] if "@lru_cache" in code else []),
         *(["from hashlib import sha256"] if code else []),
         *numbers_imports(helpers),
         "from typing import NamedTuple",
@@ -217,7 +218,8 @@ def _read_without(a: Allocation, nest: Nest, nests: tuple[Nest, ...]) -> bool:
 
 def _allocation(a: Allocation, dtype: str, streamed: tuple[str, ...]) -> str:
     shape = ", ".join(integer(e) for e in a.axes) + ("," if len(a.axes) == 1 else "")
-    kind = "np.intp" if a.kind == "integer" else dtype
+    # the narrowest signed type of positions: 0 to places - 1 fit where -places does
+    kind = dtype if a.places is None else f"np.min_scalar_type({integer(mul(number(-1), a.places))})"
     made = "np.zeros" if a.zero else "_empty" if a.name in streamed else "np.empty"
     return f"{identifier(a.name)} = {made}(({shape}), {kind})"
 

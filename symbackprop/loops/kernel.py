@@ -255,13 +255,14 @@ class Nest:
 class Allocation:
     """An array that a pass makes: an output, a saved tensor, a gradient, or a temporary between two nests.
 
-    `zero` asks for zeros (what is only added to starts as them); `kind` is "real" or "integer".
+    `zero` asks for zeros (what is only added to starts as them). With `places` it has positions of extrema, integers
+    of at least 0 and below that; without, reals.
     """
 
     name: str
     axes: tuple[Expr, ...]
     zero: bool
-    kind: str
+    places: Expr | None
     wanted_by: tuple[str, ...]
 
 

@@ -80,9 +80,8 @@ def _allocations(
     for s in (s for g in found for s in g.statements):
         if s.target not in stored:
             continue
-        kind = "integer" if s.target in tensors.integers else "real"
         wanted = made[s.target].wanted_by if s.target in made else ()
         both = tuple(dict.fromkeys((*wanted, *s.wanted_by)))
         zero = s.kind == "scatter" and s.target not in cleared and (s.target not in made or made[s.target].zero)
-        made[s.target] = Allocation(s.target, tensors.extents(s.target), zero, kind, both)
+        made[s.target] = Allocation(s.target, tensors.extents(s.target), zero, tensors.places.get(s.target), both)
     return tuple(made.values())

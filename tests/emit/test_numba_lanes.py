@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -58,12 +60,55 @@ def stores_apart(lanes: ModuleType, real: str) -> None:
             assert np.array_equal(to, expected), (count, step)
 
 
+def images(rng: np.random.Generator) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """The shape of an image, the first place of a part of it or of more than it, the steps, and how many of them."""
+    for width, step in product((1, 2, 3, 7, 14, 28, 33, 70), (1, 2, 3, 4, 5)):
+        first = (0, int(rng.integers(-2, 3)), int(rng.integers(-4, 4)))
+        yield (2, 5, width), first, (1, min(step, 2), step), (2, 4, int(rng.integers(1, 3 + width // step)))
+
+
+def laid_apart(
+    image: np.ndarray, first: tuple[int, ...], step: tuple[int, ...], count: tuple[int, ...], outside: float
+) -> np.ndarray:
+    """What `stage` makes of an image, a row for each remainder, by the definition."""
+    placed = []
+    for j in product(*map(range, step)):
+        for u in product(*map(range, count)):
+            place = tuple(f + b + s * n for f, b, s, n in zip(first, j, step, u, strict=True))
+            inside = all(0 <= p < extent for p, extent in zip(place, image.shape, strict=True))
+            placed.append(image[place] if inside else outside)
+    return np.array(placed, image.dtype).reshape(math.prod(step), math.prod(count))
+
+
+def stages(staging: ModuleType, real: str) -> None:
+    """Images of which more is asked for than there is, with numbers around the parts; asserts each."""
+    stage = staging.stage
+
+    @njit
+    def staged(to, size, image, shape, first, step, count, outside):
+        stage(to[AROUND:], size, image, shape, first, step, count, outside)
+
+    rng = np.random.default_rng(0)
+    for shape, first, step, count in images(rng):
+        image = rng.integers(1, 100, shape).astype(real)
+        size, parts = math.prod(count) + 3, math.prod(step)
+        to = np.full(parts * size + 2 * AROUND, -1, real)
+        staged(to, size, image.reshape(-1), shape, first, step, count, image.dtype.type(101))
+        rows = to[AROUND:-AROUND].reshape(parts, size)
+
+        assert np.array_equal(rows[:, :-3], laid_apart(image, first, step, count, 101)), (shape, first, step, count)
+        assert (rows[:, -3:] == -1).all()
+        assert (to[:AROUND] == -1).all()
+        assert (to[-AROUND:] == -1).all()
+
+
 @pytest.mark.parametrize("width", ["64", "32", "16", "4"])
 def test_lines_are_right_at_each_width(width: str) -> None:
     code = (
-        "import tests.emit.test_numba_lanes as t; from symbackprop.generated.numba._vectors import lanes;"
+        "import tests.emit.test_numba_lanes as t; from symbackprop.generated.numba._vectors import lanes, staging;"
         f"assert lanes.BYTES == {width};"
-        "[check(lanes, real) for check in (t.strips, t.stores_apart) for real in ('float32', 'float64')]"
+        "[check(lanes, real) for check in (t.strips, t.stores_apart) for real in ('float32', 'float64')];"
+        "[t.stages(staging, kind) for kind in ('float32', 'float64', 'int8')]"
     )
     environment = {**os.environ, "SYMBACKPROP_VECTOR_BYTES": width, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=ROOT)
