@@ -316,5 +316,3 @@ def not_negative(condition: Expr, facts: Facts = NOTHING_KNOWN) -> Polynomial | 
             return minus(minus(normal(b, facts), normal(a, facts)), {UNIT: Fraction(1)})
         case _:
             return None
-
-

@@ -169,7 +169,8 @@ def _formula(
 
 
 def _unread(formula: Formula, message: str, span: tuple[int, int], token: str) -> Finding:
-    if token == r"\dots" and "," in formula.text and not any(r in formula.text for r in RELATION_SIGNS):
+    others = [r for r in RELATION_SIGNS if r in formula.text and not (r == r"\in" and r"\{" in formula.text)]
+    if token == r"\dots" and "," in formula.text and not others:
         listed = Judgement(NO_CLAIM, reason="a list that says nothing of what it names")
         return Finding(formula, formula.text, "mention", listed, place=span)
     where = f"{message}, at character {span[0] + 1}" + (f": `{token}`" if token else "")

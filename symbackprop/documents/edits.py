@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations
 
 from symbackprop.documents.conventions import Relation
 from symbackprop.documents.latex.tree import (
     Applied,
     Big,
+    Chain,
     Group,
     Minus,
     Name,
@@ -32,6 +34,7 @@ from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_l
 from symbackprop.documents.stock import Edit, Stock, fraction, whole_number
 
 HALF = Fraction(1, 2)
+OTHER_RELATIONS = {"<": (">", "<="), ">": ("<", ">="), "<=": (">=", "<"), ">=": ("<=", ">"), "=": ("!=",), "!=": ("=",)}
 EXPONENTS = (HALF, -HALF, 3 * HALF, -3 * HALF, Fraction(1), Fraction(2), Fraction(-1), Fraction(-2), Fraction(3))
 
 
@@ -39,7 +42,7 @@ def edited(relation: Relation, stock: Stock) -> Iterator[tuple[Relation, Edit]]:
     """The relation after each single edit; the left side too where it is more than a symbol or a gradient."""
     for new, edit in edits(relation.right, stock):
         yield replace(relation, right=new), edit
-    for new, edit in _everywhere(relation.right, stock):
+    for new, edit in (*_everywhere(relation.right, stock), *_of_the_whole(relation.right, stock)):
         yield replace(relation, right=new), edit
     left = bare(relation.left)
     if not isinstance(left, Name) and not (isinstance(left, Slope) and is_loss(bare(left.top), stock.part)):
@@ -73,6 +76,26 @@ def _everywhere(tree: Tree, stock: Stock) -> Iterator[tuple[Tree, Edit]]:
                 yield replaced(tree, name, new), edit
 
 
+def _of_the_whole(tree: Tree, stock: Stock) -> Iterator[tuple[Tree, Edit]]:
+    """A factor that a whole sum lacks; two sizes or parameters in each other's place."""
+    if isinstance(tree, Plus):
+        yield from _added(Group(tree, span=tree.span), stock)
+    printed = [t for t in dict.fromkeys(walk(tree)) if isinstance(t, Name) and t.base in stock.constants and not t.sub]
+    for one, other in combinations(printed, 2):
+        if isinstance(one, Name) and isinstance(other, Name) and one.sup is other.sup is None:
+            new = _exchanged(tree, one, other)
+            yield new, Edit("names", tree, new, 3)
+
+
+def _exchanged(tree: Tree, one: Name, other: Name) -> Tree:
+    """The tree with two symbols in each other's place."""
+    if tree == one:
+        return replace(other, span=tree.span)
+    if tree == other:
+        return replace(one, span=tree.span)
+    return rebuild(tree, tuple(_exchanged(part, one, other) for part in parts(tree)))
+
+
 def replaced(tree: Tree, old: Tree, new: Tree) -> Tree:
     if tree == old:
         return new
@@ -87,7 +110,8 @@ def edits(tree: Tree, stock: Stock, value: bool = True, sign: bool = True) -> It
     `value` is False inside indices and exponents; `sign` is False where turning the sign is the same as turning that
     of a whole that was met before: a factor of a product, say.
     """
-    yield from (made for made in _here(tree, stock, value, sign) if not _is_empty(made[0]))
+    here = _of_condition(tree) if isinstance(tree, Chain) else _here(tree, stock, value, sign)
+    yield from (made for made in here if not _is_empty(made[0]))
     children = parts(tree)
     for at, child in enumerate(children):
         if isinstance(tree, Big) and at == 0:
@@ -193,6 +217,14 @@ def _here(tree: Tree, stock: Stock, value: bool, sign: bool) -> Iterator[tuple[T
             yield from _of_name(tree, stock, value)
     if value and isinstance(tree, Name | Over | Times | Slope | Big | Root | Raised | Group):
         yield from _added(tree, stock)
+
+
+def _of_condition(tree: Chain) -> Iterator[tuple[Tree, Edit]]:
+    """A comparison the other way, or of the other kind."""
+    for at, (operation, side) in enumerate(tree.rest):
+        for other in OTHER_RELATIONS.get(operation, ()):
+            new = replace(tree, rest=(*tree.rest[:at], (other, side), *tree.rest[at + 1 :]))
+            yield new, Edit("relation", tree, new, 1)
 
 
 def _of_sum(tree: Plus, terms: tuple[Tree, ...]) -> Iterator[tuple[Tree, Edit]]:

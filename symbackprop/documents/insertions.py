@@ -17,6 +17,7 @@ from symbackprop.documents.edits import freed, replaced
 from symbackprop.documents.latex.tree import (
     Applied,
     Big,
+    Chain,
     Group,
     Minus,
     Name,
@@ -239,6 +240,8 @@ def inserted(tree: Tree, pool: Pool) -> Iterator[tuple[Tree, Edit]]:
 def _inserted(
     tree: Tree, pool: Pool, scope: frozenset[str], factor: bool, term: bool, exact: bool = False
 ) -> Iterator[tuple[Tree, Edit]]:
+    if isinstance(tree, Chain):  # a condition has places for terms in its sides alone
+        factor = term = False
     if factor and not exact and not isinstance(tree, Plus | Minus | Group):
         for symbol in pool.at(scope):
             grown: Tree = Times((symbol, tree), span=tree.span)

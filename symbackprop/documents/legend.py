@@ -39,14 +39,14 @@ from typing import Any
 from symbackprop.documents.latex.cursor import Vocabulary
 from symbackprop.documents.latex.reader import read_expression
 from symbackprop.documents.latex.tokens import NotRead
-from symbackprop.documents.latex.tree import Name, Num, Times, Tree, latex, walk
+from symbackprop.documents.latex.tree import Group, Name, Num, Times, Tree, bare, latex, walk
 from symbackprop.documents.meant import LegendError, Meant, key_text, layer_names
 from symbackprop.documents.usual import Firsts, firsts, letter_apart, usual_slots, whole, with_usual
 from symbackprop.notation.layer import Layer
 from symbackprop.notation.reader import read as read_equations
 
 USUAL_LOSS = ("L", "J", "Loss", "loss", "l", "E")
-DEFAULT_LABELS = ("l", "l-1", "l+1", "(l)", "(l-1)")
+DEFAULT_LABELS = ("l", "l-1", "l+1", r"\ell", r"\ell-1", r"\ell+1")
 LINES = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+))?\s*")
 LISTS = ("loss", "labels", "silent", "odd", "absent", "equal")
 TABLES = ("names", "sizes", "fix", "assumed")
@@ -75,17 +75,22 @@ class Part:
 
     def vocabulary(self, spoken: frozenset[str] = frozenset()) -> Vocabulary:
         """The names that the reader has to know of to take a text apart; `spoken` are words of the document."""
-        words = {*spoken, *self.loss, *(s.base for s in self.symbols), *(f for s in self.symbols for f in s.formals)}
+        heads = {s: re.split(r"[_^]\{", s.base)[0] for s in self.symbols}  # `W` of `W_{Q}`
+        marked = {s.base for s in self.symbols if heads[s] != s.base}
+        words = {*spoken, *self.loss, *heads.values(), *(f for s in self.symbols for f in s.formals)}
+        words |= {w for base in marked for w in re.findall(r"[A-Za-z]+", base)}
         for key in self.constants:
             words |= set(re.findall(r"[A-Za-z_]+", key)) | {re.split(r"[_^\[(]", key)[0]}
         plain = {w.rstrip("'") for w in words if w.rstrip("'").replace("_", "").isalnum()}
         basic = Vocabulary()
         return Vocabulary(
             basic.words | frozenset(w for w in plain if len(w) > 1),
-            basic.heads | frozenset(s.base for s in self.symbols if self._is_called(s)),
+            basic.heads | frozenset(heads[s] for s in self.symbols if self._is_called(s)),
             frozenset(w for w in plain if len(w) == 1),
-            frozenset(s.base for s in self.symbols) | frozenset(re.split(r"[_^\[(]", k)[0] for k in self.constants),
-            frozenset(s.base for s in self.symbols if not s.bracketed),
+            frozenset(heads.values()) | frozenset(re.split(r"[_^\[(]", k)[0] for k in self.constants),
+            frozenset(heads[s] for s in self.symbols if not s.bracketed),
+            frozenset(marked),
+            frozenset(s.base for s in self.symbols if s.above),
         )
 
     def _is_called(self, symbol: Meant) -> bool:
@@ -172,13 +177,15 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str, apar
     layer = read_equations(data["equations"], file) if "equations" in data else _layer(data, load, file)
     lists = {key: _strings(data, key, file) for key in LISTS}
     tables = {key: _table(data, key, file) for key in TABLES}
-    symbols, constants = _names({**tables["names"], **tables["sizes"]}, layer, file, firsts(data.get("first", 0), file))
+    first = firsts(data.get("first", 0), file)
+    symbols, constants = _names({**tables["names"], **tables["sizes"]}, layer, file, first)
     said = frozenset(constants)
     if data.get("usual", False):
         symbols, constants = with_usual(symbols, constants, layer, lists["loss"] or USUAL_LOSS)
     if data.get("matrices", False):
-        symbols = tuple(whole(s) for s in symbols)
+        symbols = tuple(whole(s, first) for s in symbols)
     symbols += _primed(symbols, data, file)
+    symbols += _loss_itself(layer, lists["loss"], symbols, constants)
     if apart:
         symbols = _apart(symbols, {*lists["silent"], *constants, *layer_names(layer)}, layer)
     _check_fixed(tables["fix"], layer, file)
@@ -191,7 +198,7 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str, apar
     return Part(
         layer,
         lists["loss"] or USUAL_LOSS,
-        frozenset((*DEFAULT_LABELS, *lists["labels"])),
+        frozenset((*DEFAULT_LABELS, *(label.replace(" ", "").strip("()[]") for label in lists["labels"]))),
         lists["silent"],
         lists["odd"],
         lists["absent"],
@@ -228,6 +235,16 @@ def _apart(symbols: tuple[Meant, ...], kept: set[str], layer: Layer) -> tuple[Me
         return replace(symbol, slots=tuple(slots))
 
     return tuple(renamed(s) for s in symbols)
+
+
+def _loss_itself(
+    layer: Layer, loss: tuple[str, ...], symbols: tuple[Meant, ...], constants: Mapping[str, Tree]
+) -> tuple[Meant, ...]:
+    """The letter of the loss as the layer's only output, where that has no axis."""
+    if len(layer.outputs) != 1 or layer.axes(layer.outputs[0]):
+        return ()
+    free = (letter for letter in loss if letter not in constants and all(s.base != letter for s in symbols))
+    return tuple(Meant(letter, "", (), layer.outputs[0], False, ()) for letter in free)
 
 
 def _unit(layer: Layer, loss: tuple[str, ...], symbols: tuple[Meant, ...]) -> tuple[str, ...]:
@@ -296,7 +313,7 @@ def _names(
         if not isinstance(value, str):
             raise LegendError(f"{file}: names `{key}`: a text was expected, and {value!r} came")
         left = _key(key, words, file)
-        meant = re.fullmatch(r"\s*(grad\s+)?([A-Za-z_]\w*)\s*(?:\[(.*)\])?\s*", value)
+        meant = re.fullmatch(r"\s*(grad\s+)?([A-Za-z_]\w*)\s*(?:\[(.*)\])?\s*(\+\s*\d+)?\s*", value)
         if meant and (meant[2] in tensors or meant[3] is not None):
             symbols.append(_symbol(left, meant, layer, words, f"{file}: names `{key}`", first))
         else:
@@ -322,17 +339,49 @@ def _symbol(left: Name, meant: re.Match[str], layer: Layer, words: Vocabulary, w
     axes = layer.axes(tensor)
     printed = [*left.sub, *left.args]
     formals = [i for index in printed for i in (index.factors if isinstance(index, Times) else (index,))]
+    slots = tuple(_slot(s, words, where) for s in _commas(meant[3] or ""))
+    used = None if meant[3] is None else {t.base for s in slots for t in walk(s) if isinstance(t, Name)}
+    base = left.base
+    if left.sub and _is_mark(left.sub[0], used):
+        base, formals = f"{base}_{{{latex(left.sub[0])}}}", formals[1:]
+    letter = bare(left.sup) if isinstance(left.sup, Group) else None
+    above = isinstance(letter, Name) and letter.base not in DEFAULT_LABELS
+    above &= len(formals) < len(axes) if used is None else isinstance(letter, Name) and letter.base in used
+    if above and letter is not None:
+        formals.insert(0, letter)
+    elif isinstance(letter, Num):
+        base = f"{base}^{{{latex(left.sup)}}}" if left.sup is not None else base
     if not all(isinstance(f, Name) and not f.sub and not f.args for f in formals):
         raise LegendError(f"{where}: the indices of the symbol are single letters")
-    power = latex(left.sup) if left.sup is not None else ""
+    power = latex(left.sup) if left.sup is not None and not above and not isinstance(letter, Num) else ""
     letters = tuple(f.base for f in formals if isinstance(f, Name))
     if meant[3] is None and len(letters) <= len(axes):
         slots = usual_slots(letters, axes, first)
-    else:
-        slots = tuple(_slot(s, words, where) for s in _commas(meant[3] or ""))
     if len(slots) != len(axes):
         raise LegendError(f"{where}: {tensor} has {len(axes)} axes, and {len(slots)} positions are given")
-    return Meant(left.base, power, letters, tensor, bool(meant[1]), slots, bool(left.args))
+    counts = _first_label(layer, tensor, meant, first, where)
+    return Meant(base, power, letters, tensor, bool(meant[1]), slots, bool(left.args), above, counts)
+
+
+def _first_label(layer: Layer, tensor: str, meant: re.Match[str], first: Firsts, where: str) -> int:
+    """What the first of what an integer tensor chooses among is called: `t[n-1] + 1`, or as all indices count."""
+    declared = layer.tensor(tensor)
+    if declared is None or declared.kind != "integer":
+        if meant[4]:
+            raise LegendError(f"{where}: only whole numbers, as labels, are counted from another first one")
+        return 0
+    if meant[4]:
+        return int(meant[4].lstrip("+ "))
+    usual = first[""]
+    return int(usual.value) if meant[3] is None and isinstance(usual, Num) else 0
+
+
+def _is_mark(script: Tree, used: set[str] | None) -> bool:
+    """Whether a subscript is part of a name: a number, a capital, a word; a letter that stands in no position."""
+    if not isinstance(script, Name):
+        return isinstance(script, Num)
+    known = used is not None and script.base in used
+    return not known and (used is not None or script.base[:1].isupper() or len(script.base.lstrip("\\")) > 1)
 
 
 def _commas(text: str) -> list[str]:

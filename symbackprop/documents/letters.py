@@ -67,9 +67,9 @@ def _can_be_set(printed: str) -> bool:
 
 def _symbol(meant: Meant) -> str:
     # braces, so that indices and powers can stand behind a symbol that has scripts
-    return f"{{{meant.base}^{{{meant.power}}}}}" if meant.power else meant.base if "_" not in meant.base else (
-        f"{{{meant.base}}}"
-    )  # fmt: skip
+    if meant.power:
+        return f"{{{meant.base}^{{{meant.power}}}}}"
+    return f"{{{meant.base}}}" if "_" in meant.base or "^" in meant.base else meant.base
 
 
 def _indices(layer: Layer, tensor: str) -> tuple[Index | None, ...]:

@@ -24,6 +24,7 @@ from symbackprop.documents.conventions import Convention, Relation, conventions
 from symbackprop.documents.judge import Judgement
 from symbackprop.documents.latex.tree import (
     Big,
+    Chain,
     Name,
     Num,
     Plus,
@@ -224,6 +225,8 @@ def _values_in(tree: Tree) -> Iterator[tuple[Tree, Build]]:
     children = parts(tree)
     for at, child in enumerate(children):
         if isinstance(tree, Big | Raised) and at != (len(children) - 1 if isinstance(tree, Big) else 0):
+            continue
+        if isinstance(child, Chain):
             continue
 
         def put(new: Tree, at: int = at) -> Tree:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from symbackprop.documents.latex.tree import (
+    ONE,
+    ONES,
     Applied,
     Big,
     Chain,
@@ -33,11 +35,14 @@ from symbackprop.documents.latex.tree import (
 )
 from symbackprop.documents.legend import Part
 from symbackprop.documents.names import Unclear, is_loss
-from symbackprop.notation.nodes import Expr
+from symbackprop.notation.nodes import Expr, Size
 
 TRANSPOSED = ("T", r"\top", "t")
 LETTERS = "ijklmnpqrsuvabc"
 Element = Callable[[Tree, Tree], Tree]
+
+
+ANY = Size("any")  # of a vector of ones: whatever fits
 
 
 class ShapesDiffer(Unclear):
@@ -56,11 +61,19 @@ class Whole:
     def sizes(self) -> tuple[Expr, ...]:
         return tuple(size for size in (self.rows, self.columns) if size is not None)
 
+    def fits(self, other: Whole) -> bool:
+        """Whether two wholes have the same sizes."""
+        return _fit(self.rows, other.rows) and _fit(self.columns, other.columns)
+
     def turned(self) -> Whole:
         return Whole(self.columns, self.rows, lambda row, column: self.at(column, row))
 
     def __str__(self) -> str:
         return " by ".join("1" if s is None else str(getattr(s, "name", s)) for s in (self.rows, self.columns))
+
+
+def _fit(one: Expr | None, other: Expr | None) -> bool:
+    return one == other or (ANY in (one, other) and None not in (one, other))
 
 
 def in_indices(chain: Chain, part: Part) -> Chain:
@@ -75,7 +88,7 @@ def in_indices(chain: Chain, part: Part) -> Chain:
     rest = []
     for relation, side in chain.rest:
         meant = reader.whole(side)
-        if meant.sizes != first.sizes and meant.sizes:
+        if meant.sizes and not first.fits(meant):
             raise ShapesDiffer(f"the left side is {first}, the right side {meant}", side.span, latex(side))
         rest.append((relation, meant.at(row, column)))
     return replace(chain, first=first.at(row, column), rest=tuple(rest))
@@ -113,6 +126,8 @@ class _Reader:
                 return replace(by, at=lambda r, c: Slope(letter, top, _symbol(by.at(r, c)), span=tree.span))
             case Group(body) | Minus(body) | Root(body):
                 return self.mapped(tree, body)
+            case Applied("softmax", (body,)):
+                return self.softmax(body)
             case Applied(_, (body,)):
                 return self.mapped(tree, body)
             case Plus(terms):
@@ -138,6 +153,9 @@ class _Reader:
         """A matrix or a vector, turned or not; a row of a matrix as a vector; else a number."""
         turned = isinstance(name.sup, Name) and name.sup.base in TRANSPOSED and not name.sup.sub
         plain = replace(name, sup=None) if turned else name
+        if name.base == ONES and not name.sub:
+            ones = Whole(ANY, None, lambda row, column: replace(ONE, span=name.span))
+            return ones.turned() if turned else ones
         axes = _axes(name, self.part)
         left = axes[len(name.sub) :]
         if not left or name.args or len(name.sub) > len(axes):
@@ -156,17 +174,30 @@ class _Reader:
         inner = self.whole(body)
         return replace(inner, at=lambda row, column: rebuild(tree, (inner.at(row, column),)))
 
+    def softmax(self, body: Tree) -> Whole:
+        """The softmax of a vector, or of each row of a matrix."""
+        inner, letter = self.whole(body), Name(self.letter())
+        if not inner.sizes:
+            raise Unclear("the softmax of a single number", body.span, latex(body))
+
+        def at(row: Tree, column: Tree) -> Tree:
+            other = inner.at(row, letter) if len(inner.sizes) == 2 else inner.at(letter, letter)
+            below = Big("sum", letter, None, None, Applied("exp", (other,), span=body.span), span=body.span)
+            return Over(Applied("exp", (inner.at(row, column),), span=body.span), below, span=body.span)
+
+        return replace(inner, at=at)
+
     def together(self, tree: Tree, members: tuple[Tree, ...]) -> Whole:
         """A sum, or a product element by element: of one shape, vectors along what they fit."""
         wholes = [self.whole(member) for member in members]
-        shape = max(wholes, key=lambda w: len(w.sizes))
+        shape = max(wholes, key=lambda w: (len(w.sizes), -w.sizes.count(ANY)))
         placed = [self.placed(w, shape, member) for w, member in zip(wholes, members, strict=True)]
         return replace(shape, at=lambda row, column: rebuild(tree, tuple(at(row, column) for at in placed)))
 
     @staticmethod
     def placed(whole: Whole, shape: Whole, tree: Tree) -> Element:
         """The elements of a member of a sum, at the indices of the sum."""
-        if not whole.sizes or (whole.rows, whole.columns) == (shape.rows, shape.columns):
+        if not whole.sizes or whole.fits(shape):
             return whole.at
         if len(whole.sizes) == 1 and whole.sizes[0] == shape.columns:
             return lambda row, column: whole.at(column, column)
@@ -187,7 +218,9 @@ class _Reader:
         if not left.sizes or not right.sizes:
             shape = left if left.sizes else right
             return replace(shape, at=lambda r, c: _flat(left.at(r, c), right.at(r, c), span))
-        if left.columns != right.rows:
+        if left.columns is right.rows is ANY:
+            raise Unclear("the number of ones is not known here", factor.span, latex(factor))
+        if not _fit(left.columns, right.rows):
             raise ShapesDiffer(f"{left} cannot be multiplied by {latex(factor)}, {right}", factor.span, latex(factor))
         if left.columns is None:
             return Whole(left.rows, right.columns, lambda r, c: _flat(left.at(r, r), right.at(c, c), span))

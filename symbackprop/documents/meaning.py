@@ -184,6 +184,10 @@ class Translator:
                 return self.floor(body)
             case Applied("ceil", (body,)):
                 return negative(self.floor(Minus(body, span=body.span)))
+            case Applied("softmax", _):
+                raise Unclear(
+                    "a softmax of what has no printed index; `matrices = true` reads it", tree.span, latex(tree)
+                )
             case Applied(function, args):
                 return self.applied(function, tuple(self.expr(a) for a in args), tree)
             case Big():
@@ -247,8 +251,10 @@ class Translator:
         if meant.gradient:
             return self.guarded(meant.tensor, indices, Read(f"{gradient_name(meant.tensor)}{STORED}", indices))
         declared = self.layer.tensor(meant.tensor) if self.reading.padded else None
-        padded = declared is not None and declared.outside is not None
-        return Read(meant.tensor if self._plain or padded else f"{meant.tensor}{STORED}", indices)
+        if declared is not None and declared.outside is None:
+            declared = None
+        read = Read(meant.tensor if self._plain or declared is not None else f"{meant.tensor}{STORED}", indices)
+        return add(read, number(meant.counts)) if meant.counts else read
 
     def position(self, found: Element) -> tuple[Expr, ...]:
         """The element's position on the tensor's axes."""

@@ -28,6 +28,8 @@ class Meant:
     gradient: bool
     slots: tuple[Tree, ...]
     bracketed: bool = False  # whether the legend writes its indices in brackets
+    above: bool = False  # whether the first of its indices stands above, in brackets: `x^{(i)}_k`
+    counts: int = 0  # what the first class, or row of a table, is called: the whole numbers of a label begin there
 
 
 def layer_names(layer: Layer) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from symbackprop.documents.latex.tree import (
     Big,
+    Group,
     Minus,
     Name,
     Num,
@@ -105,6 +106,8 @@ def _resolved(name: Name, part: Part) -> Element | Plain | Kronecker:
             assumed = (part.assumed[key],) if key in part.assumed else ()
             return Plain(part.constants[key], power, assumed)
     fitting = [s for s in part.symbols if s.base == name.base]
+    if fitting and isinstance(name.sup, Group) and all(s.power != latex(name.sup) for s in fitting):
+        raise Unclear(f"what stands in brackets above `{latex(name)}` is not declared", name.span, latex(name))
     if not fitting:
         if name.base == r"\delta" and len(spread([*name.sub])) == 2 and not name.args:
             return Kronecker(*spread([*name.sub]))
@@ -297,7 +300,9 @@ def silent_letters(meant: Meant, part: Part) -> tuple[str, ...]:
 @lru_cache(maxsize=20_000)
 def is_letter(index: Tree, part: Part) -> bool:
     """Whether it is a symbol that stands for an index: no size, no number."""
-    return isinstance(index, Name) and not index.args and index.sup is None and key_text(index) not in part.constants
+    if not isinstance(index, Name) or index.args or index.sup is not None or key_text(index) in part.constants:
+        return False
+    return not index.sub or all(s.base != index.base for s in part.symbols)  # else a label: `p_{y_n}`
 
 
 def letter_of(name: Name) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
+from math import isfinite
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from symbackprop.notation.nodes import ZERO, Expr, Parameter
 DRAWS, MOST_WORK, USUAL, SEEDS = 120, 600, 7, 160
 SIZES_OF_ENTANGLED, SIZES_OF_OTHERS, INTEGERS = (1, 2, 3, 4, 5), (1, 2, 3), (1, 2, 3)
 MOST_ELEMENTS = 150
+ROUNDING = 1e-9  # of the largest element
 INCOMING = "grad"  # all gradients that come in
 
 
@@ -99,7 +101,14 @@ class Scene:
         """Whether the left of `side` has the wanted value at each of the points; it stops at the first that has not."""
         self._given(side)
         meaning = interpreter.real(side.left)
-        return all(meaning(interpreter.places(values)) == value for values, value in wanted)
+        if isinstance(self.world.arithmetic, Modular):
+            return all(meaning(interpreter.places(values)) == value for values, value in wanted)
+        return alike([(value, meaning(interpreter.places(values))) for values, value in wanted])
+
+    @property
+    def unknowns(self) -> bool:
+        """Whether functions such as exp stand in the layer: exact arithmetic knows no identity of them."""
+        return isinstance(self.world.arithmetic, Modular) and self.world.arithmetic.unknowns > 0
 
     def exact(self, expr: Expr) -> int:
         value = evaluate_exact(expr, self.world.point)
@@ -112,6 +121,12 @@ class Scene:
         pairs = zip(sides.letters, values, strict=True)
         shown = ((x, v + evaluate_exact(x.low, self.world.point)) for x, v in pairs if x.printed)
         return tuple((letter.name, str(value)) for letter, value in shown)
+
+
+def alike(pairs: list[tuple[Value, Value]]) -> bool:
+    """Whether numbers in float64 are equal up to rounding, as elements of one tensor."""
+    largest = max((abs(v) for pair in pairs for v in pair), default=0.0)
+    return isfinite(largest) and all(abs(left - right) <= ROUNDING * largest for left, right in pairs)
 
 
 class _Totals:
@@ -181,7 +196,10 @@ def _case(
             value = int(rng.choice(INTEGERS)) if p.name in setting.varied else int(p.default)
             integers.append((p.name, held.get(p.name, value)))
     values = {n: held.get(n, v) for n, v in zip(names, sizes, strict=True)}
-    values |= {n: values[setting.equal[0]] for n in setting.equal[1:] if n in values}
+    first = {**values, **dict(integers)}.get(setting.equal[0]) if setting.equal else None
+    if first is not None:
+        values |= {n: first for n in setting.equal[1:] if n in values}
+        integers = [(n, first if n in setting.equal else v) for n, v in integers]
     return Case(tuple(values.items()), tuple(integers))
 
 
@@ -250,8 +268,8 @@ def scene(layer: Layer, setting: Setting, case: Case, seed: int = 0, redrawn: st
     return None
 
 
-def float_scene(layer: Layer, setting: Setting, case: Case, seed: int) -> Scene:
-    """A point of small whole numbers in float64."""
+def float_scene(layer: Layer, setting: Setting, case: Case, seed: int, whole: bool = True) -> Scene:
+    """A point in float64: of small whole numbers, or of any from -1.5 to 1.5, at which no exponential is extreme."""
     layer = layer_at(layer, setting)
     ones = frozenset(gradient_name(y) for y in setting.unit)
     rng = np.random.default_rng([seed, 61])
@@ -259,6 +277,8 @@ def float_scene(layer: Layer, setting: Setting, case: Case, seed: int) -> Scene:
     def draw(tensor: str, key: Key) -> Value:
         if tensor in setting.absent or tensor in ones:
             return float(tensor in ones)
+        if not whole:
+            return float(rng.uniform(-1.5, 1.5))
         return float(rng.choice((-3, -2, -1, 1, 2, 3, 4, 5)))
 
     return Scene(layer, case, Float64(), draw, seed)

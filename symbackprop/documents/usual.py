@@ -52,12 +52,12 @@ def letter_apart(letter: str, axis: Expr, span: Span = NOWHERE) -> Name:
     return Name(letter if letter.endswith("apart") else f"{letter}{ending}", span=span)
 
 
-def whole(symbol: Meant) -> Meant:
+def whole(symbol: Meant, first: Firsts) -> Meant:
     """A symbol that is given without indices as a whole vector or matrix: with an index for each axis."""
     if symbol.formals or len(symbol.slots) > 2:
         return symbol
     formals = ("rowapart", "columnapart")[: len(symbol.slots)]
-    return replace(symbol, formals=formals, slots=tuple(Name(f) for f in formals))
+    return replace(symbol, formals=formals, slots=tuple(_counted(f, first[""]) for f in formals))
 
 
 def _counted(letter: str, first: Tree) -> Tree:
@@ -86,8 +86,8 @@ def with_usual(
         base, _, power = _symbol(tensor, symbols).partition("^")
         free = base not in loss and all(s.base != base or s.power != power for s in more)
         if free and (base not in known or power):
-            formals, slots = _as_named(layer.axes(tensor), symbols, layer)
-            more.append(Meant(base, power, formals, tensor, False, slots))
+            formals, slots, above = _as_named(layer.axes(tensor), symbols, layer)
+            more.append(Meant(base, power, formals, tensor, False, slots, above=above))
     return tuple(more), known
 
 
@@ -111,12 +111,13 @@ def _symbol(tensor: str, symbols: tuple[Meant, ...]) -> str:
 
 def _as_named(
     axes: tuple[Expr, ...], symbols: tuple[Meant, ...], layer: Layer
-) -> tuple[tuple[str, ...], tuple[Tree, ...]]:
+) -> tuple[tuple[str, ...], tuple[Tree, ...], bool]:
     """Indices and positions as those of the first named symbol that has all of the axes; else none is printed."""
     for symbol in symbols:
         own = layer.axes(symbol.tensor)
         if axes and not symbol.gradient and all(own.count(axis) == 1 for axis in axes):
             slots = tuple(symbol.slots[own.index(axis)] for axis in axes)
             used = {t.base for slot in slots for t in walk(slot) if isinstance(t, Name)}
-            return tuple(f for f in symbol.formals if f in used), slots
-    return (), tuple(unprinted(axis, at) for at, axis in enumerate(axes))
+            above = symbol.above and symbol.formals[0] in used
+            return tuple(f for f in symbol.formals if f in used), slots, above
+    return (), tuple(unprinted(axis, at) for at, axis in enumerate(axes)), False

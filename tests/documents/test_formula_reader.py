@@ -27,12 +27,41 @@ def again(text: str, vocabulary: Vocabulary | None = None) -> str:
         r"-2 (x_{1} - \mu) - 2 (x_{2} - \mu)",
         r"(\sigma^{2} + \epsilon)^{-\frac{3}{2}}",
         r"\lfloor \frac{T - L}{s} \rfloor + 1",
+        r"\max_{0 \le u \le f - 1} x_{s i + u}",
+        r"\min_{k} \max_{j} x_{k,j}",
+        r"\begin{cases} z & z > 0 \\ 0 & \text{otherwise} \end{cases}",
+        r"A - (A \odot B) \mathbf{1} \mathbf{1}^{\top}",
+        r"u^{*} + 1",
     ],
 )
 def test_what_is_printed_is_read_back_to_the_same_tree(text: str) -> None:
     first = read(text)
 
     assert read(latex(first[0])) == first
+
+
+@pytest.mark.parametrize(
+    "text, meant",
+    [
+        (r"\max_{0 \leq u < f,\; 0 \leq v < g} x_{u,v}", r"\max_{0 \le u \le f - 1} \max_{0 \le v \le g - 1} x_{u,v}"),
+        (r"\sum_{1 \le k \le K} x_k", r"\sum_{k=1}^{K} x_{k}"),
+        (r"\sum_{ij} x_{ij}", r"\sum_{i} \sum_{j} x_{i j}"),
+        (r"\sum_{j<i} x_j", r"\sum_{j} \begin{cases} x_{j} & j < i \\ 0 & \text{otherwise} \end{cases}"),
+        (r"\begin{cases} 1, & \text{if $z > 0$,} \\ 0, & \text{else}. \end{cases}", r"\mathbf{1}[z > 0]"),
+        (r"\mathbb{1}\{z < 0\} g", r"\mathbf{1}[z < 0] g"),
+    ],
+)
+def test_ways_to_write_the_same(text: str, meant: str) -> None:
+    assert again(text) == meant
+
+
+def test_a_script_may_be_part_of_a_name_and_an_index_may_stand_above() -> None:
+    known = Vocabulary(marked=frozenset(("W_{Q}", "W^{(1)}")), above=frozenset("x"), letters=frozenset("Wx"))
+
+    assert read_expression(r"W_{Q,i}", known) == Name("W_{Q}", (Name("i"),))
+    assert read_expression(r"W^{[1]T}", known) == Name("W^{(1)}", (), Name("T"))
+    assert read_expression(r"x^{(i)}_k", known) == Name("x", (Name("i"), Name("k")))
+    assert again(r"W_{Q,i} x^{(i)}_k", known) == r"W_{Q,i} x_{k}^{(i)}"
 
 
 def test_a_bracket_behind_a_symbol_of_a_derivative_holds_its_indices() -> None:

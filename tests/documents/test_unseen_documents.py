@@ -3,7 +3,8 @@ r"""Documents in ten styles, each audited with the legend that is guessed from i
 A course note on softmax, one on batch norm with `\mathcal`, a LaTeX homework on a padded convolution with indices from
 1 and centred taps, layer norm with primes for gradients and a symbol of its own, an LSTM cell with marked gates, a
 strided convolution with its taps in brackets, mean pooling, attention, one example of softmax with cross entropy, layer
-norm in other letters. One of a convolution with a stride has a legend of four lines.
+norm in other letters. Five have a legend of a few lines: a convolution with a stride, one with dilation too, a
+recitation on pooling, rectifiers and cross entropy, layer norm row by row, an attention head in matrices.
 """
 
 from __future__ import annotations
@@ -35,6 +36,12 @@ WRONG = {  # by the line on which the formula begins, and which of its relations
     ("attention.tex", "attention.eq"): [(16, 0), (17, 0), (18, 0)],
     ("crossentropy.md", "crossentropy.eq"): [(8, 0), (11, 0)],
     ("norm.tex", "layernorm"): [(11, 2), (17, 0)],
+}
+WRONG_WITH_LEGEND = {
+    "recitation.tex": [34, 48],
+    "dilated.md": [30, 32, 33, 34],
+    "rows.tex": [15, 16],
+    "heads.tex": [19, 19, 20, 20, 20],
 }
 OPEN = {
     "lstm.md": [r"\delta h_{k} = \frac{\partial L}{\partial h_{k}}"],  # a symbol of two letters is read as a product
@@ -88,6 +95,19 @@ def test_four_lines_are_enough_for_a_convolution_with_a_stride() -> None:
 
     assert verdicts == [(5, HOLDS), (6, HOLDS), (7, HOLDS_IF), (8, FAILS), (9, HOLDS_IF), (10, FAILS)]
     assert found.findings[-2].judgement.conditions == ("there is only one n",)
+
+
+@pytest.mark.parametrize("name", WRONG_WITH_LEGEND)
+def test_with_a_short_legend_all_is_decided_and_what_is_wrong_fails(name: str) -> None:
+    file = HERE / name
+    text = file.with_suffix(".toml").read_text(encoding="utf-8")
+    findings = audit(formulas(file), legend_of(tomllib.loads(text), layer_of), name, effort=Effort(mend=False)).findings
+    verdicts = [(f.verdict, f.formula.line, f.claim) for f in findings if f.verdict != NO_CLAIM]
+    wrong = [line for verdict, line, _ in verdicts if verdict == FAILS]
+
+    assert len(text.splitlines()) <= 15
+    assert [v for v in verdicts if v[0] not in (HOLDS, HOLDS_IF, FAILS)] == []
+    assert wrong == WRONG_WITH_LEGEND[name]
 
 
 def test_a_guess_is_the_same_each_time() -> None:

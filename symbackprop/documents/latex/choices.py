@@ -2,20 +2,23 @@ r"""What depends on a condition: indicators and cases."""
 
 from __future__ import annotations
 
-from symbackprop.documents.latex.cursor import Cursor
-from symbackprop.documents.latex.tokens import NotRead, Token
-from symbackprop.documents.latex.tree import ONE, ZERO, Chain, Choice, Tree
+from symbackprop.documents.latex.symbols import Symbols
+from symbackprop.documents.latex.tokens import CONDITIONAL, NotRead, Token
+from symbackprop.documents.latex.tree import ONE, ONES, ZERO, Chain, Choice, Name, Tree
 
 
-class Choices(Cursor):
+class Choices(Symbols):
     """A value where a condition holds, another where it does not."""
 
     def indicator(self, token: Token) -> Tree:
-        """1 where a condition holds, else 0: the condition in brackets, or below."""
-        if self.is_("_"):
+        """1 where a condition holds, else 0: the condition in brackets, or below. Without one: a vector of ones."""
+        start, below = self.at, self.is_("_")
+        if below:
             self.next()
         if not self.is_("(", "[", "{"):
-            raise NotRead("an indicator without its condition", token.span, token.text)
+            if below:
+                self.next()  # `\mathbf{1}_N`
+            return self.ones(token)
         depth = 0
         while self.is_("(", "[", "{"):  # `_{\{i = j\}}`
             self.next()
@@ -26,8 +29,16 @@ class Choices(Cursor):
                 raise NotRead("a bracket was expected to close", self.token.span, self.token.text)
             self.next()
         if not condition.rest:
-            raise NotRead("an indicator without its condition", token.span, token.text)
+            if not below:  # what follows is a factor
+                self.at = start
+            return self.ones(token)
         return self.spanned(token.span[0], Choice(condition, ONE, ZERO))
+
+    def ones(self, token: Token) -> Tree:
+        """A vector of ones; only a font tells it from the number."""
+        if token.kind != "indicator":
+            raise NotRead("an indicator without its condition", token.span, token.text)
+        return self.scripted(Name(ONES, span=token.span))
 
     def cases(self) -> Tree:
         """`\\begin{cases} value & condition \\\\ ... \\end{cases}`: the last one may hold otherwise."""
@@ -37,7 +48,8 @@ class Choices(Cursor):
             value = self.deeper(self.sum)
             while self.is_(",", "&") or self.token.kind == "space":
                 self.next()
-            word = self.next().text.lower() if self.token.kind == "text" else ""
+            said = self.token.kind == "text" or (self.token.kind == "word" and self.token.text in CONDITIONAL)
+            word = self.next().text.lower() if said else ""
             self.skip_space()
             branches.append((value, self.deeper(self.chain) if self.starts_factor() else None))
             if word and branches[-1][1] is None and not word.startswith(("otherwise", "else")):

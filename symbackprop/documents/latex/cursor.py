@@ -19,7 +19,7 @@ PRODUCTS = {"*": "*", r"\cdot": r"\cdot", r"\times": r"\times", r"\odot": r"\odo
 FUNCTIONS = {
     r"\exp": "exp", r"\log": "log", r"\ln": "log", r"\max": "max", r"\min": "min", r"\tanh": "tanh", r"\sin": "sin",
     r"\cos": "cos", "exp": "exp", "log": "log", "max": "max", "min": "min", "tanh": "tanh", "relu": "relu",
-    "ReLU": "relu", "sigmoid": "sigmoid", "sqrt": "sqrt", "abs": "abs",
+    "ReLU": "relu", "sigmoid": "sigmoid", "sqrt": "sqrt", "abs": "abs", "softmax": "softmax",
 }  # fmt: skip
 T = TypeVar("T")
 
@@ -33,6 +33,22 @@ class Vocabulary:
     letters: frozenset[str] = frozenset()
     declared: frozenset[str] = frozenset()  # all symbols of the legend
     subscripted: frozenset[str] = frozenset()  # those whose indices stand below them: a bracket behind is a factor
+    marked: frozenset[str] = frozenset()  # names of which a script is a part: `W_{Q}`, `W^{(1)}`
+    above: frozenset[str] = frozenset()  # symbols whose first index stands above, in brackets
+
+
+def joined(found: list[Token], known: Vocabulary) -> list[Token]:
+    r"""The tokens with `\mathrm{d}X` as one word where the legend has `dX`."""
+    result: list[Token] = []
+    for token in found:
+        before = result[-1] if result else None
+        if before is not None and before.kind == token.kind == "word" and before.text == "d":
+            upright = before.span[1] - before.span[0] > 1
+            if upright and before.text + token.text in known.words:
+                result[-1] = Token("word", before.text + token.text, (before.span[0], token.span[1]), before.spaced)
+                continue
+        result.append(token)
+    return result
 
 
 def segmented(token: Token, known: Vocabulary) -> list[Token]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from symbackprop.documents.latex.cursor import RELATIONS, Vocabulary, segmented
+from symbackprop.documents.latex.cursor import RELATIONS, Vocabulary, joined, segmented
 from symbackprop.documents.latex.expressions import Expressions
 from symbackprop.documents.latex.tokens import CONDITIONAL, NotRead, tokens
 from symbackprop.documents.latex.tree import Chain, Tree
@@ -20,7 +20,7 @@ from symbackprop.documents.latex.tree import Chain, Tree
 def read(text: str, vocabulary: Vocabulary | None = None) -> tuple[Chain, ...]:
     """The statements of one formula (one row). Raises NotRead with the place and the token."""
     known = vocabulary or Vocabulary()
-    found = [piece for token in tokens(text) for piece in segmented(token, known)]
+    found = [piece for token in joined(tokens(text), known) for piece in segmented(token, known)]
     return Statements(found, known, text).statement()
 
 

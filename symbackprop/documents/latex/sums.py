@@ -2,10 +2,30 @@ r"""Sums and products over an index with their limits, and functions of mathemat
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from symbackprop.documents.latex.cursor import FUNCTIONS
 from symbackprop.documents.latex.symbols import Symbols
 from symbackprop.documents.latex.tokens import NotRead, Token
-from symbackprop.documents.latex.tree import ZERO, Applied, Big, Chain, Choice, Listed, Name, Raised, Root, Tree, bare
+from symbackprop.documents.latex.tree import (
+    ONE,
+    ZERO,
+    Applied,
+    Big,
+    Chain,
+    Choice,
+    Listed,
+    Minus,
+    Name,
+    Plus,
+    Raised,
+    Root,
+    Times,
+    Tree,
+    bare,
+)
+
+Range: TypeAlias = tuple[Name, Tree | None, Tree | None]  # an index, its first and its last value
 
 
 class Sums(Symbols):
@@ -15,53 +35,69 @@ class Sums(Symbols):
         opened = self.next()
         low: Tree | None = None
         high: Tree | None = None
-        variables: list[Name] = []
+        ranges: list[Range] = []
         only: Chain | None = None
         while self.is_("_", "^"):
             if self.next().text == "_":
-                variables, low, only = self.below()
+                ranges, low, only = self.below()
             else:
                 high = self.argument()
-        if not variables:
-            raise NotRead("a sum without an index", opened.span, opened.text)
+        if not ranges:
+            raise NotRead(f"a {opened.text} without an index", opened.span, opened.text)
         self.skip_space()
         body = self.signed()
-        operation = opened.text[1:]
+        operation = opened.text.removeprefix("\\")
         if only is not None:
             if operation != "sum":
-                raise NotRead("a condition under a product", opened.span, opened.text)
+                raise NotRead(f"a condition under a {opened.text}", opened.span, opened.text)
             body = self.spanned(opened.span[0], Choice(only, body, ZERO))
-        for variable in reversed(variables):
-            body = self.spanned(opened.span[0], Big(operation, variable, low, high, body))
+        for variable, first, last in reversed(ranges):
+            ends = (low, high) if first is None else (first, last)
+            body = self.spanned(opened.span[0], Big(operation, variable, *ends, body))
         return body
 
-    def below(self) -> tuple[list[Name], Tree | None, Chain | None]:
-        r"""The indices of a sum, the lower limit, and what they are not: `i,j`, `i=1`, `j \ne i`, `i=1, i \ne j`."""
-        if not self.is_("{"):
-            return [self.index(self.deeper(self.single))], None, None
-        opened = self.next()
-        variables = [self.index(self.deeper(self.factor))]
-        low: Tree | None = None
-        only: Chain | None = None
-        while self.is_(",", "=", r"\ne", r"\neq"):
-            if self.is_("="):
-                self.next()
-                low = self.deeper(self.sum)
-            elif self.is_(","):
-                self.next()
-                following = self.index(self.deeper(self.factor))
-                if self.is_(r"\ne", r"\neq"):
-                    only = self.excluded(following)
-                else:
-                    variables.append(following)
-            else:
-                only = self.excluded(variables[-1])
-        self.expect("}", opened)
-        return variables, low, only
+    def below(self) -> tuple[list[Range], Tree | None, Chain | None]:
+        r"""The indices of a sum with what each runs over, the lower limit of all, and what they are not.
 
-    def excluded(self, variable: Name) -> Chain:
-        self.next()
-        return Chain(variable, (("!=", self.deeper(self.sum)),), span=variable.span)
+        `i,j`, `ij`, `i=1`, `0 \le u < f, 0 \le v < f`, `j \ne i`, `i=1, i \ne j`, `j < i`.
+        """
+        if not self.is_("{"):
+            return [(self.index(self.deeper(self.single)), None, None)], None, None
+        opened = self.next()
+        ranges: list[Range] = []
+        low: Tree | None = None
+        tests: list[Chain] = []
+        while True:
+            clause = self.deeper(self.chain)
+            operations = [operation for operation, _ in clause.rest]
+            if not operations:
+                factors = clause.first.factors if isinstance(clause.first, Times) else (clause.first,)
+                ranges += [(self.index(f), None, None) for f in factors]
+            elif operations == ["="]:
+                ranges.append((self.index(clause.first), None, None))
+                low = clause.rest[0][1]
+            elif len(operations) == 2 and set(operations) <= {"<", "<="}:
+                ranges.append(self.range_of(clause))
+            elif len(operations) == 1 and operations[0] in ("!=", "<", "<=", ">", ">="):
+                tests.append(clause)
+                if isinstance(clause.first, Name) and all(clause.first != v for v, _, _ in ranges):
+                    ranges.append((self.index(clause.first), None, None))
+            else:
+                raise NotRead("an index was expected under the sum", clause.span)
+            if not self.is_(",", ";"):
+                break
+            self.next()
+        self.expect("}", opened)
+        if len(tests) > 1:
+            raise NotRead("several conditions under a sum", tests[1].span)
+        return ranges, low, tests[0] if tests else None
+
+    def range_of(self, clause: Chain) -> Range:
+        """`low <= i < high` as an index with its first and its last value."""
+        (first, letter), (second, high) = clause.rest
+        low = clause.first if first == "<=" else Plus((clause.first, ONE), span=clause.first.span)
+        last = high if second == "<=" else Plus((high, Minus(ONE)), span=high.span)
+        return self.index(letter), low, last
 
     @staticmethod
     def index(tree: Tree) -> Name:
@@ -70,6 +106,8 @@ class Sums(Symbols):
         raise NotRead("an index was expected under the sum", tree.span)
 
     def function(self) -> Tree:
+        if FUNCTIONS[self.token.text] in ("max", "min") and self.peek().text == "_":
+            return self.big()
         token = self.next()
         function = FUNCTIONS[token.text]
         power: Tree | None = None

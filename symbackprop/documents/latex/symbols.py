@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from symbackprop.documents.latex.cursor import Cursor
 from symbackprop.documents.latex.tokens import NotRead, names
-from symbackprop.documents.latex.tree import Applied, Listed, Name, Num, Tree, bare
+from symbackprop.documents.latex.tree import Applied, Group, Listed, Name, Num, Times, Tree, bare, latex
 
 ACCENTS = frozenset((r"\hat", r"\bar", r"\tilde", r"\dot", r"\vec", r"\check"))
 GREEK = names(
@@ -15,6 +15,9 @@ GREEK = names(
     r"\tau \upsilon \phi \chi \psi \omega \Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Phi \Psi \Omega \ell "
     r"\varphi \vartheta \varrho \nabla \top"
 )
+
+
+STARS = ("*", r"\star")
 
 
 class Symbols(Cursor):
@@ -43,6 +46,9 @@ class Symbols(Cursor):
             elif self.is_("^") and self.primes():
                 name = replace(name, base=name.base + "'" * self.primes())
                 self.skip_primes()
+            elif self.is_("^") and (mark := self.star()):
+                name = replace(name, base=f"{name.base}^{{*}}")
+                self.at += mark
             elif self.is_("^") and name.sup is None:
                 self.next()
                 name = replace(name, sup=self.script())
@@ -50,12 +56,13 @@ class Symbols(Cursor):
                 opened = self.token
                 inner = self.bracketed()
                 args = inner.items if isinstance(inner, Listed) else (bare(inner),)
-                return self.spanned(start, replace(name, args=args, bracket=opened.text))
+                return self.spanned(start, replace(self.marked(name), args=args, bracket=opened.text))
             else:
                 return self.settled(start, name)
 
     def settled(self, start: int, name: Name) -> Tree:
         r"""`e^x` is the exponential and `\sigma(x)` the sigmoid, where the legend has no such symbols."""
+        name = self.marked(name)
         plain = not name.sub and not name.args
         if (
             name.base == "e"
@@ -68,12 +75,36 @@ class Symbols(Cursor):
             return self.spanned(start, Applied("sigmoid", (bare(self.bracketed()),)))
         return self.spanned(start, name)
 
+    def marked(self, name: Name) -> Name:
+        """The symbol with the scripts that are part of its name in the name, and an index above among the others."""
+        if name.sub and (known := f"{name.base}_{{{latex(name.sub[0])}}}") in self.known.marked:
+            name = replace(name, base=known, sub=name.sub[1:])
+        match name.sup:
+            case Group():
+                mark, rest = name.sup, None
+            case Times((Group() as mark, Name() as rest), ""):  # `W^{(1)T}`
+                pass
+            case _:
+                return name
+        if (known := f"{name.base}^{{{latex(mark)}}}") in self.known.marked:
+            return replace(name, base=known, sup=rest)
+        others = bool(self.known.above) and name.base not in self.known.declared
+        if (others or name.base in self.known.above) and not isinstance(bare(mark), Num):
+            return replace(name, sub=(bare(mark), *name.sub), sup=rest, above=True)
+        return name
+
     def primes(self) -> int:
         """How many primes `^'` or `^{''}` is, 0 if it is something else."""
         if self.peek().kind == "prime" or self.peek().text == "'":
             return len(self.peek().text)
         inside = self.peek().text == "{" and (self.peek(2).kind == "prime" or self.peek(2).text == "'")
         return len(self.peek(2).text) if inside and self.peek(3).text == "}" else 0
+
+    def star(self) -> int:
+        """The tokens of `^*` or `^{*}`, which tells a symbol apart; 0 if it is something else."""
+        if self.peek().text in STARS:
+            return 2
+        return 4 if self.peek().text == "{" and self.peek(2).text in STARS and self.peek(3).text == "}" else 0
 
     def skip_primes(self) -> None:
         self.at += 4 if self.peek().text == "{" else 2

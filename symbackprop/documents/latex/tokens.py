@@ -86,7 +86,9 @@ def tokens(text: str) -> list[Token]:
         mark = CASES.match(text, start)
         if mark is not None:
             cases, at = mark[1] == "begin", mark.end()
-            found.append(Token("cases" if cases else r"\end", mark[1], (start, at), spaced))
+            found.append(
+                Token("cases", "", (start, at), spaced) if cases else Token(r"\end", r"\end", (start, at), spaced)
+            )
             continue
         if kind == "blank":
             if cases and piece[0] in "&\\" and not piece[1:2].isspace():
@@ -114,8 +116,8 @@ def tokens(text: str) -> list[Token]:
                 at = _behind_braces(text, at)
                 continue
             if piece in TEXTS or piece in FONTS:
-                token, at = _text(piece, text, start, at, spaced)
-                found.append(token)
+                more, at = _text(piece, text, start, at, spaced)
+                found += more
                 spaced = False
                 continue
             kind = "space" if piece in WIDE else "command" if piece.startswith("\\") and len(piece) > 2 else "other"
@@ -154,27 +156,41 @@ def _closing(text: str, at: int) -> int:
     raise NotRead("a brace that is not closed", (at, at + 1), "{")
 
 
-def _text(piece: str, text: str, start: int, at: int, spaced: bool) -> tuple[Token, int]:
-    """`\\text{...}`: a name if it is one, else prose; a font is a name whatever stands in it."""
+def _text(piece: str, text: str, start: int, at: int, spaced: bool) -> tuple[list[Token], int]:
+    """`\\text{...}`: a name if it is one, else prose, with formulas between dollars; a font makes a name."""
     while at < len(text) and text[at].isspace():
         at += 1
     if text[at : at + 1] != "{":
         if piece in FONTS and at < len(text):
-            return Token("word", text[at], (start, at + 1), spaced), at + 1
+            return [Token("word", text[at], (start, at + 1), spaced)], at + 1
         raise NotRead(f"braces are missing behind {piece}", (start, at), piece)
     end = _closing(text, at)
     inside = text[at + 1 : end - 1].replace(r"\_", "_").strip()
+    if piece in TEXTS and "$" in inside:
+        return _between_dollars(text, at + 1, end - 1), end
     if piece in FONTS and inside == "1":
-        return Token("indicator", inside, (start, end), spaced), end
+        return [Token("indicator", inside, (start, end), spaced)], end
     single = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", inside) is not None and inside.lower() not in CONDITIONAL
     if single and not (piece in TEXTS and len(inside) > 1 and _starts_prose(text, start)):
-        return Token("word", inside, (start, end), spaced), end
+        return [Token("word", inside, (start, end), spaced)], end
     nested = re.fullmatch(r"([A-Za-z]+)_\{?([A-Za-z])\}?", inside)
     if nested:
-        return Token("word", inside, (start, end), spaced), end
+        return [Token("word", inside, (start, end), spaced)], end
     if piece in FONTS and "\\" in inside:
         raise NotRead(f"{piece} around a formula", (start, end), inside)
-    return Token("text", inside, (start, end), spaced), end
+    return [Token("text", inside, (start, end), spaced)], end
+
+
+def _between_dollars(text: str, start: int, end: int) -> list[Token]:
+    """The tokens of words with formulas between dollars: `if $x > 0$`."""
+    found: list[Token] = []
+    for count, piece in enumerate(text[start:end].split("$")):
+        if count % 2:
+            found += [Token(t.kind, t.text, (t.span[0] + start, t.span[1] + start), t.spaced) for t in tokens(piece)]
+        elif piece.strip(" ,."):
+            found.append(Token("text", piece.strip(), (start, start + len(piece)), True))
+        start += len(piece) + 1
+    return found
 
 
 def _starts_prose(text: str, start: int) -> bool:

@@ -33,18 +33,24 @@ class Num(Tree):
     text: str = field(compare=False)
 
 
+ONES = r"\mathbf{1}"  # the name of a vector of ones
 ONE, ZERO = Num(Fraction(1), "1"), Num(Fraction(0), "0")
 
 
 @dataclass(frozen=True, slots=True)
 class Name(Tree):
-    """A symbol: `base` with decorations and primes, subscripts, a superscript, arguments in brackets."""
+    """A symbol: `base` with decorations and primes, subscripts, a superscript, arguments in brackets.
+
+    A script that is part of the name stands in the base: `W_{Q}`, `W^{(1)}`. `above` says that the first of the
+    subscripts is printed above, in brackets: `x^{(i)}_k`.
+    """
 
     base: str
     sub: tuple[Tree, ...] = ()
     sup: Tree | None = None
     args: tuple[Tree, ...] = ()
     bracket: str = "("
+    above: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +301,11 @@ def _latex(tree: Tree) -> tuple[str, int]:
             return rf"\sqrt{{{latex(body)}}}", ATOM
         case Group(body):
             return f"({latex(body)})", ATOM
+        case Big(("max" | "min") as operation, variable, low, high, body) if low is not None and high is not None:
+            return (
+                rf"\{operation}_{{{latex(low)} \le {latex(variable)} \le {latex(high)}}} {_in(body, PRODUCT)}",
+                PRODUCT,
+            )
         case Big(operation, variable, low, high, body):
             below = latex(variable) + (f"={latex(low)}" if low is not None else "")
             above = f"^{{{latex(high)}}}" if high is not None else ""
@@ -321,12 +332,21 @@ def _latex(tree: Tree) -> tuple[str, int]:
             return "?", ATOM
 
 
+def marked_below(base: str) -> bool:
+    """Whether a symbol's name ends in a script below it: `W_{Q}`."""
+    return base.endswith("}") and "_{" in base
+
+
 def _name(name: Name) -> str:
     text = name.base
     if len(text) > 1 and text.isalpha():
         text = rf"\mathrm{{{text}}}"
-    if name.sub:
-        text += f"_{{{','.join(map(latex, name.sub))}}}"
+    below = name.sub[1:] if name.above else name.sub
+    if below:
+        text = text[:-1] + "," if marked_below(text) else text + "_{"
+        text += f"{','.join(map(latex, below))}}}"
+    if name.above and name.sub:
+        text += f"^{{({latex(name.sub[0])})}}"
     if name.sup is not None:
         text += f"^{{{latex(name.sup)}}}"
     if name.args:
