@@ -6,10 +6,9 @@ or another power of the same. A symbol through which nothing goes has no gradien
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from itertools import permutations
 
+from symbackprop.calculus.match import match
 from symbackprop.documents.edits import freed
 from symbackprop.documents.latex.tree import Name, Tree
 from symbackprop.documents.legend import Part
@@ -18,26 +17,8 @@ from symbackprop.documents.meant import Meant
 from symbackprop.documents.names import slot_of, standings
 from symbackprop.documents.positions import free_letters, identifier
 from symbackprop.notation.layer import Definition, Layer
-from symbackprop.notation.nodes import (
-    Add,
-    Call,
-    Compare,
-    Expr,
-    Index,
-    Logic,
-    Mul,
-    Number,
-    Pow,
-    Read,
-    Reduce,
-    parts,
-    power,
-    rebuild,
-    walk,
-)
+from symbackprop.notation.nodes import Expr, Index, Number, Pow, Read, parts, power, rebuild, walk
 from symbackprop.notation.tidying import tidy
-
-MOST_TERMS = 4  # of a sum or a product whose order is not looked at
 
 
 def with_definition(part: Part, base: str, letters: tuple[str, ...], body: Tree) -> Part | None:
@@ -61,9 +42,8 @@ def with_definition(part: Part, base: str, letters: tuple[str, ...], body: Tree)
 
 
 def _tensor(base: str, layer: Layer) -> str:
-    taken = {t.name for t in layer.inputs} | {d.name for d in layer.definitions}
     name = identifier(base.replace("\\", ""))
-    while name in taken:
+    while name in layer.tensors:
         name += "_"
     return name
 
@@ -81,56 +61,12 @@ def _inserted(layer: Layer, base: str, indices: tuple[Index, ...], value: Expr) 
 
 def _exchanged(expr: Expr, new: Definition) -> Expr:
     """The expression with the definition read wherever it, or another power of the same, stands."""
-    found = matched(new.body, expr, dict.fromkeys(new.indices))
+    found = match(new.body, expr, new.indices)
     if found is not None:
         return Read(new.name, tuple(found[i] for i in new.indices))
     match new.body, expr:
         case Pow(base, Number(exponent)), Pow(other, Number(raised)):
-            found = matched(base, other, dict.fromkeys(new.indices))
+            found = match(base, other, new.indices)
             if found is not None:
                 return power(Read(new.name, tuple(found[i] for i in new.indices)), Number(raised / exponent))
     return rebuild(expr, tuple(_exchanged(part, new) for part in parts(expr)))
-
-
-def matched(pattern: Expr, expr: Expr, known: Mapping[Index, Expr | None]) -> dict[Index, Expr] | None:
-    """What the indices of a pattern (the keys of `known`) have to be for it to be the expression; None if nothing."""
-    found = _matched(pattern, expr, dict(known))
-    if found is None or any(value is None for value in found.values()):
-        return None
-    return {index: value for index, value in found.items() if value is not None}
-
-
-def _matched(pattern: Expr, expr: Expr, known: dict[Index, Expr | None]) -> dict[Index, Expr | None] | None:
-    if isinstance(pattern, Index) and pattern in known:
-        return {**known, pattern: expr} if known[pattern] in (None, expr) else None
-    if type(pattern) is not type(expr):
-        return None
-    match pattern, expr:
-        case Reduce(name, indices, body), Reduce(other, bound, inner):
-            if name != other or [i.extent for i in indices] != [i.extent for i in bound]:
-                return None
-            found = _matched(body, inner, {**known, **dict(zip(indices, bound, strict=True))})
-            return None if found is None else {i: v for i, v in found.items() if i in known}
-        case ((Add() | Mul()), (Add() | Mul())) if 1 < len(parts(pattern)) <= MOST_TERMS:
-            orders = permutations(parts(expr))
-            return next((f for order in orders if (f := _all(parts(pattern), order, known)) is not None), None)
-        case Read(tensor), Read(other) if tensor != other:
-            return None
-        case ((Call(name) | Compare(name) | Logic(name)), (Call(other) | Compare(other) | Logic(other))) if (
-            name != other
-        ):
-            return None
-    if not parts(pattern):
-        return known if pattern == expr else None
-    return _all(parts(pattern), parts(expr), known)
-
-
-def _all(
-    patterns: tuple[Expr, ...], exprs: tuple[Expr, ...], known: dict[Index, Expr | None]
-) -> dict[Index, Expr | None] | None:
-    if len(patterns) != len(exprs):
-        return None
-    found: dict[Index, Expr | None] | None = known
-    for pattern, expr in zip(patterns, exprs, strict=True):
-        found = _matched(pattern, expr, found) if found is not None else None
-    return found

@@ -19,10 +19,10 @@ from symbackprop.notation.nodes import (
     Compare,
     Expr,
     Index,
-    Logic,
     Mul,
     Read,
     Where,
+    conjuncts,
     mul,
     subtract,
     walk,
@@ -70,7 +70,7 @@ def _only_bounds(condition: Expr, body: Expr, context: Context) -> bool:
     reads = [e for e in walk(body) if isinstance(e, Read)]
     if any(context.outside(r.tensor) not in (None, ZERO) for r in reads):
         return False
-    tests = condition.arguments if isinstance(condition, Logic) and condition.operation == "and" else (condition,)
+    tests = conjuncts(condition)
     axes = [
         (index, extent)
         for read in reads

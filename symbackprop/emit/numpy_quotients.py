@@ -21,12 +21,12 @@ from symbackprop.notation.nodes import (
     Expr,
     FloorDiv,
     Index,
-    Logic,
     Mod,
     Read,
     Size,
     Where,
     both,
+    conjuncts,
     mul,
     subtract,
     walk,
@@ -60,16 +60,11 @@ def by_quotients(statement: Statement, context: Context) -> Quotients | None:
     return found if found.walked else None
 
 
-def _tests(condition: Expr) -> tuple[Expr, ...]:
-    both_hold = isinstance(condition, Logic) and condition.operation == "and"
-    return condition.arguments if both_hold and isinstance(condition, Logic) else (condition,)
-
-
 def _division(body: Expr) -> tuple[Expr, Expr] | None:
     """A dividend, and the divisor that has to divide it for the body not to be 0."""
     if not isinstance(body, Where) or body.other != ZERO:
         return None
-    for test in _tests(body.condition):
+    for test in conjuncts(body.condition):
         match test:
             case Compare("==", Mod(dividend, divisor), right) if right == ZERO:
                 return dividend, divisor
@@ -134,7 +129,7 @@ def _without(body: Expr, dividend: Expr, divisor: Expr, more: tuple[Expr, ...]) 
     if not isinstance(body, Where):
         return body
     kept: Expr = TRUE
-    for test in (*_tests(body.condition), *more):
+    for test in (*conjuncts(body.condition), *more):
         if test != Compare("==", Mod(dividend, divisor), ZERO):
             kept = both(kept, test)
     return body.then if kept == TRUE else Where(kept, body.then, ZERO)

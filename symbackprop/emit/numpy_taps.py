@@ -19,11 +19,11 @@ from symbackprop.notation.nodes import (
     Compare,
     Expr,
     Index,
-    Logic,
     Read,
     Where,
     add,
     both,
+    conjuncts,
     mul,
     rebuild,
     rewrite,
@@ -90,9 +90,8 @@ def _without_truths(expr: Expr, context: Context) -> Expr:
 
 
 def _rest(condition: Expr, holds: Callable[[Expr], bool]) -> Expr:
-    tests = condition.arguments if isinstance(condition, Logic) and condition.operation == "and" else (condition,)
     rest: Expr = TRUE
-    for test in tests:
+    for test in conjuncts(condition):
         rest = rest if holds(test) else both(rest, test)
     return rest
 

@@ -27,10 +27,10 @@ from symbackprop.notation.nodes import (
     Mul,
     Number,
     Parameter,
-    Pow,
     Read,
     Where,
     add,
+    is_divisor,
     modulo,
     mul,
     number,
@@ -150,7 +150,7 @@ def _fixed_factors(
         match expr:
             case Read():
                 return expr
-            case Mul(factors) if any(_is_divisor(f) and fixed(f) for f in factors):
+            case Mul(factors) if any(is_divisor(f) and fixed(f) for f in factors):
                 factor = mul(*(f for f in factors if fixed(f)))
                 others = [move(f) for f in factors if not fixed(f)]
                 if others:
@@ -160,11 +160,6 @@ def _fixed_factors(
 
     moved = tuple(mapped(node, move) for node in body)
     return tuple(Assign(local.tensor, factor) for factor, local in found.items()), moved
-
-
-def _is_divisor(expr: Expr) -> bool:
-    """Whether to multiply by it is a division."""
-    return isinstance(expr, Pow) and isinstance(expr.exponent, Number) and expr.exponent.value < 0
 
 
 def _walk(

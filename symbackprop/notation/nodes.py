@@ -275,6 +275,11 @@ def divide(left: Expr, right: Expr) -> Expr:
     return mul(left, power(right, MINUS_ONE))
 
 
+def is_divisor(expr: Expr) -> bool:
+    """Whether to multiply by it is a division: a power with a negative number as its exponent."""
+    return isinstance(expr, Pow) and isinstance(expr.exponent, Number) and expr.exponent.value < 0
+
+
 def call(function: str, *arguments: Expr) -> Expr:
     """A function of its arguments; a root is a power, and `pow(a, b)` is one: each has one form."""
     if function == "sqrt":

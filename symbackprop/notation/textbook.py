@@ -38,7 +38,7 @@ class Textbook:
         return sorted(terms, key=lambda term: self._whole_term(term, backward) if whole else self._term(term))
 
     def _factor(self, factor: Expr) -> tuple[bool, tuple[int, ...], str]:
-        return (_inverse(factor), self._rank(factor), expression(factor))
+        return (n.is_divisor(factor), self._rank(factor), expression(factor))
 
     def _term(self, term: Expr) -> tuple[bool, tuple[int, ...], str]:
         ranks = [(_LAST, *rank) if rank[0] < _INDEX else rank for rank in self._ranks(term)]
@@ -55,7 +55,7 @@ class Textbook:
 
     def _ranks(self, term: Expr) -> list[tuple[int, ...]]:
         factors = term.factors if isinstance(term, n.Mul) else (term,)
-        return [self._rank(f) for f in factors if not isinstance(f, n.Number) and not _inverse(f)]
+        return [self._rank(f) for f in factors if not isinstance(f, n.Number) and not n.is_divisor(f)]
 
     def _rank(self, expr: Expr) -> tuple[int, ...]:
         """What kind of thing it is, and which of its kind."""
@@ -79,7 +79,7 @@ class Textbook:
             case n.Reduce():
                 return (_REDUCTION,)
             case n.Mul(factors):
-                return max((self._rank(f) for f in factors if not _inverse(f)), default=(_NUMBER,))
+                return max((self._rank(f) for f in factors if not n.is_divisor(f)), default=(_NUMBER,))
             case n.Add():
                 return (_BRACKET,)
             case _:
@@ -97,7 +97,3 @@ def _positive(term: Expr) -> bool:
 
 def _has_index(expr: Expr) -> bool:
     return any(isinstance(part, n.Index) for part in n.walk(expr))
-
-
-def _inverse(expr: Expr) -> bool:
-    return isinstance(expr, n.Pow) and isinstance(expr.exponent, n.Number) and expr.exponent.value < 0

@@ -24,6 +24,7 @@ from symbackprop.notation.nodes import (
     Reduce,
     Where,
     both,
+    is_divisor,
     mul,
     parts,
     rebuild,
@@ -210,7 +211,7 @@ class Builder:
         if expensive(expr) and self._shared(expr):
             return guards == TRUE or self._plain(expr)
         smaller = set(free_indices(expr)) < set(scope)
-        return smaller and self._plain(expr) and (expensive(expr) or _divides(expr))
+        return smaller and self._plain(expr) and (expensive(expr) or is_divisor(expr))
 
     def _with_small_products(self, product: Mul, scope: Indices) -> Expr:
         """The product with factors of the same few indices multiplied first, in a tensor of their own."""
@@ -284,7 +285,3 @@ def _rebound(outer: Reduce | Arg, indices: Indices) -> tuple[Indices, Expr]:
         chosen.append(fresh(Index(index.name, index.extent), (*others, *chosen)))
     mapping: dict[Expr, Expr] = dict(zip(outer.indices, chosen, strict=True))
     return tuple(chosen), substitute(outer.body, mapping)
-
-
-def _divides(expr: Expr) -> bool:
-    return isinstance(expr, Pow) and isinstance(expr.exponent, Number) and expr.exponent.value < 0

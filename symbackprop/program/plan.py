@@ -46,8 +46,8 @@ def plan(derivation: Derivation, scatter_strided: bool = True, inline: bool = Fa
     found = _planned(derivation, layer, scatter_strided, inline, frozenset())
     if not inline:
         return found
-    saved = frozenset(found.saved) - {t.name for t in layer.inputs}
-    return _planned(derivation, layer, scatter_strided, inline, saved) if saved else found
+    stored = frozenset(s.target for s in found.forward if s.target in found.saved and _cheap_map(s, layer))
+    return _planned(derivation, layer, scatter_strided, inline, stored) if stored else found
 
 
 def _planned(
@@ -189,7 +189,7 @@ class _Recomputed:
         return read
 
     def _again(self, statement: Statement) -> bool:
-        if statement.kind != "map" or statement.target in self._layer.outputs or not cheap(statement.body):
+        if not _cheap_map(statement, self._layer):
             return False
         return all(self._at_hand(e, statement) for e in walk(statement.body) if isinstance(e, Read))
 
@@ -204,9 +204,12 @@ class _Recomputed:
 
 def _inlined(read: Read, known: dict[str, Statement], layer: Layer) -> Expr:
     statement = known.get(read.tensor)
-    if statement is None or statement.kind != "map" or read.tensor in layer.outputs or not cheap(statement.body):
-        return read
-    return _at(statement, read)
+    return read if statement is None or not _cheap_map(statement, layer) else _at(statement, read)
+
+
+def _cheap_map(statement: Statement, layer: Layer) -> bool:
+    """Whether a statement is a map that costs no more to compute again than to read, and no output."""
+    return statement.kind == "map" and statement.target not in layer.outputs and cheap(statement.body)
 
 
 def _at(statement: Statement, read: Read) -> Expr:
