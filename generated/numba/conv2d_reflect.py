@@ -280,12 +280,10 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, U, V, P, Q, str
             for p in range(P):
                 for r in range(R):
                     remainder = (stride*p + r - pad) % U
-                    if 0 <= min(max(remainder, 0), U - remainder) < H:
+                    if min(max(remainder, 0), U - remainder) < H:
                         for s in range(S):
                             for q in range(Q):
-                                if 0 <= min(
-                                    max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V
-                                ) < W:
+                                if min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V) < W:
                                     grad_x[
                                         n, c, min(max(remainder, 0), U - remainder),
                                         min(max((stride*q + s - pad) % V, 0), V - (stride*q + s - pad) % V)

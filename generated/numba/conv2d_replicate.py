@@ -253,14 +253,14 @@ def _compute_grad_x(grad_y, weight, grad_x, N, C, H, W, K, R, S, P, Q, stride, p
         for k in range(K):
             for p in range(P):
                 for r in range(R):
-                    if 0 <= min(max(stride*p + r - pad, 0), H - 1) < H:
-                        for s in range(S):
-                            for q in range(Q):
-                                if 0 <= min(max(stride*q + s - pad, 0), W - 1) < W:
-                                    grad_x[
-                                        n, c, min(max(stride*p + r - pad, 0), H - 1),
-                                        min(max(stride*q + s - pad, 0), W - 1)
-                                    ] += grad_y[n, k, p, q]*weight[k, c, r, s]
+                    for s in range(S):
+                        weight_here = weight[k, c, r, s]
+                        grad_y_row = grad_y[n, k, p]
+                        for q in range(Q):
+                            grad_x[
+                                n, c, min(max(stride*p + r - pad, 0), H - 1),
+                                min(max(stride*q + s - pad, 0), W - 1)
+                            ] += grad_y_row[q]*weight_here
     _set_num_threads(threads)
 
 

@@ -26,6 +26,7 @@ from symbackprop.notation.nodes import (
     ZERO,
     Add,
     Arg,
+    Clip,
     Compare,
     Expr,
     FloorDiv,
@@ -50,7 +51,8 @@ class Facts:
     """What is known of sizes and parameters: equalities between sizes, and least values of parameters.
 
     Every size is at least 1. `equal` rewrites a size (`C` is `groups*D`); `least` is the least value of an integer
-    parameter: 1 where it divides something, else 0, and None where its default is negative. `integers` are
+    parameter: 1 where it divides something, else 0, and None where its default is negative; of a parameter
+    that does not stand there nothing is known. `integers` are
     the tensors of integers. Of the indices `anywhere` no range is known, whatever extent they carry.
     """
 
@@ -235,6 +237,9 @@ def _ends(atom: Expr, facts: Facts) -> tuple[Polynomial, Polynomial | None] | No
             return None if atom in facts.anywhere else ({}, minus(normal(extent, facts), one))
         case Mod(_, divisor):
             return {}, minus(normal(divisor, facts), one)
+        case Clip(_, low, high):
+            least, greatest = normal(low, facts), normal(high, facts)
+            return (least, greatest) if never_negative(minus(greatest, least), facts) else None
         case Arg(_, indices, _):
             return {}, minus(normal(mul(*(i.extent for i in indices)), facts), one)
         case FloorDiv(dividend, divisor):
@@ -275,7 +280,7 @@ def _positive_coefficients(poly: Polynomial, facts: Facts) -> bool:
     for m, c in poly.items():
         product: Polynomial = {UNIT: c}
         for atom, p in m:
-            least = 1 if isinstance(atom, Size) else facts.least.get(getattr(atom, "name", ""), 0)
+            least = 1 if isinstance(atom, Size) else facts.least.get(getattr(atom, "name", ""))
             if least is None:
                 return False
             for _ in range(p):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from symbackprop.calculus.integer import Facts, holds
 from symbackprop.emit.numpy_context import layer_context
 from symbackprop.emit.numpy_writer import Writer, integer_value
 from symbackprop.emit.spelling import AND, PRODUCT, condition, identifier, integer
@@ -15,8 +16,9 @@ from symbackprop.notation import printer
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.layer import Hyperparameter, Layer, Tensor
 from symbackprop.notation.nodes import (
-    ONE,
+    ZERO,
     Arg,
+    Compare,
     Expr,
     FloorDiv,
     Index,
@@ -30,10 +32,9 @@ from symbackprop.notation.nodes import (
     mul,
     parts,
     rebuild,
-    subtract,
     walk,
 )
-from symbackprop.program.affine import affine, bounds, replace, sign
+from symbackprop.program.affine import affine, bounds, replace
 from symbackprop.program.extents import all_sizes, name_extents
 
 
@@ -244,16 +245,9 @@ def _unguarded(expr: Expr) -> Iterator[Read]:
         yield from _unguarded(part)
 
 
-def negative_parameters(layer: Layer) -> frozenset[str]:
-    """The integer parameters that may be negative, because their defaults are."""
-    return frozenset(p.name for p in layer.parameters if p.integer and p.default < 0)
-
-
 def _inside(layer: Layer, index: Expr, extent: Expr) -> bool:
-    box = bounds(index, negative_parameters(layer))
-    negative = negative_parameters(layer)
-    above = subtract(subtract(extent, ONE), box.high)
-    return sign(box.low, negative) in (0, 1) and sign(above, negative) in (0, 1)
+    inside = Logic("and", (Compare("<=", ZERO, index), Compare("<", index, extent)))
+    return holds(inside, Facts.of(layer))
 
 
 def _inside_line(layer: Layer, read: CheckedRead) -> list[str]:
@@ -267,7 +261,7 @@ def _inside_line(layer: Layer, read: CheckedRead) -> list[str]:
         # bounds of floors, remainders and clips are not exact together: look at the places themselves
         text = printer.expression(read.index)
         return [f'_places_inside("{read.tensor}", {read.axis}, "{text}", {_places(layer, read.index)}, {size})']
-    box = bounds(read.index, negative_parameters(layer))
+    box = bounds(read.index, Facts.of(layer))
     low, high = (integer(name_extents(b, extents)) for b in (box.low, box.high))
     text = printer.expression(read.index)
     return [f'_inside("{read.tensor}", {read.axis}, "{text}", {low}, {high}, {size})']

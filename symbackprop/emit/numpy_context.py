@@ -37,7 +37,6 @@ class Context:
     layer: Layer
     axes: dict[str, tuple[Expr, ...]]
     integers: frozenset[str]
-    negative: frozenset[str]
     facts: Facts
     sizes: dict[Expr, Expr]
     names: Names = field(compare=False)
@@ -140,8 +139,7 @@ def context(program: Program, names: Names, checked: frozenset[tuple[str, Expr]]
         elif s.kind == "map" and isinstance(s.body, Read) and s.body.tensor in positions:  # the same, spread over axes
             positions[s.target] = positions[s.body.tensor]
     integers |= set(positions)
-    negative = frozenset(p.name for p in layer.parameters if p.integer and p.default < 0)
-    return Context(layer, axes, frozenset(integers), negative, Facts.of(layer), sizes, names, positions, checked)
+    return Context(layer, axes, frozenset(integers), Facts.of(layer), sizes, names, positions, checked)
 
 
 def outside_text(value: Expr) -> str:

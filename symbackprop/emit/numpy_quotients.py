@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 
+from symbackprop.calculus.integer import simplified
 from symbackprop.emit.numpy_context import Context
 from symbackprop.notation.binding import fresh, substitute
 from symbackprop.notation.nodes import (
@@ -31,7 +32,7 @@ from symbackprop.notation.nodes import (
     subtract,
     walk,
 )
-from symbackprop.program.affine import affine, normal
+from symbackprop.program.affine import affine
 from symbackprop.program.statements import Statement
 
 
@@ -83,7 +84,7 @@ def _solved(found: Quotients, dividend: Expr, divisor: Expr, context: Context) -
     axis = fresh(Index(name, extent), (*s.indices, *s.bound))
     sign = _coefficient(dividend, index)
     rest = subtract(dividend, mul(sign, index))
-    place = normal(mul(sign, subtract(mul(divisor, axis), rest)))
+    place = simplified(mul(sign, subtract(mul(divisor, axis), rest)))
     in_target = index in (s.positions or s.indices)
     inside = () if in_target else (Compare("<=", ZERO, place), Compare("<", place, index.extent))
     body = substitute(_without(s.body, dividend, divisor, inside), {quotient: axis})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from symbackprop.calculus.integer import simplified
 from symbackprop.emit.numpy_context import Context, variable
 from symbackprop.emit.numpy_contract import (
     Product,
@@ -35,7 +36,6 @@ from symbackprop.notation.nodes import (
     walk,
 )
 from symbackprop.program.affine import Affine, affine, bounds
-from symbackprop.program.affine import normal as polynomial_form
 from symbackprop.program.statements import Statement
 
 
@@ -118,9 +118,9 @@ def _axes(whole: Statement, incoming: set[Index], w: Writer) -> list[Axis] | Non
 def _axis(extent: Expr, place: Expr, walk_: Affine, incoming: set[Index], w: Writer) -> Axis:
     moving = [(i, c) for i, c in walk_.terms if isinstance(i, Index)]
     base = next((t for t in moving if t[0] in incoming), moving[0] if moving else None)
-    box = bounds(place, w.context.negative)
+    box = bounds(place, w.context.facts)
     before, after = w.margins(box, extent)
-    start = polynomial_form(add(walk_.constant, before))
+    start = simplified(add(walk_.constant, before))
     shifts = tuple(t for t in moving if t != base)
     return Axis(extent, base[0] if base else None, base[1] if base else ONE, start, shifts, before, after)
 
@@ -240,7 +240,7 @@ def _sums(
     name = w.context.names.new("padded_sum")
     widths = [
         w.extent(a.base) if a.base in blocks and not a.shifts and a.base is not None
-        else w.context.integer(polynomial_form(add(a.extent, a.before, a.after)))
+        else w.context.integer(simplified(add(a.extent, a.before, a.after)))
         for a in axes
     ]  # fmt: skip
     cut = pattern([_cut(a, w) for a in axes])
@@ -254,7 +254,7 @@ def _sums(
 def _cut(axis: Axis, w: Writer) -> str:
     if axis.before == ZERO and axis.after == ZERO:
         return ":"
-    end = w.context.integer(polynomial_form(add(axis.before, axis.extent)))
+    end = w.context.integer(simplified(add(axis.before, axis.extent)))
     return f"{w.context.integer(axis.before)}:{end}"
 
 

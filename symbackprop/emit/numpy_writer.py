@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
 
+from symbackprop.calculus.integer import simplified
 from symbackprop.emit.numpy_context import Context, outside_text, variable
 from symbackprop.emit.numpy_values import Indices, Value, aligned, binary, call, pattern, tuple_text, union
 from symbackprop.emit.spelling import ATOM, PRODUCT, SIGN, SUM, TEST
@@ -35,7 +36,6 @@ from symbackprop.notation.nodes import (
     subtract,
 )
 from symbackprop.program.affine import Affine, Bounds, affine, bounds
-from symbackprop.program.affine import normal as polynomial_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,11 @@ class Writer:
             return self.copies[read, outside]
         margins, moved, needed = [], [], False
         for index, extent, walk in zip(access.indices, access.extents, walks, strict=True):
-            box = bounds(index, self.context.negative)
+            box = bounds(index, self.context.facts)
             before, after = self.margins(box, extent)
             needed = needed or before != ZERO or after != ZERO
             margins.append((before, after))
-            moved.append(Affine(polynomial_form(add(walk.constant, before)), walk.terms))
+            moved.append(Affine(simplified(add(walk.constant, before)), walk.terms))
         if not needed:
             return "", walks
         pairs = ", ".join(f"({self.context.integer(b)}, {self.context.integer(a)})" for b, a in margins)
@@ -168,7 +168,7 @@ class Writer:
     def _margin(self, width: Expr, name: str) -> Expr:
         """`max(0, width)`; a local variable where the sign of the width is not known."""
         if self.context.never_negative(width):
-            return self.context.named(polynomial_form(width)) if width != ZERO else ZERO
+            return self.context.named(simplified(width)) if width != ZERO else ZERO
         if self.context.never_negative(negative(width)):
             return ZERO
         return Size(self.bind(name, f"max(0, {self.context.integer(self.context.named(width))})"))
@@ -199,7 +199,7 @@ class Writer:
             last = add(start, index.extent)
             if not padded and self.context.equal(last, extent):
                 return f"{self.context.integer(start)}:"
-            return f"{self.context.integer(start)}:{self.context.integer(polynomial_form(last))}"
+            return f"{self.context.integer(start)}:{self.context.integer(simplified(last))}"
         return f"_walk({', '.join(self.context.integer(e) for e in (start, step, index.extent))})"
 
     def _slices(self, step: Expr) -> bool:
@@ -269,7 +269,7 @@ class Writer:
         return Value(text, ATOM, axes)
 
     def _inside(self, index: Expr, extent: Expr) -> bool:
-        box = bounds(index, self.context.negative)
+        box = bounds(index, self.context.facts)
         try:
             above = subtract(subtract(extent, ONE), box.high)
             return self.context.never_negative(box.low) and self.context.never_negative(above)

@@ -1,15 +1,16 @@
 """Integer index expressions as polynomials: which index moves an access, how far, and between which bounds.
 
 Needs: an index expression (integers, indices, sizes, integer parameters, `+ * // %`, clip, reads of integer
-tensors). `//`, `%`, clip and reads are opaque: they are atoms of the polynomial.
+tensors). What is left of `//` and `%` in the normal form, clip and reads are opaque: they are atoms of the polynomial.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
+from symbackprop.calculus.integer import NOTHING_KNOWN, Facts, never_negative, normal, simplified
+from symbackprop.calculus.polynomial import Polynomial, as_expr, scaled
 from symbackprop.errors import InternalError
 from symbackprop.notation.nodes import (
     ONE,
@@ -22,11 +23,7 @@ from symbackprop.notation.nodes import (
     Index,
     Mod,
     Mul,
-    Number,
-    Parameter,
-    Pow,
     Read,
-    Size,
     add,
     floor_divide,
     mul,
@@ -35,65 +32,6 @@ from symbackprop.notation.nodes import (
     subtract,
     walk,
 )
-
-Monomial = tuple[Expr, ...]
-Polynomial = dict[Monomial, Fraction]
-
-
-def polynomial(expr: Expr) -> Polynomial:
-    """The polynomial of an integer expression; monomials in the order in which they first stand."""
-    match expr:
-        case Number(value):
-            return {(): value} if value else {}
-        case Add(terms):
-            total: Polynomial = {}
-            for term in terms:
-                total = _plus(total, polynomial(term))
-            return total
-        case Mul(factors):
-            product: Polynomial = {(): Fraction(1)}
-            for factor in factors:
-                product = _times(product, polynomial(factor))
-            return product
-        case Pow(base, Number(exponent)) if exponent.denominator == 1 and 1 <= exponent <= 8:
-            return polynomial(mul(*[base] * int(exponent)))
-        case FloorDiv() | Mod() | Clip():
-            return {(rebuild(expr, tuple(normal(part) for part in parts(expr))),): Fraction(1)}
-        case _:
-            return {(expr,): Fraction(1)}
-
-
-def _plus(left: Polynomial, right: Polynomial) -> Polynomial:
-    total = dict(left)
-    for monomial, coefficient in right.items():
-        total[monomial] = total.get(monomial, Fraction(0)) + coefficient
-    return {m: c for m, c in total.items() if c}
-
-
-def _times(left: Polynomial, right: Polynomial) -> Polynomial:
-    total: Polynomial = {}
-    for a, x in left.items():
-        for b, y in right.items():
-            monomial = tuple(sorted((*a, *b), key=_rank))
-            total[monomial] = total.get(monomial, Fraction(0)) + x * y
-    return {m: c for m, c in total.items() if c}
-
-
-def _rank(atom: Expr) -> tuple[int, str]:
-    kinds = (Parameter, Size, Index)
-    kind = next((at for at, k in enumerate(kinds) if isinstance(atom, k)), len(kinds))
-    return kind, repr(atom)
-
-
-def expression(terms: Polynomial) -> Expr:
-    """The expression of a polynomial: positive terms first, so that it prints as `H - 1` and not `-1 + H`."""
-    ordered = sorted(terms.items(), key=lambda item: (item[1] < 0, not item[0]))
-    return add(*(mul(Number(c), *m) for m, c in ordered))
-
-
-def normal(expr: Expr) -> Expr:
-    """The expression multiplied out, like terms put together: equal polynomials give equal expressions' terms."""
-    return expression(polynomial(expr))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,56 +60,25 @@ def affine(expr: Expr) -> Affine | None:
     """The affine form of an index expression, or None where two moving atoms are multiplied."""
     constant: Polynomial = {}
     terms: dict[Expr, Polynomial] = {}
-    for monomial, coefficient in polynomial(expr).items():
-        moving = [atom for atom in monomial if moves(atom)]
+    for monomial, coefficient in normal(expr).items():
+        moving = [(atom, power) for atom, power in monomial if moves(atom)]
         if not moving:
             constant[monomial] = coefficient
-        elif len(moving) == 1:
-            rest = tuple(atom for atom in monomial if atom != moving[0])
-            terms.setdefault(moving[0], {})[rest] = coefficient
+        elif len(moving) == 1 and moving[0][1] == 1:
+            terms.setdefault(moving[0][0], {})[monomial - {moving[0]}] = coefficient
         else:
             return None
-    return Affine(expression(constant), tuple((atom, expression(c)) for atom, c in terms.items()))
+    return Affine(as_expr(constant), tuple((atom, as_expr(c)) for atom, c in terms.items()))
 
 
-def sign(expr: Expr, negative_parameters: frozenset[str] = frozenset()) -> int | None:
-    """1 if the integer is never negative, -1 if it is never positive, 0 if it is zero, None if that is not known.
-
-    Sizes and extents are at least 1; integer parameters at least 0, but for those in `negative_parameters`.
-    """
-    terms = polynomial(expr)
-    if not terms:
+def sign(expr: Expr, facts: Facts = NOTHING_KNOWN) -> int | None:
+    """1 if the integer is never negative, -1 if it is never positive, 0 if it is zero, None if that is not known."""
+    value = normal(expr, facts)
+    if not value:
         return 0
-    terms = _sizes_from_zero(terms)
-    if not all(_never_negative(atom, negative_parameters) for monomial in terms for atom in monomial):
-        return None
-    if all(c > 0 for c in terms.values()):
+    if never_negative(value, facts):
         return 1
-    return -1 if all(c < 0 for c in terms.values()) else None
-
-
-def _sizes_from_zero(terms: Polynomial) -> Polynomial:
-    """The polynomial in `N - 1` in place of each size `N`, so that all its atoms start at 0."""
-    shifted: Polynomial = {}
-    for monomial, coefficient in terms.items():
-        product: Polynomial = {(): coefficient}
-        for atom in monomial:
-            one: Polynomial = {(atom,): Fraction(1)}
-            product = _times(product, _plus(one, {(): Fraction(1)}) if isinstance(atom, Size) else one)
-        shifted = _plus(shifted, product)
-    return shifted
-
-
-def _never_negative(atom: Expr, negative_parameters: frozenset[str]) -> bool:
-    match atom:
-        case Parameter(name, integer):
-            return integer and name not in negative_parameters
-        case Size() | Index():
-            return True
-        case FloorDiv(a, b) | Mod(a, b):
-            return sign(a, negative_parameters) in (0, 1) and sign(b, negative_parameters) == 1
-        case _:
-            return False
+    return -1 if never_negative(scaled(value, -1), facts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +93,20 @@ class Bounds:
     high: Expr
 
 
-def bounds(expr: Expr, negative_parameters: frozenset[str] = frozenset()) -> Bounds:
+def bounds(expr: Expr, facts: Facts = NOTHING_KNOWN) -> Bounds:
     """The bounds over the whole box of the indices: exact for affine expressions, else not too narrow."""
     found = affine(expr)
     if found is None:
-        return _product_bounds(expr, negative_parameters)
+        return _product_bounds(expr, facts)
     low: list[Expr] = []
     high: list[Expr] = []
     for atom, coefficient in found.terms:
-        inner = _atom_bounds(atom, negative_parameters)
+        inner = _atom_bounds(atom, facts)
         first, last = mul(coefficient, inner.low), mul(coefficient, inner.high)
-        known = sign(coefficient, negative_parameters)
+        known = sign(coefficient, facts)
         if known is None:
-            first, last = Call("min", (normal(first), normal(last))), Call("max", (normal(first), normal(last)))
+            corners = (simplified(first), simplified(last))
+            first, last = _fold("min", corners), _fold("max", corners)
         elif known < 0:
             first, last = last, first
         low.append(first)
@@ -206,15 +114,15 @@ def bounds(expr: Expr, negative_parameters: frozenset[str] = frozenset()) -> Bou
     return Bounds(add(*low, found.constant), add(*high, found.constant))
 
 
-def _product_bounds(expr: Expr, negative_parameters: frozenset[str]) -> Bounds:
+def _product_bounds(expr: Expr, facts: Facts) -> Bounds:
     if isinstance(expr, Add):
-        inner = [bounds(term, negative_parameters) for term in expr.terms]
+        inner = [bounds(term, facts) for term in expr.terms]
         return Bounds(add(*(b.low for b in inner)), add(*(b.high for b in inner)))
     if not isinstance(expr, Mul):
         raise InternalError(f"no bounds of the index expression {expr}")
     total = Bounds(ONE, ONE)
     for factor in expr.factors:
-        b = bounds(factor, negative_parameters)
+        b = bounds(factor, facts)
         corners = tuple(mul(x, y) for x in (total.low, total.high) for y in (b.low, b.high))
         total = Bounds(_fold("min", corners), _fold("max", corners))
     return total
@@ -227,17 +135,17 @@ def _fold(function: str, values: tuple[Expr, ...]) -> Expr:
     return result
 
 
-def _atom_bounds(atom: Expr, negative_parameters: frozenset[str]) -> Bounds:
+def _atom_bounds(atom: Expr, facts: Facts) -> Bounds:
     match atom:
         case Index(_, extent):
             return Bounds(ZERO, subtract(extent, ONE))
         case Mod(_, divisor):
             return Bounds(ZERO, subtract(divisor, ONE))
         case FloorDiv(dividend, divisor):
-            inner = bounds(dividend, negative_parameters)
+            inner = bounds(dividend, facts)
             return Bounds(floor_divide(inner.low, divisor), floor_divide(inner.high, divisor))
         case Clip(_, low, high):
-            return Bounds(bounds(low, negative_parameters).low, bounds(high, negative_parameters).high)
+            return Bounds(bounds(low, facts).low, bounds(high, facts).high)
         case Read():
             return Bounds(Call("min", (Read(atom.tensor, ()),)), Call("max", (Read(atom.tensor, ()),)))
         case _:

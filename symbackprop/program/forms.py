@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from symbackprop.calculus.integer import simplified
 from symbackprop.notation.binding import canonical, free_indices, substitute
 from symbackprop.notation.nodes import (
     ONE,
@@ -24,7 +25,6 @@ from symbackprop.notation.nodes import (
     rewrite,
     walk,
 )
-from symbackprop.program.affine import normal
 
 EXPENSIVE = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
 
@@ -55,7 +55,7 @@ def _rule(expr: Expr) -> Expr:
 
 def _moving(position: Expr) -> Expr:
     """The position without the indices that cancel in it: no axis of the read is theirs."""
-    simple = normal(position)
+    simple = simplified(position)
     return simple if set(free_indices(simple)) < set(free_indices(position)) else position
 
 
