@@ -52,10 +52,16 @@ def call_figures(repeats: int, quick: bool) -> Iterator[Figure]:
     for case in TINY:
         yield from _tiny(task(case, load(case.layer)), repeats)
     for case in FIRST[:1] if quick else FIRST:
-        with TemporaryDirectory(prefix="symbackprop-bench-") as folder:
-            for what, bound in (("compiled", MOST_OF_COMPILATION), ("from the cache", MOST_FROM_CACHE)):
-                for name, seconds in first_calls(case, Path(folder)).items():
-                    yield figure(case.label, f"first {name}, {what}", "s", [seconds], bound=bound)
+        yield from _first(case)
+
+
+def _first(case: Case) -> Iterator[Figure]:
+    with TemporaryDirectory(prefix="symbackprop-bench-") as folder:
+        for what, bound in (("compiled", MOST_OF_COMPILATION), ("from the cache", MOST_FROM_CACHE)):
+            start, passes = first_calls(case, Path(folder))
+            for name, seconds in passes.items():
+                note = f"after {start:.2f} s in which numba starts" if name == "forward" else ""
+                yield figure(case.label, f"first {name}, {what}", "s", [seconds], bound=bound, note=note)
 
 
 def _tiny(given: Task, repeats: int) -> Iterator[Figure]:
@@ -71,24 +77,33 @@ def _tiny(given: Task, repeats: int) -> Iterator[Figure]:
         yield figure(given.case.label, f"numba {name}, a call", "us", microseconds, bound=MOST_OF_A_CALL)
 
 
-# the process: numba and numpy are there before the clock starts, as they are for the second layer of a program
+# the process: numba and numpy are there before the clock starts, as they are for the second layer of a program, and so
+# is what numba itself loads (SciPy among it) with the first function of a process, whatever function that is
 _PROCESS = """
 import json, sys, time
 import numba, numpy as np
 from importlib import import_module
+from numba.core.registry import cpu_target
 name, file, inputs, gradients, params = json.loads(sys.argv[1])
 arrays = np.load(file)
+began = time.perf_counter()
+cpu_target.typing_context.refresh()
+cpu_target.target_context.refresh()
 start = time.perf_counter()
 module = import_module(name)
 _, saved = module.forward(*(arrays[n] for n in inputs), **params)
 middle = time.perf_counter()
 module.backward(saved, *(arrays[n] for n in gradients))
-print(json.dumps({"forward": middle - start, "backward": time.perf_counter() - middle}))
+passes = {"forward": middle - start, "backward": time.perf_counter() - middle}
+print(json.dumps([start - began, passes]))
 """
 
 
-def first_calls(case: Case, folder: Path) -> dict[str, float]:
-    """The seconds of the import and the first forward pass, and of the first backward pass; `folder` has the cache."""
+def first_calls(case: Case, folder: Path) -> tuple[float, dict[str, float]]:
+    """The seconds that numba takes for itself; then those of the import and the forward pass, and of the backward pass.
+
+    `folder` has the cache.
+    """
     given = task(case, load(case.layer))
     gradients: dict[str, Any] = {f"grad_{n}": g for n, g in enumerate(given.gradients)}
     np.savez(folder / "arrays.npz", **(gradients | dict(given.inputs)))
@@ -97,12 +112,12 @@ def first_calls(case: Case, folder: Path) -> dict[str, float]:
     return _answer([sys.executable, "-c", _PROCESS, json.dumps(order)], folder)
 
 
-def _answer(command: Iterable[str], folder: Path) -> dict[str, float]:
+def _answer(command: Iterable[str], folder: Path) -> tuple[float, dict[str, float]]:
     here = str(Path(__file__).parents[2])
     path = os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH", "")) if p)
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": path}
     done = subprocess.run(list(command), capture_output=True, text=True, env=environment)
     if done.returncode:
         raise InternalError(f"the process that measures first calls ended with status {done.returncode}: {done.stderr}")
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    start, passes = json.loads(done.stdout)
+    return float(start), {name: float(seconds) for name, seconds in passes.items()}
