@@ -51,10 +51,14 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import config, get_num_threads, njit, prange, set_num_threads, types
+from numba.core import cgutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
+from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 
 class Saved(NamedTuple):
@@ -102,8 +106,10 @@ def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     beta = np.asarray(beta, order="C")
     mu = np.empty((D,), x.dtype)
     inv_sqrt_var = np.empty((D,), x.dtype)
-    y = np.empty((N, D), x.dtype)
-    _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps)
+    gamma_inv_sqrt_var = np.empty((D,), x.dtype)
+    _compute_mu_inv_sqrt_var_gamma_inv_sqrt_var(x, gamma, mu, inv_sqrt_var, gamma_inv_sqrt_var, N, D, eps)
+    y = _empty((N, D), x.dtype)
+    _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, _streams(D, gamma_inv_sqrt_var, x, mu, beta, y))
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype) if keep else None
 
 
@@ -128,18 +134,27 @@ def backward(saved, dy, *, wrt=None):
     grad_beta = None
 
     grad_y = np.asarray(grad_y, order="C")
-    grad_x = np.empty((N, D), dtype)
+    sum_grad_y = np.empty((D,), dtype)
+    gamma_inv_sqrt_var_2 = np.empty((D,), dtype)
+    inv_sqrt_var_sum_grad_y_xhat = np.empty((D,), dtype)
     grad_gamma = np.empty((D,), dtype)
     grad_beta = np.empty((D,), dtype)
-    _compute_grad_x_grad_gamma_grad_beta(
-        grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta, N, D, want_x,
+    _compute_sum_grad_y_gamma_inv_sqrt_var_2_inv_and_more(
+        grad_y, x, mu, inv_sqrt_var, gamma, sum_grad_y, gamma_inv_sqrt_var_2, inv_sqrt_var_sum_grad_y_xhat,
+        grad_gamma, grad_beta, N, D,
     )
-    if not want_x:
-        grad_x = None
     if not want_gamma:
         grad_gamma = None
     if not want_beta:
         grad_beta = None
+    if want_x:
+        grad_x = _empty((N, D), dtype)
+        _compute_grad_x(
+            gamma_inv_sqrt_var_2, grad_y, sum_grad_y, inv_sqrt_var_sum_grad_y_xhat, x, mu, grad_x, N, D,
+            _streams(
+                D, gamma_inv_sqrt_var_2, grad_y, sum_grad_y, inv_sqrt_var_sum_grad_y_xhat, x, mu, grad_x
+            ),
+        )
     return Gradients(grad_x, grad_gamma, grad_beta)
 
 
@@ -166,12 +181,11 @@ class BatchNorm1d:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
+def _compute_mu_inv_sqrt_var_gamma_inv_sqrt_var(x, gamma, mu, inv_sqrt_var, gamma_inv_sqrt_var, N, D, eps):
     """mu[d] = mean[n](x[n,d])
     var[d] = mean[n]((x[n,d] - mu[d])^2)
     inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
     gamma_inv_sqrt_var[d] = gamma[d]*inv_sqrt_var[d]
-    y[n,d] = gamma[d]*xhat[n,d] + beta[d]
     """
     real = x.dtype.type
     threads = _share(D*N)
@@ -179,7 +193,6 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
         d_low = piece*128
         d_high = min(D, d_low + 128)
         var_row = np.empty(128, x.dtype)
-        gamma_inv_sqrt_var_row = np.empty(128, x.dtype)
         mu_shift_row = np.empty(128, np.float64)
         mu_sum_row = np.empty(128, np.float64)
         var_sum_row = np.empty(128, np.float64)
@@ -201,31 +214,45 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
             mu_row[d] = mu_shift_row[d] + factor*mu_sum_row[d]
             var_row[d] = factor*_max(var_sum_row[d] + factor_2*mu_sum_row[d]*mu_sum_row[d], 0.0)
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
+        gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[d_low:]
         gamma_row = gamma[d_low:]
         for d in range(d_high - d_low):
             inv_sqrt_var_here = real(1)/math.sqrt(var_row[d] + real(eps))
             inv_sqrt_var_row[d] = inv_sqrt_var_here
             gamma_inv_sqrt_var_row[d] = gamma_row[d]*inv_sqrt_var_here
-        for n in range(N):
-            y_row = y[n, d_low:]
-            x_row = x[n, d_low:]
-            mu_row = mu[d_low:]
-            beta_row = beta[d_low:]
-            for d in range(d_high - d_low):
-                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
     _set_num_threads(threads)
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta, N, D, want_x
+def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
+    """y[n,d] = gamma[d]*xhat[n,d] + beta[d]"""
+    threads = _share(N*D)
+    for n in prange(N):
+        y_streamed = _row_apart(gamma_inv_sqrt_var)
+        width = 128 if streams else D
+        for at in range(-_lead(y[n]) if streams else 0, D, width):
+            d_from, d_to = max(0, at), min(D, at + width)
+            y_row = _either(streams, y_streamed, y[n, d_from:])
+            gamma_inv_sqrt_var_row = gamma_inv_sqrt_var[d_from:]
+            x_row = x[n, d_from:]
+            mu_row = mu[d_from:]
+            beta_row = beta[d_from:]
+            for d in range(d_to - d_from):
+                y_row[d] = gamma_inv_sqrt_var_row[d]*(x_row[d] - mu_row[d]) + beta_row[d]
+            if streams:
+                _stream(y[n, d_from:], y_row, d_to - d_from)
+    _set_num_threads(threads)
+
+
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _compute_sum_grad_y_gamma_inv_sqrt_var_2_inv_and_more(
+    grad_y, x, mu, inv_sqrt_var, gamma, sum_grad_y, gamma_inv_sqrt_var_2, inv_sqrt_var_sum_grad_y_xhat,
+        grad_gamma, grad_beta, N, D
 ):
     """sum_grad_y[d] = sum[n'](grad_y[n',d])
     sum_grad_y_xhat[d] = sum[n'](grad_y[n',d]*xhat[n',d])
     gamma_inv_sqrt_var_2[d] = gamma[d]/(N*sqrt(var[d] + eps))
     inv_sqrt_var_sum_grad_y_xhat[d] = -inv_sqrt_var[d]*sum_grad_y_xhat[d]
-    grad_x[n,d] = gamma[d]/(N*sqrt(var[d] + eps))*(N*grad_y[n,d] - sum[n'](grad_y[n',d]) -
-        xhat[n,d]*sum[n'](grad_y[n',d]*xhat[n',d]))
     grad_gamma[d] = sum[n](grad_y[n,d]*xhat[n,d])
     grad_beta[d] = sum[n](grad_y[n,d])
     """
@@ -234,10 +261,7 @@ def _compute_grad_x_grad_gamma_grad_beta(
     for piece in prange((D + 127)//128):
         d_low = piece*128
         d_high = min(D, d_low + 128)
-        sum_grad_y_row = np.empty(128, grad_y.dtype)
         sum_grad_y_xhat_row = np.empty(128, grad_y.dtype)
-        gamma_inv_sqrt_var_2_row = np.empty(128, grad_y.dtype)
-        inv_sqrt_var_sum_grad_y_xhat_row = np.empty(128, grad_y.dtype)
         sum_grad_y_sum_row = np.empty(128, np.float64)
         sum_grad_y_xhat_sum_row = np.empty(128, np.float64)
         for d in range(d_high - d_low):
@@ -251,30 +275,54 @@ def _compute_grad_x_grad_gamma_grad_beta(
             for d in range(d_high - d_low):
                 sum_grad_y_sum_row[d] += grad_y_row[d]
                 sum_grad_y_xhat_sum_row[d] += grad_y_row[d]*(x_row[d] - mu_row[d])*inv_sqrt_var_row[d]
+        sum_grad_y_row = sum_grad_y[d_low:]
         for d in range(d_high - d_low):
             sum_grad_y_row[d] = sum_grad_y_sum_row[d]
             sum_grad_y_xhat_row[d] = sum_grad_y_xhat_sum_row[d]
         factor = real(1)/real(N)
+        gamma_inv_sqrt_var_2_row = gamma_inv_sqrt_var_2[d_low:]
         gamma_row = gamma[d_low:]
         inv_sqrt_var_row = inv_sqrt_var[d_low:]
+        inv_sqrt_var_sum_grad_y_xhat_row = inv_sqrt_var_sum_grad_y_xhat[d_low:]
         grad_gamma_row = grad_gamma[d_low:]
         grad_beta_row = grad_beta[d_low:]
+        sum_grad_y_row = sum_grad_y[d_low:]
         for d in range(d_high - d_low):
             gamma_inv_sqrt_var_2_row[d] = factor*gamma_row[d]*inv_sqrt_var_row[d]
             inv_sqrt_var_sum_grad_y_xhat_row[d] = -inv_sqrt_var_row[d]*sum_grad_y_xhat_row[d]
             grad_gamma_row[d] = sum_grad_y_xhat_row[d]
             grad_beta_row[d] = sum_grad_y_row[d]
-        if want_x:
-            for n in range(N):
-                grad_x_row = grad_x[n, d_low:]
-                grad_y_row = grad_y[n, d_low:]
-                x_row = x[n, d_low:]
-                mu_row = mu[d_low:]
-                for d in range(d_high - d_low):
-                    grad_x_row[d] = gamma_inv_sqrt_var_2_row[d]*(
-                        real(N)*grad_y_row[d] - sum_grad_y_row[d]
-                        + inv_sqrt_var_sum_grad_y_xhat_row[d]*(x_row[d] - mu_row[d])
-                    )
+    _set_num_threads(threads)
+
+
+@njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def _compute_grad_x(
+    gamma_inv_sqrt_var_2, grad_y, sum_grad_y, inv_sqrt_var_sum_grad_y_xhat, x, mu, grad_x, N, D, streams
+):
+    """grad_x[n,d] = gamma[d]/(N*sqrt(var[d] + eps))*(N*grad_y[n,d] - sum[n'](grad_y[n',d]) -
+        xhat[n,d]*sum[n'](grad_y[n',d]*xhat[n',d]))
+    """
+    real = gamma_inv_sqrt_var_2.dtype.type
+    threads = _share(N*D)
+    for n in prange(N):
+        grad_x_streamed = _row_apart(gamma_inv_sqrt_var_2)
+        width = 128 if streams else D
+        for at in range(-_lead(grad_x[n]) if streams else 0, D, width):
+            d_from, d_to = max(0, at), min(D, at + width)
+            grad_x_row = _either(streams, grad_x_streamed, grad_x[n, d_from:])
+            gamma_inv_sqrt_var_2_row = gamma_inv_sqrt_var_2[d_from:]
+            grad_y_row = grad_y[n, d_from:]
+            sum_grad_y_row = sum_grad_y[d_from:]
+            inv_sqrt_var_sum_grad_y_xhat_row = inv_sqrt_var_sum_grad_y_xhat[d_from:]
+            x_row = x[n, d_from:]
+            mu_row = mu[d_from:]
+            for d in range(d_to - d_from):
+                grad_x_row[d] = gamma_inv_sqrt_var_2_row[d]*(
+                    real(N)*grad_y_row[d] - sum_grad_y_row[d]
+                    + inv_sqrt_var_sum_grad_y_xhat_row[d]*(x_row[d] - mu_row[d])
+                )
+            if streams:
+                _stream(grad_x[n, d_from:], grad_x_row, d_to - d_from)
     _set_num_threads(threads)
 
 
@@ -298,6 +346,131 @@ def _share(points):
 def _max(a, b):
     """The greater of the two, a if they are equal; NaN if one of them is."""
     return b if b > a or b != b else a
+
+
+_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
+
+
+def _streams(row, *arrays):
+    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
+    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+
+
+def _empty(shape, dtype):
+    """An array that begins where a line of 64 bytes does, if it is large."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape)*dtype.itemsize
+    if size < 1 << 20:
+        return np.empty(shape, dtype)
+    whole = np.empty(size + 64, np.uint8)
+    first = -whole.ctypes.data % 64
+    return whole[first:first + size].view(dtype).reshape(shape)
+
+
+def _lead(row):
+    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
+    return row.ctypes.data % 64//row.itemsize
+
+
+def _either(first, row, other):
+    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
+    return row if first else other
+
+
+def _row_apart(like):
+    """128 numbers that a task has for itself; compiled they lie on its stack, for memory of their own would cost more."""
+    return np.empty(128, like.dtype)
+
+
+def _stream(target, source, count):
+    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
+
+    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
+    """
+    target[:count] = source[:count]
+
+
+@overload(_lead)
+def _lead_compiled(row):
+    return lambda row: _numbers_before(row)
+
+
+@overload(_either)
+def _either_compiled(first, row, other):
+    return lambda first, row, other: _one_of(first, row, other)
+
+
+@overload(_row_apart, inline="always")
+def _row_apart_compiled(like):
+    def made(like):
+        return _on_stack(like)
+
+    return made
+
+
+@overload(_stream)
+def _stream_compiled(target, source, count):
+    return lambda target, source, count: _store_lines(target, source, count)
+
+
+@intrinsic
+def _numbers_before(typing, row):
+    def generate(context, builder, signature, arguments):
+        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
+        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
+
+    return types.int64(row), generate
+
+
+@intrinsic
+def _on_stack(typing, like):
+    row = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        size = like.dtype.bitwidth // 8
+        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_value_type(like.dtype), 128))
+        memory.align = 64
+        view = context.make_array(row)(context, builder)
+        data = builder.bitcast(memory, context.get_value_type(like.dtype).as_pointer())
+        index = ir.IntType(64)
+        populate_array(view, data, (index(128),), (index(size),), index(size), None)
+        return view._getvalue()
+
+    return row(like), generate
+
+
+@intrinsic
+def _one_of(typing, first, row, other):
+    def generate(context, builder, signature, arguments):
+        kind = context.make_array(other)
+        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
+        data = builder.select(arguments[0], one.data, two.data)
+        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
+        return view._getvalue()
+
+    return other(types.boolean, row, other), generate
+
+
+@intrinsic
+def _store_lines(typing, target, source, count):
+    def generate(context, builder, signature, arguments):
+        index, size = ir.IntType(64), target.dtype.bitwidth // 8
+        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
+        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
+        count, place = arguments[2], builder.ptrtoint(to, index)
+        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
+        first = builder.select(builder.icmp_signed("<", before, count), before, count)
+        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
+        for low, high in ((index(0), first), (last, count)):
+            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
+                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
+        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
+            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
+            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, types.int64), generate
 
 
 class _Checked(CompileResultCacheImpl):

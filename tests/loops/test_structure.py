@@ -39,6 +39,14 @@ def test_what_is_computed_once_a_channel_does_not_break_the_walk_through_memory(
     assert [(n.name, [i.name for i in n.parallel]) for n in nests] == [("gamma_inv_sqrt_var", []), ("y", ["n", "c"])]
 
 
+def test_rows_are_not_mapped_in_the_strips_that_are_summed_across(loops: Any) -> None:
+    kernel = loops.kernel(equations.load("batchnorm1d"))
+    forward = [(n.name, [i.name for i in n.parallel]) for n in kernel.forward.nests]
+
+    assert forward == [("mu_inv_sqrt_var_gamma_inv_sqrt_var", []), ("y", ["n"])]
+    assert [n.name for n in kernel.backward.nests][1:] == ["grad_x"]
+
+
 def test_a_gradient_that_goes_to_its_place_is_asked_once_whether_all_places_are_inside(loops: Any) -> None:
     (nest,) = loops.kernel(equations.load("maxpool2d")).backward.nests
     (asked,) = (n for n in nest.body if isinstance(n, nodes.Test))
