@@ -222,12 +222,15 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
     """
     real = x.dtype.type
     threads = _share(C*N*H*W)
+    ahead = _rows_ahead(x.itemsize, H*W, N, N*C*H*W)
     for c in prange(C):
         y_streamed = _row_apart(x)
         mu_shift = np.float64(x[0, c, 0] if abs(x[0, c, 0]) < real(math.inf) else real(0))
         mu_sum = 0.0
         var_sum = 0.0
         for n in range(N):
+            if n + ahead < N:
+                _fetch(x[n + ahead, c], False)
             x_row = x[n, c]
             for hw in range(H*W):
                 mu_deviation = np.float64(x_row[hw] - mu_shift)
@@ -245,6 +248,8 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
         var_of_batch_here = var_here
         var_of_batch[c] = var_of_batch_here
         for n in range(N):
+            if n + ahead < N:
+                _fetch(y[n + ahead, c], True)
             beta_here = beta[c]
             width = 128 if streams else H*W
             for at in range(-_lead(y[n, c]) if streams else 0, H*W, width):
@@ -278,11 +283,15 @@ def _compute_grad_x_grad_gamma_grad_beta(
     """
     real = grad_y.dtype.type
     threads = _share(C*N*H*W)
+    ahead = _rows_ahead(grad_y.itemsize, H*W, N, N*C*H*W)
     for c in prange(C):
         grad_x_streamed = _row_apart(grad_y)
         sum_grad_y_sum = 0.0
         sum_grad_y_xhat_sum = 0.0
         for n in range(N):
+            if n + ahead < N:
+                _fetch(grad_y[n + ahead, c], False)
+                _fetch(x[n + ahead, c], False)
             for hw_from in range(0, H*W, 1024):
                 sum_grad_y_sum_part = real(0)
                 sum_grad_y_xhat_sum_part = real(0)
@@ -308,6 +317,8 @@ def _compute_grad_x_grad_gamma_grad_beta(
         grad_beta[c] = grad_beta_here
         if want_x:
             for n in range(N):
+                if n + ahead < N:
+                    _fetch(grad_x[n + ahead, c], True)
                 grad_mean_of_batch_here = grad_mean_of_batch[c]
                 mu_here = mu[c]
                 factor = real(1)/real(N*H*W)
@@ -358,10 +369,9 @@ def _streams(row, *arrays):
 
 
 def _empty(shape, dtype):
-    """An array that begins where a line of 64 bytes does, if it is large."""
-    dtype = np.dtype(dtype)
+    """An array that begins where a line of 64 bytes does, if it is large: others are streamed beside many inputs at most."""
     size = math.prod(shape)*dtype.itemsize
-    if size < 1 << 20:
+    if size < _CACHES//4:
         return np.empty(shape, dtype)
     whole = np.empty(size + 64, np.uint8)
     first = -whole.ctypes.data % 64
@@ -472,6 +482,36 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+@njit(inline="always")
+def _rows_ahead(size, row, rows, whole):
+    """How far ahead rows are asked for: by 2 KB, or not at all (`rows`) if they are longer, a few lines, or all in the caches."""
+    return max(1, 2048//(size*row)) if 512 <= size*row <= 2048 and size*whole > 1 << 22 else rows
+
+
+@intrinsic(prefer_literal=True)
+def _fetch(typing, row, written):
+    """Ask for a row that will be read or written soon."""
+
+    def generate(context, builder, signature, arguments):
+        index, i8, i32 = ir.IntType(64), ir.IntType(8).as_pointer(), ir.IntType(32)
+        view = context.make_array(row)(context, builder, arguments[0])
+        takes = ir.FunctionType(ir.VoidType(), [i8, i32, i32, i32])
+        prefetch = cgutils.get_or_insert_function(builder.module, takes, "llvm.prefetch.p0")
+        line = index(64//(row.dtype.bitwidth//8))
+        with cgutils.for_range_slice(builder, index(0), view.nitems, line, index) as (i, _):
+            place = builder.bitcast(builder.gep(view.data, [i]), i8)
+            builder.call(prefetch, [place, i32(int(written.literal_value)), i32(3), i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(row, written), generate
+
+
+if config.DISABLE_JIT:  # plain Python has no such instruction
+
+    def _fetch(row, written):
+        """Nothing."""
 
 
 class _Checked(CompileResultCacheImpl):

@@ -100,6 +100,7 @@ def _imports(
     calls_math = "math." in code or "stream" in scalar_helpers or "log" in called or "tanh" in called or "erf" in called
     vectors = "_vectors." in code or "stage" in scalar_helpers
     streams = "stream" in scalar_helpers
+    intrinsics = streams or "rows_ahead" in scalar_helpers
     parallel = "prange(" in code
     threads = "share" in scalar_helpers
     used = [
@@ -107,9 +108,9 @@ def _imports(
         "njit",
         *(["prange"] if parallel else []),
         *(["set_num_threads"] if threads else []),
-        *(["types"] if called or streams or parallel else []),
+        *(["types"] if called or intrinsics or parallel else []),
     ]
-    extending = [*(["intrinsic"] if streams else []), *(["overload"] if called or streams else [])]
+    extending = [*(["intrinsic"] if intrinsics else []), *(["overload"] if called or streams else [])]
     return (
         *(["import math"] if calls_math else []),
         *(["import pickle"] if code else []),
@@ -119,9 +120,9 @@ def _imports(
         "from typing import NamedTuple",
         "",
         "import numpy as np",
-        *(["from llvmlite import ir"] if streams else []),
+        *(["from llvmlite import ir"] if intrinsics else []),
         *([f"from numba import {', '.join(used)}"] if "@njit" in code or scalar_helpers else []),
-        *(["from numba.core import cgutils"] if streams else []),
+        *(["from numba.core import cgutils"] if intrinsics else []),
         *(_CACHING if code else []),
         *([f"from numba.extending import {', '.join(extending)}"] if extending else []),
         *(["from numba.np.arrayobj import populate_array"] if streams else []),

@@ -13,7 +13,9 @@ from symbackprop.errors import InternalError
 from symbackprop.loops.kernel import (
     Accumulate,
     Array,
+    Ask,
     Assign,
+    Distance,
     Flat,
     Loop,
     Nest,
@@ -33,7 +35,7 @@ from symbackprop.loops.kernel import (
     walk_nodes,
 )
 from symbackprop.loops.streams import PIECE
-from symbackprop.notation.nodes import ONE, ZERO, Expr, Index, Number, Parameter, Read, Size, mul, walk
+from symbackprop.notation.nodes import ONE, ZERO, Expr, Index, Number, Parameter, Read, Size, add, mul, walk
 
 _OPTIONS = 'nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}'
 _LONGEST_NAME = 40
@@ -130,7 +132,7 @@ class _Writer:
         used = {e.name for e in leaves if isinstance(e, Size | Parameter)}
         self.scalars = tuple(identifier(name) for name in scalars if name in used)
         self.flags = tuple(dict.fromkeys(f"want_{name}" for n in nodes if isinstance(n, Wanted) for name in n.inputs))
-        locals_ = [n.name for n in nodes if isinstance(n, Assign | View | Flat | Scratch)]
+        locals_ = [n.name for n in nodes if isinstance(n, Assign | View | Flat | Scratch | Distance)]
         strip = [nest.strip.low, nest.strip.high, nest.strip.piece] if nest.strip else []
         taken = {*(a.name for a in nest.arrays), *locals_, *strip, *self.scalars, *self.flags, "real", "task", "math"}
         self._names, self._given = Names(taken), dict[Index, str]()
@@ -244,6 +246,11 @@ class _Writer:
             case Flat(name, tensor, leading, extent):
                 row = self._row_of(tensor, leading, ZERO, ONE)
                 return [f"{identifier(name)} = {row}.reshape({self._int(extent)})"]
+            case Distance(name, tensor, row, rows, whole):
+                sizes = (f"{identifier(tensor)}.itemsize", self._int(row), self._int(rows), self._int(whole))
+                return [f"{name} = _rows_ahead({', '.join(sizes)})"]
+            case Ask():
+                return self._ask(node)
             case Stream(tensor, leading, start, row, count):
                 target = self._row_of(tensor, leading, start, ONE)
                 call = f"_stream({target}, {identifier(row)}, {self._int(count)})"
@@ -323,6 +330,15 @@ class _Writer:
         places = [three(v, f) for v, f in ((node.shape, ONE), (node.first, ZERO), (node.step, ONE), (node.count, ONE))]
         arguments = (identifier(node.name), self._int(node.size), image, *places, self._number(node.outside, "real"))
         return [f"_stage({', '.join(arguments)})"]
+
+    def _ask(self, node: Ask) -> list[str]:
+        """Rows that come later, if there are any."""
+        later = add(node.index, Parameter(node.distance, True))
+        lines = [f"if {self._int(later)} < {self._int(node.index.extent)}:"]
+        for view in node.views:
+            row = self._row_of(view.tensor, tuple(later if i == node.index else i for i in view.leading), ZERO, ONE)
+            lines.append(f"    _fetch({row}, {view in node.written})")
+        return lines
 
     def _pieces(self, node: Pieces) -> list[str]:
         """A loop over pieces that begin where a line does."""

@@ -127,6 +127,33 @@ class Stream(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Distance(Node):
+    """`name` is how many rows before its use a row of `tensor` is asked for; a loop takes `rows` of these.
+
+    A row has `row` elements, the whole tensor `whole`.
+    """
+
+    name: str
+    tensor: str
+    row: Expr
+    rows: Expr
+    whole: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Node):
+    """Ask for what the views will be rows of when a loop's index is `index + distance`, if there is such a step.
+
+    `written` are those that are stored to.
+    """
+
+    index: Index
+    distance: str
+    views: tuple[View, ...]
+    written: frozenset[View]
+
+
+@dataclass(frozen=True, slots=True)
 class Stage(Node):
     """Elements of the last axes (`shape`) of a tensor, laid apart by the remainders of their places.
 
@@ -311,6 +338,10 @@ def expressions(node: Node) -> tuple[Expr, ...]:
             return (*leading, start, step)
         case Flat(_, _, leading, extent):
             return (*leading, extent)
+        case Distance(_, _, row, rows, whole):
+            return (row, rows, whole)
+        case Ask(index, _, views, _):
+            return (index, *(i for view in views for i in view.leading))
         case Stream(_, leading, start, _, count):
             return (*leading, start, count)
         case Pieces(_, _, count, row, _):

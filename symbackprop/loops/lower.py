@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from symbackprop.calculus.derivation import gradient_name
 from symbackprop.loops.absorb import absorbed
+from symbackprop.loops.ahead import with_rows_ahead
 from symbackprop.loops.compose import without_keeping
 from symbackprop.loops.contraction import contraction
 from symbackprop.loops.groups import Group, groups, reads, with_columns
@@ -60,7 +61,10 @@ def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tenso
         nest = replace(nest, points=_points(group))
         if len(group.statements) == 1:
             nest = replace(nest, contraction=contraction(group.statements[0], tensors))
-        nests.append(nest if windows else with_streams(nest, (*names, *tensors.axes)))  # rows of windows are short
+        if not windows:  # their rows are short, and follow one another
+            taken = (*names, *tensors.axes)
+            nest = with_streams(with_rows_ahead(nest, taken), taken)
+        nests.append(nest)
         stored |= {a.name for a in nest.arrays if a.written}
     cleared = {target for nest in nests for target in nest.cleared}
     return Pass(_allocations(found, stored, cleared, tensors), tuple(nests))

@@ -14,6 +14,7 @@ from dataclasses import replace
 from symbackprop.loops.inner import Span, shifted
 from symbackprop.loops.kernel import (
     Assign,
+    Distance,
     Flat,
     Loop,
     Nest,
@@ -64,7 +65,7 @@ class _Known:
     def __init__(self, nest: Nest, everything: tuple[Node, ...]) -> None:
         self.nest, self.everything = nest, everything
         strip = (nest.strip.low, nest.strip.high, nest.strip.piece) if nest.strip else ()
-        named = [n.name for n in everything if isinstance(n, Assign | View | Flat | Scratch)]
+        named = [n.name for n in everything if isinstance(n, Assign | View | Flat | Scratch | Distance)]
         self.locals = {*named, *strip}
         self.has_rows = any(isinstance(n, Scratch) for n in everything)  # of the strip's usual width
         self.names = (*(a.name for a in nest.arrays), *named, *strip)
