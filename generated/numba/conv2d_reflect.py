@@ -322,9 +322,12 @@ def _compute_grad_bias(grad_y, grad_bias, N, K, P, Q):
     """grad_bias[k] = sum[n,p,q](grad_y[n,k,p,q])"""
     real = grad_y.dtype.type
     threads = _share(K*N*P*Q)
+    ahead = _rows_ahead(grad_y.itemsize, P*Q, N, N*K*P*Q)
     for k in prange(K):
         grad_bias_sum = 0.0
         for n in range(N):
+            if n + ahead < N:
+                _fetch(grad_y[n + ahead, k], False)
             for pq_from in range(0, P*Q, 1024):
                 grad_bias_sum_part = real(0)
                 grad_y_row = grad_y[n, k, pq_from:]
@@ -361,10 +364,9 @@ def _streams(row, *arrays):
 
 
 def _empty(shape, dtype):
-    """An array that begins where a line of 64 bytes does, if it is large."""
-    dtype = np.dtype(dtype)
+    """An array that begins where a line of 64 bytes does, if it is large: others are streamed beside many inputs at most."""
     size = math.prod(shape)*dtype.itemsize
-    if size < 1 << 20:
+    if size < _CACHES//4:
         return np.empty(shape, dtype)
     whole = np.empty(size + 64, np.uint8)
     first = -whole.ctypes.data % 64
@@ -475,6 +477,36 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+@njit(inline="always")
+def _rows_ahead(size, row, rows, whole):
+    """How far ahead rows are asked for: by 2 KB, or not at all (`rows`) if they are longer, a few lines, or all in the caches."""
+    return max(1, 2048//(size*row)) if 512 <= size*row <= 2048 and size*whole > 1 << 22 else rows
+
+
+@intrinsic(prefer_literal=True)
+def _fetch(typing, row, written):
+    """Ask for a row that will be read or written soon."""
+
+    def generate(context, builder, signature, arguments):
+        index, i8, i32 = ir.IntType(64), ir.IntType(8).as_pointer(), ir.IntType(32)
+        view = context.make_array(row)(context, builder, arguments[0])
+        takes = ir.FunctionType(ir.VoidType(), [i8, i32, i32, i32])
+        prefetch = cgutils.get_or_insert_function(builder.module, takes, "llvm.prefetch.p0")
+        line = index(64//(row.dtype.bitwidth//8))
+        with cgutils.for_range_slice(builder, index(0), view.nitems, line, index) as (i, _):
+            place = builder.bitcast(builder.gep(view.data, [i]), i8)
+            builder.call(prefetch, [place, i32(int(written.literal_value)), i32(3), i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(row, written), generate
+
+
+if config.DISABLE_JIT:  # plain Python has no such instruction
+
+    def _fetch(row, written):
+        """Nothing."""
 
 
 class _Checked(CompileResultCacheImpl):
