@@ -410,10 +410,9 @@ def _streams(row, *arrays):
 
 
 def _empty(shape, dtype):
-    """An array that begins where a line of 64 bytes does, if it is large."""
-    dtype = np.dtype(dtype)
+    """An array that begins where a line of 64 bytes does, if it is large: others are streamed beside many inputs at most."""
     size = math.prod(shape)*dtype.itemsize
-    if size < 1 << 20:
+    if size < _CACHES//4:
         return np.empty(shape, dtype)
     whole = np.empty(size + 64, np.uint8)
     first = -whole.ctypes.data % 64
