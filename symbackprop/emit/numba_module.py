@@ -218,6 +218,8 @@ def _read_without(a: Allocation, nest: Nest, nests: tuple[Nest, ...]) -> bool:
 
 
 def _allocation(a: Allocation, dtype: str, streamed: tuple[str, ...]) -> str:
+    if a.over:
+        return f"{identifier(a.name)} = {identifier(a.over)}  # overwritten: nothing reads it after this"
     shape = ", ".join(integer(e) for e in a.axes) + ("," if len(a.axes) == 1 else "")
     # the narrowest signed type of positions: 0 to places - 1 fit where -places does
     kind = dtype if a.places is None else f"np.min_scalar_type({integer(mul(number(-1), a.places))})"

@@ -96,6 +96,7 @@ def _nests(title: str, one: Pass) -> Iterator[str]:
         for equation in nest.equations:
             yield wrapped(equation, "       ")
         yield f"       {_moves(nest)}"
+        yield from (f"       {new} takes the place of {old} in memory" for old, new in nest.taken)
     yield ""
 
 

@@ -258,8 +258,9 @@ class Nest:
     `equations` is what it computes, `wanted_by` the inputs whose gradients need it (empty in the forward pass),
     `traffic` the passes that it makes over memory. `shared` is computed before the tasks start; they may leave partial
     results in rows of it, which `after` puts together in order once all are done. `cleared` are the targets that the
-    tasks fill with zeros before they add to them. `streamed` is the length of the rows that may pass by the caches.
-    `points` is how many its largest statement has, bound indices among them: the size of the work.
+    tasks fill with zeros before they add to them. `taken` are arrays of earlier nests, each with the one that is
+    written in its place, of which it has the first values. `streamed` is the length of the rows that may pass by the
+    caches. `points` is how many its largest statement has, bound indices among them: the size of the work.
     """
 
     name: str
@@ -273,6 +274,7 @@ class Nest:
     shared: tuple[Node, ...] = ()
     after: tuple[Node, ...] = ()
     cleared: frozenset[str] = frozenset()
+    taken: tuple[tuple[str, str], ...] = ()
     contraction: Contraction | None = None  # what all of it is: a backend may compute it in another order
     streamed: Expr | None = None
     points: Expr = ZERO
@@ -283,7 +285,7 @@ class Allocation:
     """An array that a pass makes: an output, a saved tensor, a gradient, or a temporary between two nests.
 
     `zero` asks for zeros (what is only added to starts as them). With `places` it has positions of extrema, integers
-    of at least 0 and below that; without, reals.
+    of at least 0 and below that; without, reals. `over` is the array whose place it takes, if there is one.
     """
 
     name: str
@@ -291,6 +293,7 @@ class Allocation:
     zero: bool
     places: Expr | None
     wanted_by: tuple[str, ...]
+    over: str = ""
 
 
 @dataclass(frozen=True, slots=True)

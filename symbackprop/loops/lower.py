@@ -57,7 +57,8 @@ def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tenso
         later = {r.tensor for g in found[at + 1 :] for s in g.statements for r in reads(s)}
         needed = frozenset({*kept, *later})
         windows = window_nest(group, needed, tensors, names)
-        nest = windows or build_nest(group, needed, tensors, names, frozenset(stored))
+        dying = _dying(group, found[:at], stored - needed, needed, tensors)
+        nest = windows or build_nest(group, needed, tensors, names, frozenset(stored), dying)
         nest = replace(nest, points=_points(group))
         if len(group.statements) == 1:
             nest = replace(nest, contraction=contraction(group.statements[0], tensors))
@@ -67,7 +68,29 @@ def _pass(statements: tuple[Statement, ...], kept: Iterable[str], tensors: Tenso
         nests.append(nest)
         stored |= {a.name for a in nest.arrays if a.written}
     cleared = {target for nest in nests for target in nest.cleared}
-    return Pass(_allocations(found, stored, cleared, tensors), tuple(nests))
+    over = {new: old for nest in nests for old, new in nest.taken}
+    allocations = _allocations(found, stored, cleared, tensors)
+    return Pass(tuple(replace(a, over=over.get(a.name, "")) for a in allocations), tuple(nests))
+
+
+def _dying(
+    group: Group, before: Iterable[Group], arrays: frozenset[str] | set[str], needed: frozenset[str], tensors: Tensors
+) -> dict[str, tuple[str, ...]]:
+    """The arrays of earlier nests that only this one still reads, each with those of its own of the same shape.
+
+    An array takes another's place only where both are wanted whenever the nest is called.
+    """
+    earlier = {s.target: s for g in before for s in g.statements}
+    own = {s.target: s for s in group.statements if s.target in needed and s.target not in earlier}
+    found = {}
+    for name in dict.fromkeys(r.tensor for s in group.statements for r in reads(s)):
+        if name not in arrays or name not in earlier or name in tensors.integers or name in tensors.places:
+            continue
+        shape, wanted = tensors.extents(name), set(group.wanted_by)
+        if set(earlier[name].wanted_by) == wanted:
+            same = [t for t, s in own.items() if tensors.extents(t) == shape and set(s.wanted_by) == wanted]
+            found[name] = tuple(t for t in same if t not in tensors.integers and t not in tensors.places)
+    return found
 
 
 def _points(group: Group) -> Expr:

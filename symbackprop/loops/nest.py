@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from symbackprop.loops.columns import ColumnSums, column_sums
 from symbackprop.loops.flat import FlatPlace, flat_place
@@ -28,7 +29,7 @@ from symbackprop.loops.kernel import (
     Update,
     Wanted,
 )
-from symbackprop.loops.lending import lenders
+from symbackprop.loops.lending import lenders, taken_over
 from symbackprop.loops.merge import Merged, merge_axes
 from symbackprop.loops.names import LocalNames
 from symbackprop.loops.order import memory_order
@@ -68,14 +69,17 @@ BLOCK = 4  # terms that a row takes in at a time; the compiler checks that no tw
 
 
 def build_nest(
-    group: Group, kept: frozenset[str], tensors: Tensors, names: Iterable[str], written: frozenset[str] = frozenset()
-) -> Nest:
+    group: Group, kept: frozenset[str], tensors: Tensors, names: Iterable[str], written: frozenset[str] = frozenset(),
+    dying: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Nest:  # fmt: skip
     """The nest of a group. `kept` are the targets that are needed outside of it; `names` are taken.
 
-    `written` are targets that an earlier nest has begun: a scatter adds to what is there.
+    `written` are targets that an earlier nest has begun: a scatter adds to what is there. `dying` are those that
+    nothing reads after this nest: each with the fresh arrays that could take its place.
     """
     merged = merge_axes(group, tensors)
-    return _Builder(merged, kept, replace(tensors, axes={**tensors.axes, **merged.axes}), names, written).nest()
+    known = replace(tensors, axes={**tensors.axes, **merged.axes})
+    return _Builder(merged, kept, known, names, written, dying).nest()
 
 
 def has_one_row_index(group: Group, tensors: Tensors) -> bool:
@@ -99,8 +103,10 @@ class _Builder:
     """Builds one nest; what it gives is immutable."""
 
     def __init__(
-        self, merged: Merged, kept: frozenset[str], tensors: Tensors, names: Iterable[str], written: frozenset[str]
-    ) -> None:
+        self, merged: Merged, kept: frozenset[str], tensors: Tensors, names: Iterable[str], written: frozenset[str],
+        dying: Mapping[str, tuple[str, ...]],
+    ) -> None:  # fmt: skip
+        self.dying, self.taken = dying, dict[str, str]()
         self.written, self.cleared = written, frozenset[str]()
         whole, self.tensors, self.axes = merged.group, tensors, merged.axes
         rows = len(whole.statements) - whole.columns
@@ -147,7 +153,14 @@ class _Builder:
                 self.storage.lent[s.target] = lender
             if s.target in kept or not (fixed or s.target in self.storage.lent):
                 arrays.add(s.target)
+        if not self.columns and not self.split:
+            fresh = {t for t in arrays if t in kept and self.group.targets.count(t) == 1}
+            self.taken = taken_over(self.sweeps, inside, self.storage.lent, self.dying, fresh, self._alike)
+            self.storage.lent.update(self.taken)
         return frozenset({*arrays, *(s.target for s in self.columns)})
+
+    def _alike(self, old: str, new: str) -> bool:
+        return new in self.dying[old] and self.axes[old] == self.axes[new]
 
     def _scratch(self, wish: str, wide: bool) -> str:
         name = self.new(f"{wish}_row")
@@ -175,13 +188,13 @@ class _Builder:
             nodes = (*self.scratch, *hoist(tuple(body), self.outer, self.new))
         return Nest(
             stored, equations, self._arrays(), parallel, self.strip, nodes, wanted, tuple(self.traffic),
-            tuple(self.shared), self.after, cleared=self.cleared,
+            tuple(self.shared), self.after, cleared=self.cleared, taken=tuple(self.taken.items()),
         )  # fmt: skip
 
     def _arrays(self) -> tuple[Array, ...]:
         """The arrays that the nest reads, then those that it writes."""
         everything = (*self.group.statements, *self.columns)
-        targets = {s.target for s in everything}
+        targets = {*self.taken, *(s.target for s in everything)}
         read = dict.fromkeys(r.tensor for s in everything for r in reads(s) if r.tensor not in targets)
         written = [t for t in dict.fromkeys(s.target for s in everything) if t in self.arrays]
         return tuple(

@@ -176,6 +176,23 @@ def test_a_map_stays_in_the_array_of_its_last_reader(loops: Any) -> None:
     assert [a.name for a in nest.arrays if a.written] == ["y"]
 
 
+def taken(loops: Any, body: str) -> list[tuple[str, str]]:
+    """What takes another array's place in the forward pass of a layer behind a product of matrices."""
+    text = f"layer one\ninput x[N, D], w[M, D]\nh[n,m] = sum[d](x[n,d]*w[m,d])\n{body}\noutput y\n"
+    return [pair for nest in loops.kernel(text).forward.nests for pair in nest.taken]
+
+
+def test_an_array_that_nothing_reads_any_more_is_overwritten_element_for_element(loops: Any) -> None:
+    softmax = "t[n] = max[m](h[n,m])\ne[n,m] = exp(h[n,m] - t[n])\ns[n] = sum[m](e[n,m])\ny[n,m] = e[n,m]/s[n]"
+
+    assert taken(loops, softmax) == [("h", "y")]
+    assert taken(loops, "y[n,m] = 3*h[n,m]") == [("h", "y")]
+    assert taken(loops, "y[n,m] = 3*h[n,m]^2") == []  # saved
+    assert taken(loops, "y[n,m] = 3*h[n,m] + 2*h[n, M - 1 - m]") == []
+    assert taken(loops, "y[n,m] = 3*h[n,m] + 2*h[N - 1 - n, m]") == []
+    assert taken(loops, "y[m,n] = 3*h[n,m]") == []
+
+
 def test_what_is_saved_is_read_in_the_forward_pass(loops: Any) -> None:
     last = loops.kernel(equations.load("scaled_dot_product_attention")).forward.nests[-1]
 
