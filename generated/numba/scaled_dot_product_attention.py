@@ -51,14 +51,11 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba import config, get_num_threads, njit, prange, set_num_threads, types
-from numba.core import cgutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
-from numba.extending import intrinsic, overload
-from numba.np.arrayobj import populate_array
+from numba.extending import overload
 
 try:
     from . import _vectors
@@ -129,8 +126,8 @@ def forward(query, key, value, *, accuracy="default", keep=True):
         _compute_score(
             query.reshape(B*H, I, D), key.reshape(B*H, J, D), score.reshape(B*H, I, J), B, H, I, D, J
         )
-    attention = np.empty((B, H, I, J), query.dtype)
-    _compute_attention(score.reshape(B*H*I, J), attention.reshape(B*H*I, J), B, H, I, J)
+    attention = score  # overwritten: nothing reads it after this
+    _compute_attention(attention.reshape(B*H*I, J), B, H, I, J)
     y = np.empty((B, H, I, E), query.dtype)
     if not _contract_y(y, value, attention, accuracy, B, H, I, J, E):
         _compute_y(
@@ -169,11 +166,8 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
                 grad_y.reshape(B*H, I, E), value.reshape(B*H, J, E), grad_attention.reshape(B*H, I, J), B, H, I, J, E,
             )
     if want_query or want_key:
-        grad_score = _empty((B, H, I, J), dtype)
-        _compute_grad_score(
-            grad_attention.reshape(B*H*I, J), attention.reshape(B*H*I, J), grad_score.reshape(B*H*I, J), B, H, I, J,
-            _streams(J, grad_attention, attention, grad_score),
-        )
+        grad_score = grad_attention  # overwritten: nothing reads it after this
+        _compute_grad_score(attention.reshape(B*H*I, J), grad_score.reshape(B*H*I, J), B, H, I, J)
     if want_query:
         grad_query = np.empty((B, H, I, D), dtype)
         if not _contract_grad_query(grad_query, key, grad_score, accuracy, D, B, H, I, J):
@@ -262,28 +256,27 @@ def _compute_score(query, key, score, B, H, I, D, J):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_attention(score, attention, B, H, I, J):
+def _compute_attention(attention, B, H, I, J):
     """top[b,h,i] = max[j](score[b,h,i,j])
     weight[b,h,i,j] = exp(score[b,h,i,j] - top[b,h,i])
     norm[b,h,i] = sum[j](weight[b,h,i,j])
     inv_norm[b,h,i] = 1/norm[b,h,i]
     attention[b,h,i,j] = weight[b,h,i,j]/norm[b,h,i]
     """
-    real = score.dtype.type
+    real = attention.dtype.type
     threads = _share(B*H*I*J)
     for bhi in prange(B*H*I):
         top_max = _rank(real(-math.inf))
-        score_row = score[bhi]
+        attention_row = attention[bhi]
         for j in range(J):
-            top_max = max(top_max, _rank(score_row[j]))
+            top_max = max(top_max, _rank(attention_row[j]))
         top = _of_rank(top_max)
         norm_sum = 0.0
         for j_from in range(0, J, 1024):
             norm_sum_part = real(0)
-            score_row = score[bhi, j_from:]
             attention_row = attention[bhi, j_from:]
             for j in range(min(J, j_from + 1024) - j_from):
-                weight_here = _exp(score_row[j] - top)
+                weight_here = _exp(attention_row[j] - top)
                 attention_row[j] = weight_here
                 norm_sum_part += weight_here
             norm_sum += norm_sum_part
@@ -400,34 +393,27 @@ def _compute_grad_attention(grad_y, value, grad_attention, B, H, I, J, E):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_score(grad_attention, attention, grad_score, B, H, I, J, streams):
+def _compute_grad_score(attention, grad_score, B, H, I, J):
     """sum_grad_attention_attention[b,h,i] = sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j'])
     grad_score[b,h,i,j] = attention[b,h,i,j]*(grad_attention[b,h,i,j] -
         sum[j'](grad_attention[b,h,i,j']*attention[b,h,i,j']))
     """
-    real = grad_attention.dtype.type
+    real = attention.dtype.type
     threads = _share(B*H*I*J)
     for bhi in prange(B*H*I):
-        grad_score_streamed = _row_apart(grad_attention)
         sum_grad_attention_attention_sum = 0.0
         for j_from in range(0, J, 1024):
             sum_grad_attention_attention_sum_part = real(0)
-            grad_attention_row = grad_attention[bhi, j_from:]
+            grad_score_row = grad_score[bhi, j_from:]
             attention_row = attention[bhi, j_from:]
             for j in range(min(J, j_from + 1024) - j_from):
-                sum_grad_attention_attention_sum_part += grad_attention_row[j]*attention_row[j]
+                sum_grad_attention_attention_sum_part += grad_score_row[j]*attention_row[j]
             sum_grad_attention_attention_sum += sum_grad_attention_attention_sum_part
         sum_grad_attention_attention = real(sum_grad_attention_attention_sum)
-        width = 128 if streams else J
-        for at in range(-_lead(grad_score[bhi]) if streams else 0, J, width):
-            j_from, j_to = max(0, at), min(J, at + width)
-            grad_score_row = _either(streams, grad_score_streamed, grad_score[bhi, j_from:])
-            attention_row = attention[bhi, j_from:]
-            grad_attention_row = grad_attention[bhi, j_from:]
-            for j in range(j_to - j_from):
-                grad_score_row[j] = attention_row[j]*(grad_attention_row[j] - sum_grad_attention_attention)
-            if streams:
-                _stream(grad_score[bhi, j_from:], grad_score_row, j_to - j_from)
+        grad_score_row = grad_score[bhi]
+        attention_row = attention[bhi]
+        for j in range(J):
+            grad_score_row[j] = attention_row[j]*(grad_score_row[j] - sum_grad_attention_attention)
     _set_num_threads(threads)
 
 
@@ -731,130 +717,6 @@ def _of_rank_float64(v):
 @overload(_of_rank, jit_options={"error_model": "numpy", "fastmath": {"contract"}, "forceinline": True})
 def _of_rank_of(v):
     return _of_rank_float32 if v == types.int32 else _of_rank_float64
-
-
-_CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
-
-
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
-
-
-def _empty(shape, dtype):
-    """An array that begins where a line of 64 bytes does, if it is large: others are streamed beside many inputs at most."""
-    size = math.prod(shape)*dtype.itemsize
-    if size < _CACHES//4:
-        return np.empty(shape, dtype)
-    whole = np.empty(size + 64, np.uint8)
-    first = -whole.ctypes.data % 64
-    return whole[first:first + size].view(dtype).reshape(shape)
-
-
-def _lead(row):
-    """How many numbers lie between the beginning of the line of 64 bytes in which a row begins and the row."""
-    return row.ctypes.data % 64//row.itemsize
-
-
-def _either(first, row, other):
-    """The row if `first`, else the other: a view that counts no references, for that would cost more than its use."""
-    return row if first else other
-
-
-def _row_apart(like):
-    """128 numbers that a task has for itself; compiled they lie on its stack, for memory of their own would cost more."""
-    return np.empty(128, like.dtype)
-
-
-def _stream(target, source, count):
-    """target[:count] = source[:count], whole lines of 64 bytes without reading them first.
-
-    Nothing orders such stores but what threads lock as they hand over to each other, which they do where prange ends.
-    """
-    target[:count] = source[:count]
-
-
-@overload(_lead)
-def _lead_compiled(row):
-    return lambda row: _numbers_before(row)
-
-
-@overload(_either)
-def _either_compiled(first, row, other):
-    return lambda first, row, other: _one_of(first, row, other)
-
-
-@overload(_row_apart, inline="always")
-def _row_apart_compiled(like):
-    def made(like):
-        return _on_stack(like)
-
-    return made
-
-
-@overload(_stream)
-def _stream_compiled(target, source, count):
-    return lambda target, source, count: _store_lines(target, source, count)
-
-
-@intrinsic
-def _numbers_before(typing, row):
-    def generate(context, builder, signature, arguments):
-        index, first = ir.IntType(64), context.make_array(row)(context, builder, arguments[0]).data
-        return builder.udiv(builder.and_(builder.ptrtoint(first, index), index(63)), index(row.dtype.bitwidth // 8))
-
-    return types.int64(row), generate
-
-
-@intrinsic
-def _on_stack(typing, like):
-    row = types.Array(like.dtype, 1, "C")
-
-    def generate(context, builder, signature, arguments):
-        size = like.dtype.bitwidth // 8
-        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_value_type(like.dtype), 128))
-        memory.align = 64
-        view = context.make_array(row)(context, builder)
-        data = builder.bitcast(memory, context.get_value_type(like.dtype).as_pointer())
-        index = ir.IntType(64)
-        populate_array(view, data, (index(128),), (index(size),), index(size), None)
-        return view._getvalue()
-
-    return row(like), generate
-
-
-@intrinsic
-def _one_of(typing, first, row, other):
-    def generate(context, builder, signature, arguments):
-        kind = context.make_array(other)
-        one, two, view = kind(context, builder, arguments[1]), kind(context, builder, arguments[2]), kind(context, builder)
-        data = builder.select(arguments[0], one.data, two.data)
-        populate_array(view, data, two.shape, two.strides, two.itemsize, None)
-        return view._getvalue()
-
-    return other(types.boolean, row, other), generate
-
-
-@intrinsic
-def _store_lines(typing, target, source, count):
-    def generate(context, builder, signature, arguments):
-        index, size = ir.IntType(64), target.dtype.bitwidth // 8
-        line = ir.VectorType(context.get_value_type(target.dtype), 64 // size)
-        to, at = (context.make_array(target)(context, builder, array).data for array in arguments[:2])
-        count, place = arguments[2], builder.ptrtoint(to, index)
-        before = builder.udiv(builder.and_(builder.neg(place), index(63)), index(size))
-        first = builder.select(builder.icmp_signed("<", before, count), before, count)
-        last = builder.add(first, builder.and_(builder.sub(count, first), index(-line.count)))
-        for low, high in ((index(0), first), (last, count)):
-            with cgutils.for_range_slice(builder, low, high, index(1), index) as (i, _):
-                builder.store(builder.load(builder.gep(at, [i])), builder.gep(to, [i]))
-        with cgutils.for_range_slice(builder, first, last, index(line.count), index) as (i, _):
-            value = builder.load(builder.bitcast(builder.gep(at, [i]), line.as_pointer()), align=size)
-            store = builder.store(value, builder.bitcast(builder.gep(to, [i]), line.as_pointer()), align=64)
-            store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
-        return context.get_dummy_value()
-
-    return types.void(target, source, types.int64), generate
 
 
 class _Checked(CompileResultCacheImpl):
