@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import subprocess
 import sys
@@ -26,20 +27,24 @@ SHAPES = [  # N, C, H, W, K, R, stride, pad, dilation
 ]
 
 
-def load(folder: Path) -> ModuleType:
-    """The package, written to a folder, with everything left to the vectors."""
+def load(folder: Path, family: str | None = None) -> ModuleType:
+    """The package, written to a folder, with everything left to the vectors, or to one family of them."""
     package = folder / "vectors_under_test"
     package.mkdir(exist_ok=True)
     for name in [n for n in sys.modules if n.split(".")[0] == package.name]:
         del sys.modules[name]
     for name, text in vectors_package().items():
-        text = text.replace("_FEW = 1 << 14", "_FEW = 0").replace("_PLAIN = 0.7", "_PLAIN = 1e9")
-        (package / name).write_text(text.replace("_PARALLEL = 60_000", "_PARALLEL = 1e18"))
+        (package / name).write_text(text)
     spec = importlib.util.spec_from_file_location(package.name, package / "__init__.py")
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[package.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        if family is not None:
+            patch.setenv("SYMBACKPROP_FAMILY", family)
+        spec.loader.exec_module(module)
+    module._FEW = 0
+    module._PLAIN = math.inf
     return module
 
 

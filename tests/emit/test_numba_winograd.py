@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 
-from symbackprop.emit.numba_vectors import vectors_package
+from tests.emit.test_numba_vectors import load
 
 SHAPES = [  # N, C, H, W, K, R, S, pad, dilation, groups
     (2, 64, 14, 14, 33, 3, 3, 1, 1, 1),
@@ -27,25 +26,6 @@ SHAPES = [  # N, C, H, W, K, R, S, pad, dilation, groups
     (1, 12, 9, 70, 20, 3, 3, 1, 1, 2),
 ]
 MOST = 1e-5  # of the largest output
-
-
-def load(folder: Path, family: str = "winograd") -> ModuleType:
-    """The package, written to a folder, in which this family is the only one and nothing is too small."""
-    package = folder / "filtering_under_test"
-    package.mkdir(exist_ok=True)
-    for name in [n for n in sys.modules if n.split(".")[0] == package.name]:
-        del sys.modules[name]
-    for name, text in vectors_package().items():
-        text = text.replace("_FEW = 1 << 14", "_FEW = 0").replace("_PLAIN = 0.7", "_PLAIN = 1e9")
-        (package / name).write_text(text)
-    spec = importlib.util.spec_from_file_location(package.name, package / "__init__.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[package.name] = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMBACKPROP_FAMILY", family)
-        spec.loader.exec_module(module)
-    return module
 
 
 def padded(x: np.ndarray, pad: int) -> np.ndarray:
@@ -89,7 +69,7 @@ def errors(v: ModuleType, shape: tuple[int, ...], seed: int = 0) -> list[float]:
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """The package at the width of this machine."""
-    return load(tmp_path_factory.mktemp("filtering"))
+    return load(tmp_path_factory.mktemp("filtering"), "winograd")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
