@@ -135,7 +135,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = np.empty((N, C, H, W), dtype)
-        _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, pad)
+        _compute_grad_x(argmax_y, grad_y, grad_x.reshape(N, C, H*W), N, C, H, W, P, Q, kernel, stride, pad)
     return Gradients(grad_x)
 
 
@@ -235,7 +235,7 @@ def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, 
         offsets[at] = W*(at//kernel) + at % kernel
     for task in prange(N*C):
         n, c = task//C, task % C
-        grad_x_flat = grad_x[n, c].reshape(H*W)
+        grad_x_flat = grad_x[n, c]
         for at_2 in range(H*W):
             grad_x_flat[at_2] = real(0)
         if 0 <= -pad and kernel + stride*P - 1 - stride - pad < H and kernel + stride*Q - 1 - stride - pad < W:
@@ -252,7 +252,7 @@ def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, 
                     h_at = stride*p + quotients[argmax_y_row[q]] - pad
                     w_at = stride*q + remainders[argmax_y_row[q]] - pad
                     if 0 <= h_at < H and 0 <= w_at < W:
-                        grad_x[n, c, h_at, w_at] += grad_y[n, c, p, q]
+                        grad_x_flat[h_at*W + w_at] += grad_y[n, c, p, q]
     _set_num_threads(threads)
 
 

@@ -16,7 +16,6 @@ from symbackprop.loops.kernel import (
     Ask,
     Assign,
     Distance,
-    Flat,
     Loop,
     Nest,
     Node,
@@ -132,7 +131,7 @@ class _Writer:
         used = {e.name for e in leaves if isinstance(e, Size | Parameter)}
         self.scalars = tuple(identifier(name) for name in scalars if name in used)
         self.flags = tuple(dict.fromkeys(f"want_{name}" for n in nodes if isinstance(n, Wanted) for name in n.inputs))
-        locals_ = [n.name for n in nodes if isinstance(n, Assign | View | Flat | Scratch | Distance)]
+        locals_ = [n.name for n in nodes if isinstance(n, Assign | View | Scratch | Distance)]
         strip = [nest.strip.low, nest.strip.high, nest.strip.piece] if nest.strip else []
         taken = {*(a.name for a in nest.arrays), *locals_, *strip, *self.scalars, *self.flags, "real", "task", "math"}
         self._names, self._given = Names(taken), dict[Index, str]()
@@ -243,9 +242,6 @@ class _Writer:
                 return [self._view(node)]
             case Stage():
                 return self._stage(node)
-            case Flat(name, tensor, leading, extent):
-                row = self._row_of(tensor, leading, ZERO, ONE)
-                return [f"{identifier(name)} = {row}.reshape({self._int(extent)})"]
             case Distance(name, tensor, row, rows, whole):
                 sizes = (f"{identifier(tensor)}.itemsize", self._int(row), self._int(rows), self._int(whole))
                 return [f"{name} = _rows_ahead({', '.join(sizes)})"]

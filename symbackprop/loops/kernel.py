@@ -92,16 +92,6 @@ class View(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Flat(Node):
-    """`name[j]` is the j-th of the `extent` elements of `tensor[leading, ...]`, in row-major order."""
-
-    name: str
-    tensor: str
-    leading: tuple[Expr, ...]
-    extent: Expr
-
-
-@dataclass(frozen=True, slots=True)
 class Scratch(Node):
     """A row of `extent` numbers that belongs to one task; `wide` as for locals, `integer` for places.
 
@@ -339,8 +329,6 @@ def expressions(node: Node) -> tuple[Expr, ...]:
             return (*indices, value)
         case View(_, _, leading, start, step, _):
             return (*leading, start, step)
-        case Flat(_, _, leading, extent):
-            return (*leading, extent)
         case Distance(_, _, row, rows, whole):
             return (row, rows, whole)
         case Ask(index, _, views, _):

@@ -17,7 +17,6 @@ from symbackprop.loops.kernel import (
     Accumulate,
     Array,
     Assign,
-    Flat,
     Loop,
     Nest,
     Node,
@@ -27,6 +26,7 @@ from symbackprop.loops.kernel import (
     Test,
     Track,
     Update,
+    View,
     Wanted,
 )
 from symbackprop.loops.lending import lenders, taken_over
@@ -432,20 +432,34 @@ class _Builder:
         late = {local.name for local in found.values()}
         tests = tuple(c for c in conditions if any(isinstance(e, Parameter) and e.name in late for e in walk(c)))
         places = tuple(substitute(tables.looked_up(i), named) for i in target.indices)
-        body: tuple[Node, ...] = (Update(s.target, places, "sum", self._kept(self.tensors.simplify(term.value))),)
+        place = self._flat(s, target, now)
+        image = s.target if place is None else self._image(s)
+        there = places if place is None else (self._in_image(s, places),)
+        body: tuple[Node, ...] = (Update(image, there, "sum", self._kept(self.tensors.simplify(term.value))),)
         body = (Test(both(*tests), body),) if tests else body
         body = (*(replace(local, value=tables.looked_up(local.value)) for local in found.values()), *body)
         general = self.walks.loops(order, tuple(c for c in conditions if c not in tests), body)
         self.shared += tables.nodes
-        place = self._flat(s, target, now)
         if place is None:
             return (*self._clear(s), *general)
-        owned, image = len(self.outer), self.new(f"{s.target}_flat")
-        elements = Index("at", mul(*self.tensors.extents(s.target)[owned:]))
+        elements = Index("at", self.axes[s.target][-1])
         zeros = (Loop(elements, ZERO, elements.extent, (Store(image, (elements,), ZERO),)),) if self._clear(s) else ()
         fast = self._by_offsets(image, place, order, term.value)
-        flat = Flat(image, s.target, target.indices[:owned], elements.extent)
-        return (flat, *zeros, Test(place.inside, fast, general))
+        view = View(image, s.target, self.outer, ZERO, ONE)
+        return (view, *zeros, Test(place.inside, fast, general))
+
+    def _image(self, s: Statement) -> str:
+        """The name of the part of the target that a task owns, as a row; what the nest gets has such rows."""
+        extents, owned = self.tensors.extents(s.target), len(self.outer)
+        self.axes = {**self.axes, s.target: (*extents[:owned], mul(*extents[owned:]))}
+        return self.new(f"{s.target}_flat")
+
+    def _in_image(self, s: Statement, places: tuple[Expr, ...]) -> Expr:
+        """The places in a target as one in such a row."""
+        flat: Expr = ZERO
+        for place, extent in list(zip(places, self.tensors.extents(s.target), strict=True))[len(self.outer) :]:
+            flat = add(mul(flat, extent), place)
+        return flat
 
     def _flat(self, s: Statement, target: Read, conditions: tuple[Expr, ...]) -> FlatPlace | None:
         """The place among a task's elements, if one position moves it and it has to be inside, and nothing else."""

@@ -15,7 +15,6 @@ from symbackprop.loops.inner import Span, shifted
 from symbackprop.loops.kernel import (
     Assign,
     Distance,
-    Flat,
     Loop,
     Nest,
     Node,
@@ -65,7 +64,7 @@ class _Known:
     def __init__(self, nest: Nest, everything: tuple[Node, ...]) -> None:
         self.nest, self.everything = nest, everything
         strip = (nest.strip.low, nest.strip.high, nest.strip.piece) if nest.strip else ()
-        named = [n.name for n in everything if isinstance(n, Assign | View | Flat | Scratch | Distance)]
+        named = [n.name for n in everything if isinstance(n, Assign | View | Scratch | Distance)]
         self.locals = {*named, *strip}
         self.has_rows = any(isinstance(n, Scratch) for n in everything)  # of the strip's usual width
         self.names = (*(a.name for a in nest.arrays), *named, *strip)
@@ -93,7 +92,7 @@ def _touched(node: Node) -> Iterable[str]:
     """The arrays and rows that a node reads or writes."""
     yield from (e.tensor for x in expressions(node) for e in walk(x) if isinstance(e, Read))
     match node:
-        case Store(tensor) | Update(tensor) | View(_, tensor) | Flat(_, tensor):
+        case Store(tensor) | Update(tensor) | View(_, tensor):
             yield tensor
         case Stage(name, _, tensor):
             yield from (name, tensor)
