@@ -236,6 +236,9 @@ class Interpreter:
         del self._scope[len(self._scope) - len(indices) :]
         return meaning
 
+    def count(self, ranges: list[range]) -> None:
+        """Called with the ranges of a reduction before it is computed: one that bounds its work may refuse."""
+
     def _points(self, indices: tuple[Index, ...]) -> Callable[[Places], Iterator[None]]:
         """Steps through the domain in row-major order; the slots are given back as they were found."""
         slots = [self._slots.setdefault(index, len(self._slots)) for index in indices]
@@ -243,7 +246,9 @@ class Interpreter:
 
         def points(places: Places) -> Iterator[None]:
             before = [places[slot] for slot in slots]
-            for values in product(*(range(extent(places)) for extent in extents)):
+            ranges = [range(extent(places)) for extent in extents]
+            self.count(ranges)
+            for values in product(*ranges):
                 for slot, value in zip(slots, values, strict=True):
                     places[slot] = value
                 yield

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from symbackprop.check.arithmetic import Value
 from symbackprop.check.exact import ExactMeaning, Places
 from symbackprop.check.interpret import Interpreter, Key, Meaning, Names, Rows
+from symbackprop.errors import UserError
 from symbackprop.notation.binding import free_indices
 from symbackprop.notation.nodes import Call, Expr, Index, Partial, Pow
 
+MOST_ELEMENTS, MOST_WORK = 20_000, 1_000_000  # of one sum, and of a formula with all sums inside of sums
 
-class KeptInterpreter(Interpreter):
+
+class BoundedInterpreter(Interpreter):
+    """An interpreter that refuses sums over more elements than a formula at small sizes has."""
+
+    work = MOST_WORK
+
+    def begin(self) -> None:
+        """Another formula: its work is counted anew."""
+        self.work = MOST_WORK
+
+    def count(self, ranges: list[range]) -> None:
+        """Count the elements of a reduction. Raises UserError where there are too many."""
+        volume = prod(max(r.stop, 0) for r in ranges)
+        self.work -= volume
+        if volume > MOST_ELEMENTS or self.work < 0:
+            raise UserError("a sum over too many elements to be tried")
+
+
+class KeptInterpreter(BoundedInterpreter):
     """An interpreter for many expressions that share parts.
 
     Needs: indices that are bound at one place of an expression only under one name, as a `Translator` gives them.

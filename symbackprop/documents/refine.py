@@ -29,7 +29,7 @@ WORTH = {"holds": 3.0, "fails": -1.0, "open": 0.0}
 def refined(draft: Draft, seen: Seen) -> Draft:
     """The draft after all changes, one at a time, by which more formulas hold."""
     deadline = time.process_time() + LONGEST_SEARCH
-    score = _Score(seen)
+    score = _Score(seen, deadline)
     best = score(draft)
     improved = True
     while improved and time.process_time() < deadline and best < score.most:
@@ -47,7 +47,8 @@ def refined(draft: Draft, seen: Seen) -> Draft:
 class _Score:
     """How many of a few formulas hold with a draft: definitions first, then what they are differentiated to."""
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Seen, deadline: float) -> None:
+        self.deadline = deadline
         self.formulas = tuple(dict.fromkeys(f for f, c in sorted(seen.chains, key=_order) if c.rest))[:MOST]
         self.spoken = spoken_words(self.formulas)
         self.most = WORTH["holds"] * 10 * len(self.formulas)
@@ -74,6 +75,8 @@ class _Score:
         worth = 0.0
         for chain in chains:
             for claim in claims(chain, part):
+                if time.process_time() > self.deadline:
+                    return -1e9  # too late to tell
                 if claim.relation is not None:
                     worth += WORTH[_tried(claim.relation, part)]
         return worth

@@ -17,6 +17,7 @@ from symbackprop.check.interpret import Interpreter, Key, Meaning, evaluate_exac
 from symbackprop.check.modular import Modular
 from symbackprop.check.opinion import Draw, World
 from symbackprop.check.point import SeededPoint
+from symbackprop.documents.kept import BoundedInterpreter
 from symbackprop.documents.legend import Part
 from symbackprop.documents.meaning import STORED, Sides, Total
 from symbackprop.errors import InternalError, UserError
@@ -84,11 +85,14 @@ class Scene:
             self._seeded[variable] = SeededPoint(self.world.point, (variable,))
         return self._seeded[variable]
 
-    def differences(self, sides: Sides, interpreter: Interpreter | None = None) -> Iterator[tuple[Key, Value, Value]]:
+    def differences(
+        self, sides: Sides, interpreter: BoundedInterpreter | None = None
+    ) -> Iterator[tuple[Key, Value, Value]]:
         """Both sides at every value of the letters (at most so many) at which the condition holds."""
         self._given(sides)
         if interpreter is None:
-            interpreter = Interpreter(self.world.point, tuple(letter.index for letter in sides.letters))
+            interpreter = BoundedInterpreter(self.world.point, tuple(letter.index for letter in sides.letters))
+        interpreter.begin()
         left, right = interpreter.real(sides.left), interpreter.real(sides.right)
         test = interpreter.condition(sides.condition)
         ranges = [range(int(self.exact(letter.index.extent))) for letter in sides.letters]
@@ -97,9 +101,10 @@ class Scene:
             if test(places):
                 yield values, left(places), right(places)
 
-    def matches(self, side: Sides, wanted: list[tuple[Key, Value]], interpreter: Interpreter) -> bool:
+    def matches(self, side: Sides, wanted: list[tuple[Key, Value]], interpreter: BoundedInterpreter) -> bool:
         """Whether the left of `side` has the wanted value at each of the points; it stops at the first that has not."""
         self._given(side)
+        interpreter.begin()
         meaning = interpreter.real(side.left)
         if isinstance(self.world.arithmetic, Modular):
             return all(meaning(interpreter.places(values)) == value for values, value in wanted)
