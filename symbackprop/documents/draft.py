@@ -28,6 +28,7 @@ class Symbol:
     counts: tuple[str, ...] = ()
     gradient: bool = False
     bracketed: bool = False
+    above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Draft:
     fixed: tuple[tuple[str, int], ...] = ()
     odd: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    equal: tuple[str, ...] = ()
+    matrices: bool = False
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
     def with_symbol(self, symbol: Symbol) -> Draft:
@@ -70,10 +73,16 @@ class Draft:
         found |= {"labels": list(self.labels)} if self.labels else {}
         found |= {"odd": list(self.odd)} if self.odd else {}
         found |= {"absent": list(self.absent)} if self.absent else {}
+        found |= {"equal": list(self.equal)} if self.equal else {}
         found |= {"prime": "gradient"} if primed else {}
+        found |= {"matrices": True, "first": self._counted_from()} if self.matrices else {}
         found |= {"fix": fixed} if fixed else {}
         found |= {"sizes": dict(self.constants)} if self.constants else {}
         return {**found, "names": names}
+
+    def _counted_from(self) -> int:
+        """The first value of the indices that a document of matrices prints."""
+        return int(any(count == "1" for s in self.symbols for count in s.counts))
 
     def _primed(self) -> tuple[Symbol, ...]:
         """Gradients that a prime tells, where all of them are told so and one rule is shorter."""
@@ -90,7 +99,9 @@ class Draft:
         """The legend as TOML with remarks."""
         lines = ["# Guessed from the document; correct what is wrong: `symbackprop audit FILE --legend THIS` shows it."]
         for key, value in self.data().items():
-            if isinstance(value, str):
+            if isinstance(value, bool | int):
+                lines.append(f"{key} = {str(value).lower()}")
+            elif isinstance(value, str):
                 lines.append(f"{key} = {quoted(value)}")
             elif isinstance(value, list):
                 lines.append(f"{key} = [{', '.join(quoted(v) for v in value)}]")
@@ -106,13 +117,22 @@ class Draft:
     # ------------------------------------------------------------------------------------------ names
 
     def _key(self, symbol: Symbol) -> str:
+        if self.matrices:
+            return symbol.spelling
         base, _, power = symbol.spelling.partition("^")
+        letters = symbol.letters[symbol.above :]
+        if symbol.above:
+            power = f"{{({symbol.letters[0]})}}"
+        if base.endswith("}") and "_{" in base:  # `W_{Q}` with indices
+            return f"{base[:-1]}{''.join(f',{x}' for x in letters)}}}" + (f"^{power}" if power else "")
         if symbol.bracketed and symbol.letters:
             return f"{base}({', '.join(symbol.letters)})" + (f"^{power}" if power else "")
-        text = base + (f"_{{{','.join(symbol.letters)}}}" if symbol.letters else "")
+        text = base + (f"_{{{','.join(letters)}}}" if letters else "")
         return f"{text}^{power}" if power else text
 
     def _value(self, symbol: Symbol) -> str:
+        if self.matrices:
+            return ("grad " if symbol.gradient else "") + symbol.tensor
         axes = self.layer.axes(symbol.tensor)
         slots = [self._silent(getattr(a, "name", ""), at) for at, a in enumerate(axes)]
         for letter, axis, count in zip(symbol.letters, symbol.axes, symbol.counts, strict=True):
@@ -144,7 +164,7 @@ class Draft:
             v for _, v in self.constants
         }
         tensors = [t.name for t in self.layer.inputs] + [d.name for d in self.layer.definitions]
-        if not any(s.letters for s in self.symbols):
+        if self.matrices or not any(s.letters for s in self.symbols):
             return ()
         found = []
         for size in dict.fromkeys(a.name for t in self.layer.inputs for a in t.axes):
@@ -189,4 +209,5 @@ def symbol_for(
         shown,
         tuple(counts.get(x, counts.get("", "0")) for x in letters),
         bracketed=spelling in seen.bracketed,
+        above=spelling in seen.above,
     )

@@ -65,7 +65,7 @@ def guessed(found: tuple[Formula, ...], layer: Layer, source: str) -> str:
 
 def _first(seen: Seen, layer: Layer, source: str) -> Draft:
     """The guess by customary names and the limits of sums."""
-    draft = Draft(source, layer, tuple(seen.loss), tuple(seen.labels))
+    draft = Draft(source, layer, tuple(seen.loss), tuple(seen.labels), matrices=seen.matrices)
     counts, pairs = _counts(seen), _pairs(seen, layer)
     silent = _silent(seen, layer, pairs)
     for name, spelling in pairs.items():
@@ -74,7 +74,9 @@ def _first(seen: Seen, layer: Layer, source: str) -> Draft:
             continue
         symbol = symbol_for(seen, spelling, name, layer, counts, silent)
         if symbol is not None:
-            draft = _with_sizes(draft.with_symbol(symbol), symbol.letters, symbol.axes, name, seen)
+            draft = draft.with_symbol(symbol)
+            if (spelling, symbol.letters) in seen.alone:  # else a position is made of several letters
+                draft = _with_sizes(draft, symbol.letters, symbol.axes, name, seen)
     return _with_gradients(draft, seen)
 
 
@@ -96,14 +98,13 @@ def _pairs(seen: Seen, layer: Layer) -> dict[str, str]:
     wanted += [p.name for p in layer.parameters if not p.integer]
     sizes = {x for high in seen.highs.values() for x in re.findall(r"[A-Za-z]+", high)}
     for name in wanted:
-        for spelling in _spellings(name):
-            plain = spelling in sizes and not any(seen.letters(s) for s in (spelling,) if s in seen.indices)
-            if (
-                spelling in seen.indices
-                and spelling not in pairs.values()
-                and not plain
-                and not seen.is_index(spelling)
-            ):
+        worn = rf"\hat{{{pairs.get(name.removesuffix('hat'), '')}}}"
+        known = [s for s in ((worn,) * name.endswith("hat") + _spellings(name)) if s in seen.indices]
+        if not seen.matrices:  # what is printed with indices is likelier than what is not
+            known.sort(key=lambda s: not seen.letters(s))
+        for spelling in known:
+            plain = spelling in sizes and not seen.letters(spelling)
+            if spelling not in pairs.values() and not plain and not seen.is_index(spelling):
                 pairs[name] = spelling
                 break
     for parameter in (p.name for p in layer.parameters if p.integer):
@@ -130,7 +131,8 @@ def _spellings(name: str) -> tuple[str, ...]:
         return (GREEK[name], name)
     if name.endswith("hat") and len(name) > 3:
         return (rf"\hat{{{name[:-3]}}}", name)
-    marked = (f"{name[0]}^{name[1:]}",) if len(name) > 1 else ()
+    first, rest = name[0], name[1:]
+    marked = (f"{first}^{rest}", f"{first.upper()}_{{{rest.upper()}}}", f"{first}_{{{rest}}}") if rest else ()
     return (name, *marked, name.upper(), name.lower())
 
 
@@ -152,11 +154,13 @@ def _with_sizes(draft: Draft, letters: tuple[str, ...], axes: tuple[int, ...], t
             elif match:
                 draft = replace(draft.with_constant(match[3], f"({size}-1)/2"), odd=(*draft.odd, size))
             continue
-        last = re.fullmatch(
-            r"([A-Za-z]\w*'*|[A-Za-z]_\{?\w+\}?)( - 1)?", high.replace(r"\mathrm{", "").replace("}", "")
-        )
-        if last and (last[2] is not None) == (low == "0") and last[1] not in dict(draft.constants):
-            draft = draft.with_constant(last[1], size)
+        last = re.fullmatch(r"([A-Za-z]\w*'*|[A-Za-z]_\{\w+\})( - 1)?", re.sub(r"\\mathrm\{(\w+)\}", r"\1", high))
+        if last and (last[2] is not None) == (low == "0"):
+            known = dict(draft.constants).get(last[1])
+            if known is None:
+                draft = draft.with_constant(last[1], size)
+            elif Size(known) in layer.axes(tensor):  # one name for two sizes of a tensor: a square kernel
+                draft = replace(draft, equal=tuple(dict.fromkeys((*draft.equal, known, size))))
         elif high.isdigit():
             draft = draft.with_fixed(size, int(high) + (low == "0"))
     return draft

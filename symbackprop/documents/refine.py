@@ -12,9 +12,11 @@ from symbackprop.documents.claims import claims
 from symbackprop.documents.conventions import Relation
 from symbackprop.documents.draft import CENTRED, Draft, Symbol, symbol_for
 from symbackprop.documents.latex.tokens import NotRead
-from symbackprop.documents.latex.tree import Slope, walk
+from symbackprop.documents.latex.tree import ONES, Slope, walk
 from symbackprop.documents.legend import Part, legend_of
+from symbackprop.documents.matrices import ShapesDiffer, in_indices
 from symbackprop.documents.meant import LegendError, layer_names
+from symbackprop.documents.names import Unclear
 from symbackprop.documents.repairs import ways_of
 from symbackprop.documents.seen import Seen
 from symbackprop.documents.source import Formula
@@ -74,7 +76,14 @@ class _Score:
             return 0.0
         worth = 0.0
         for chain in chains:
-            for claim in claims(chain, part):
+            try:
+                indexed = in_indices(chain, part)
+            except ShapesDiffer:
+                worth += WORTH["fails"]
+                continue
+            except Unclear:
+                continue
+            for claim in claims(indexed, part):
                 if time.process_time() > self.deadline:
                     return -1e9  # too late to tell
                 if claim.relation is not None:
@@ -122,7 +131,12 @@ def _changes(draft: Draft, seen: Seen) -> Iterator[Draft]:
 
 def _free(draft: Draft, seen: Seen) -> list[str]:
     taken = {s.spelling for s in draft.symbols} | {k for k, _ in draft.constants} | set(draft.loss)
-    return [s for s in seen.indices if s not in taken and not seen.is_index(s)]
+    return [s for s in seen.indices if s not in taken and not seen.is_index(s) and s != ONES]
+
+
+def _free_symbols(draft: Draft, seen: Seen) -> list[str]:
+    """Those that may be tensors: no sizes that limits are made of."""
+    return [s for s in _free(draft, seen) if s not in seen.sizes]
 
 
 def _usual(draft: Draft) -> dict[str, str]:
@@ -143,7 +157,7 @@ def _pairings(draft: Draft, seen: Seen) -> Iterator[Draft]:
     has = {s.tensor for s in draft.symbols if not s.gradient}
     silent = _silent(draft)
     for tensor in sorted(tensors, key=lambda t: t in has):
-        for spelling in _free(draft, seen):
+        for spelling in _free_symbols(draft, seen):
             symbol = symbol_for(seen, spelling, tensor, layer, _usual(draft), silent)
             if symbol is not None:
                 yield draft.with_symbol(symbol)

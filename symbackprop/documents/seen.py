@@ -9,8 +9,23 @@ from dataclasses import dataclass, field
 from symbackprop.documents.audit import spoken_words, statements_of
 from symbackprop.documents.latex.cursor import Vocabulary
 from symbackprop.documents.latex.tokens import NotRead
-from symbackprop.documents.latex.tree import Big, Chain, Name, Num, Slope, Tree, bare, latex, walk
+from symbackprop.documents.latex.tree import (
+    Big,
+    Chain,
+    Group,
+    Name,
+    Num,
+    Raised,
+    Slope,
+    Times,
+    Tree,
+    bare,
+    latex,
+    walk,
+)
 from symbackprop.documents.legend import DEFAULT_LABELS
+from symbackprop.documents.matrices import TRANSPOSED
+from symbackprop.documents.meant import key_text
 from symbackprop.documents.names import spread
 from symbackprop.documents.source import Formula
 
@@ -35,6 +50,9 @@ class Seen:
     alone: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)  # a symbol with a list of single letters
     bound: dict[str, None] = field(default_factory=dict)  # letters that a sum runs over
     marked: frozenset[str] = frozenset()  # bases that letters above tell apart: a^i, a^f
+    sizes: dict[str, None] = field(default_factory=dict)  # what limits are made of
+    above: dict[str, None] = field(default_factory=dict)  # spellings whose first index stands above, in brackets
+    matrices: bool = False  # whether something is transposed, or multiplied element by element
 
     def is_index(self, spelling: str) -> bool:
         """Whether it only counts."""
@@ -63,14 +81,33 @@ def look(found: tuple[Formula, ...]) -> Seen:
             chains = statements_of(formula.text, vocabulary)
         except (NotRead, RecursionError):
             continue
-        seen.chains += [(formula, chain) for chain in chains]
+        seen.chains += [(formula, _without_sets(chain)) for chain in chains]
     seen.marked = _marked(seen)
     for tree in (t for _, chain in seen.chains for t in walk(chain)):
         if isinstance(tree, Big):
             seen.bound[tree.variable.base] = None
+        seen.matrices |= _of_matrices(tree)
+    limits = (
+        x for _, c in seen.chains for t in walk(c) if isinstance(t, Big) for x in (t.low, t.high) if x is not None
+    )
+    for name in (t for limit in limits for t in walk(limit) if isinstance(t, Name) and not t.args):
+        if name.base not in seen.bound and not any(s.base in seen.bound for s in name.sub if isinstance(s, Name)):
+            seen.sizes[key_text(name)] = None
     for _, chain in seen.chains:
         _look_at(chain, seen)
     return seen
+
+
+def _without_sets(chain: Chain) -> Chain:
+    """A membership without its set, which is made of no symbols of the layer."""
+    return Chain(chain.first) if any(operation == "in" for operation, _ in chain.rest) else chain
+
+
+def _of_matrices(tree: Tree) -> bool:
+    if isinstance(tree, Times):
+        return tree.sign == r"\odot"
+    above = tree.sup if isinstance(tree, Name) else tree.exponent if isinstance(tree, Raised) else None
+    return isinstance(above, Name) and above.base in TRANSPOSED[:2]
 
 
 def _marked(seen: Seen) -> frozenset[str]:
@@ -106,6 +143,9 @@ def _look_at(chain: Chain, seen: Seen) -> None:
                 seen.lows.setdefault(letter, latex(tree.low))
                 seen.highs.setdefault(letter, latex(tree.high))
         elif isinstance(tree, Name) and id(tree) not in inside:
+            if _is_a_mark(tree.sup) or _is_above(tree):
+                inside |= {id(t) for t in walk(tree.sup)} if tree.sup is not None else set()
+            inside |= {id(s) for s in tree.sub if key_text(tree) in seen.sizes or below_mark(tree)}
             _look_at_name(tree, seen)
     _look_at_range(chain, seen)
 
@@ -132,10 +172,39 @@ def _look_at_range(chain: Chain, seen: Seen) -> None:
             seen.highs.setdefault(letter.base, latex(high) + (" - 1" if second == "<" else ""))
 
 
+def _is_a_mark(script: Tree | None) -> bool:
+    """Whether what stands above tells the number of a layer, or turns a matrix."""
+    if script is None:
+        return False
+    text = latex(bare(script)).replace(" ", "")
+    return text in DEFAULT_LABELS or text in TRANSPOSED or isinstance(bare(script), Num)
+
+
+def _is_above(name: Name) -> bool:
+    """Whether an index stands above, in brackets."""
+    return isinstance(name.sup, Group) and isinstance(bare(name.sup), Name) and not _is_a_mark(name.sup)
+
+
+def below_mark(name: Name) -> str:
+    """The capital or the word below a symbol that is part of its name: `Q` of `W_Q`."""
+    first = name.sub[0] if name.sub else None
+    if not isinstance(first, Name) or first.sub or name.base.startswith("\\") or first.base.startswith("\\"):
+        return ""
+    return first.base if first.base.isupper() or len(first.base.rstrip("'")) > 1 else ""
+
+
 def _look_at_name(name: Name, seen: Seen) -> None:
+    if key_text(name) in seen.sizes:
+        seen.plain[key_text(name)] = None
+        seen.indices.setdefault(key_text(name), Counter())[()] += 1
+        return
     letters: list[str] = []
     alone = True
-    for index in spread([*name.sub, *name.args]):
+    scripts = [*name.sub[bool(below_mark(name)) :], *name.args]
+    if _is_above(name) and name.sup is not None:
+        seen.above[spelling(name, seen.marked)] = None
+        scripts.insert(0, bare(name.sup))
+    for index in spread(scripts):
         if name.base.startswith("\\") and isinstance(index, Name) and index.base.isupper() and not name.args:
             seen.labels[index.base] = None
         elif isinstance(index, Name):
@@ -147,7 +216,7 @@ def _look_at_name(name: Name, seen: Seen) -> None:
             letters.append(first if first.islower() else "")
     sup = latex(name.sup).replace(" ", "") if name.sup is not None else ""
     known = spelling(name, seen.marked)
-    if sup.isalpha() and sup not in DEFAULT_LABELS and name.base not in seen.marked:
+    if sup.isalpha() and not _is_a_mark(name.sup) and name.base not in seen.marked:
         seen.labels[sup] = None
     if name.args:
         seen.bracketed[known] = None
@@ -162,5 +231,7 @@ def spelling(name: Name, marked: frozenset[str] = frozenset()) -> str:
     """The symbol without its indices; with its square, or a mark above that tells it apart, which is another symbol."""
     if name.base in marked and _mark(name).isalpha():
         return f"{name.base}^{_mark(name)}"
+    if mark := below_mark(name):
+        return f"{name.base}_{{{mark}}}"
     squared = isinstance(name.sup, Num) and name.sup.value == 2 and name.base.startswith("\\")
     return f"{name.base}^2" if squared else name.base
