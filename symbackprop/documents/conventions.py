@@ -42,7 +42,9 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
     """The plain ways first, then each convention, then those together."""
     pair = (relation.left, relation.right)
     names = [t for side in pair for t in walk(side) if isinstance(t, Name)]
-    base = setting_of(part, _varied(names, part), _odd(part))
+    spoken = _varied(names, part)
+    unspoken = {p: printed for p, printed in _named(part).items() if p not in spoken}
+    base = setting_of(part, (*spoken, *unspoken), _odd(part))
     local = any(isinstance(t, Slope) and not is_loss(bare(t.top), part) for side in pair for t in walk(side))
     letters = any(isinstance(t, Slope) and t.letter == "d" for side in pair for t in walk(side))
     totals = ((True, False) if letters else (False, True)) if local else (False,)
@@ -62,12 +64,22 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
     printed = {value.base for name in names if isinstance(value := part.constants.get(key_text(name)), Name)}
     unused = (name for name in _unused(part) if name not in printed)
     extra += [((f"{name} = 0",), plain, replace(base, zero=(*base.zero, name))) for name in unused]
+    usual = {p.name: int(p.default) for p in part.layer.parameters if p.name in unspoken and p.name not in part.equal}
+    if usual:
+        says = tuple(f"{unspoken[name]} = {value}" for name, value in usual.items())
+        extra += [((*before, *says), reading, _held(setting, usual)) for before, reading, setting in tuple(extra)]
     whole = quotients(relation, part)
     if whole:
         extra.append((("the division leaves no remainder",), plain, replace(base, whole=whole)))
     for says, reading, setting in extra:
         for total in totals:
             yield Convention(says, replace(reading, total=total), setting)
+
+
+def _held(setting: Setting, values: dict[str, int]) -> Setting:
+    """The setting with one value for some parameters."""
+    varied = tuple(name for name in setting.varied if name not in values)
+    return replace(setting, held=(*setting.held, *values.items()), varied=varied)
 
 
 def _padded(part: Part, setting: Setting) -> tuple[str, ...]:
@@ -110,6 +122,18 @@ def _varied(names: list[Name], part: Part) -> tuple[str, ...]:
                 if isinstance(leaf, Name) and any(p.name == leaf.base and p.integer for p in part.layer.parameters):
                     found[leaf.base] = None
     return tuple(found)
+
+
+def _named(part: Part) -> dict[str, str]:
+    """The integer parameters that the legend names, as it does: what leaves one out may be about all its values."""
+    integers = [p.name for p in part.layer.parameters if p.integer and p.name not in part.fixed]
+    found = {name: name for name in part.equal if name in integers}
+    for printed, value in part.constants.items():
+        if printed not in part.customary:
+            for leaf in walk(value):
+                if isinstance(leaf, Name) and leaf.base in integers:
+                    found.setdefault(leaf.base, printed)
+    return found
 
 
 def _odd(part: Part) -> tuple[Expr, ...]:

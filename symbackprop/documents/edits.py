@@ -34,6 +34,7 @@ from symbackprop.documents.names import Element, Plain, Unclear, is_letter, is_l
 from symbackprop.documents.stock import Edit, Stock, fraction, whole_number
 
 HALF = Fraction(1, 2)
+OF_A_SYMBOL = ("index", "name", "counting", "number", "term", "sign")  # what a derivative by it may have wrong
 OTHER_RELATIONS = {"<": (">", "<="), ">": ("<", ">="), "<=": (">=", "<"), ">=": ("<=", ">"), "=": ("!=",), "!=": ("=",)}
 EXPONENTS = (HALF, -HALF, 3 * HALF, -3 * HALF, Fraction(1), Fraction(2), Fraction(-1), Fraction(-2), Fraction(3))
 
@@ -126,7 +127,7 @@ def edits(tree: Tree, stock: Stock, value: bool = True, sign: bool = True) -> It
             if (
                 isinstance(tree, Slope)
                 and isinstance(bare(child), Name)
-                and not (isinstance(new, Name) and edit.kind in ("index", "name", "counting", "number"))
+                and not (isinstance(new, Name) and edit.kind in OF_A_SYMBOL)
             ):
                 continue
             rebuilt = rebuild(tree, (*children[:at], new, *children[at + 1 :]))

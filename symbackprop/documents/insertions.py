@@ -40,6 +40,7 @@ from symbackprop.documents.names import Element, Unclear, is_loss, letter_of, re
 from symbackprop.documents.stock import Edit, Stock, whole_number
 from symbackprop.documents.trials import vanishes
 
+UNIT = Num(Fraction(1), "1")
 MOST_OF_ONE = 32  # index lists that are tried for one symbol
 
 
@@ -72,18 +73,24 @@ def pools_of(relation: Relation, stock: Stock) -> tuple[Pool, Pool]:
     counted = [Num(v, str(v)) for v in near]
     known = {t.base for t in printed if isinstance(t, Name)}
     others = [
-        e for m in part.symbols if not m.gradient for e in _elements(m, scope, sorted(bound), counted, m.base in known)
+        e
+        for m in part.symbols
+        if not m.gradient or m.base in known
+        for e in _elements(m, scope, sorted(bound), counted, m.base in known)
     ]
     found: list[Tree] = [t for t in dict.fromkeys([*printed, *slopes, *others]) if bare(left) != t]
     if loss is not None:
         found += [Slope("∂", loss, t) for t in found if isinstance(t, Name) and t != _by(left)]
     groups = [g for t in walk(relation.right) if isinstance(t, Group) for g in _relettered(t, scope, counted, part)]
+    roots = dict.fromkeys(t for side in (relation.right, left) for t in walk(side) if isinstance(t, Root))
     reals: list[Tree] = [Name(r) for r in stock.reals]
     links = _links(left, found, loss)
     found = [*reals, *(t for t in links if isinstance(t, Slope)), *found]
     slopes_and_names = [t for t in found if isinstance(t, Name | Slope)]
-    last = [
+    last: list[Tree] = [
         *groups,
+        *(Over(UNIT, root) for root in roots),
+        *roots,
         *(t for t in links if not isinstance(t, Slope)),
         *(Big("sum", Name(x), None, None, t) for t, x in _summed(slopes_and_names, scope, part)),
     ]

@@ -220,20 +220,40 @@ def _suits(layer: Layer, case: Case, setting: Setting) -> bool:
 
 
 def _telling(found: tuple[Case, ...], most: int) -> tuple[Case, ...]:
-    """A few of the cases: the least, then those with the most different sizes, then the least again."""
+    """A few of the cases: the least, then those with the most different sizes, then what shows other values of each.
+
+    Every size and parameter that can be more than 1 is so in one of them: what only holds for one channel is told.
+    """
 
     def total(case: Case) -> int:
-        return sum(n for _, n in (*case.sizes, *case.parameters))
+        return sum(n for _, n in _values(case))
 
     def distinct(case: Case) -> int:
-        values = [n for _, n in (*case.sizes, *case.parameters) if n > 1]
+        values = [n for _, n in _values(case) if n > 1]
         return 2 * len(set(values)) + len(values)
 
     by_size = sorted(found, key=total)
     by_worth = sorted(found, key=lambda c: (-distinct(c), total(c)))
     mild = [c for c in by_size if sum(n > 1 for _, n in c.sizes) >= min(2, len(c.sizes))]
-    chosen = dict.fromkeys([*by_size[: USUAL - 3], *mild[:1], *by_worth[: most - USUAL + 2]])
+    chosen = dict.fromkeys([*by_size[: USUAL - 3], *mild[:1], *by_worth[:1]])
+
+    def adds(case: Case) -> tuple[int, int]:
+        """Of how many sizes a case shows more than 1 for the first time, and how many other values it shows."""
+        known = {pair for other in chosen for pair in _values(other) if pair[1] > 1}
+        new = {pair for pair in _values(case) if pair[1] > 1} - known
+        return len({name for name, _ in new} - {name for name, _ in known}), len(new)
+
+    for at in range(len(found)):
+        best = max(by_worth, key=adds)
+        if best in chosen or (at and not adds(best)[0]):
+            break
+        chosen[best] = None
+    chosen |= dict.fromkeys(by_worth[1 : max(1, most - USUAL + 1)])
     return tuple(sorted(chosen, key=total))
+
+
+def _values(case: Case) -> tuple[tuple[str, int], ...]:
+    return (*case.sizes, *case.parameters)
 
 
 def layer_at(layer: Layer, setting: Setting) -> Layer:
