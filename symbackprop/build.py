@@ -110,12 +110,12 @@ def derivation_text(
 ) -> str:
     """The derivation by `wrt` in one of `VIEWS`; each step is checked, and what that proved stands at the end.
 
-    `spelling` is of the views that are mathematics; text is in the letters of the notation.
+    `spelling` is of the views that are mathematics; text takes the counting from it, and the layer's own names.
     Raises: CheckFailed where a step is wrong; UserError for a name in `wrt` that is no input.
     """
     derivation = derive(layer, wrt)
     report = verify(derivation)
-    page = {} if view == "text" else {"standalone": standalone, "spelling": spelling}
+    page = {"spelling": spelling} if view == "text" else {"standalone": standalone, "spelling": spelling}
     return VIEWS[view](derivation, wrt, evidence=report.evidence(), form=form, **page)
 
 

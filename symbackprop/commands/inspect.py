@@ -47,7 +47,7 @@ def show(layer: str) -> None:
     "--legend",
     metavar="TOML",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="In the letters of the document that this legend speaks of; for latex and html in its counting too.",
+    help="In the letters of the document that this legend speaks of, counted as it counts.",
 )
 @click.option("--standalone", is_flag=True, help="A complete document, for latex and html.")
 @click.option("--m", type=int, help="For winograd: the outputs of a tile.")
@@ -88,7 +88,7 @@ def derive(
         raise click.UsageError("winograd takes the outputs of a tile and the taps of the filter: --m 4 --r 3")
     from symbackprop.build import derivation_text, load, second_order
     from symbackprop.documents.letters import spelling_for
-    from symbackprop.documents.renaming import renamed, words_for
+    from symbackprop.documents.renaming import counting, renamed, words_for
     from symbackprop.emit.latex_names import SPELLING
 
     if standalone and view == "text":
@@ -101,7 +101,7 @@ def derive(
     if legend is not None and view == "text":
         words = words_for(derived, spelling)
         names = None if names is None else tuple(words.get(n, n) for n in names)
-        derived = renamed(derived, words)
+        derived, spelling = renamed(derived, words), counting(spelling, words)
     _print(derivation_text(derived, names, view, form, standalone, spelling), out)
 
 

@@ -47,7 +47,7 @@ def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judg
     first_convention: Convention | None = None
     trouble = ""
     for convention in conventions(relation, part):
-        if first is not None and time.process_time() > deadline:
+        if (first is not None or trouble) and time.process_time() > deadline:
             break
         if first is not None and not _could_help(convention, first):
             continue

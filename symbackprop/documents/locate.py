@@ -92,9 +92,12 @@ def _outside(relation: Relation, part: Part, judgement: Judgement) -> Place | No
         if len(without) != 1:
             break
         tree, build = without[0]
+    why = "it is read outside its range"
+    alone = [n for n in walk(tree) if isinstance(n, Name) and trial.is_outside(n, relation.right)]
+    if len(set(alone)) == 1:  # whatever is summed
+        return Place(alone[0].span, latex(alone[0]), why, tuple(n.span for n in alone))
     if tree is relation.right:
         return None
-    why = "it is read outside its range"
     limits = _limits_around(relation.right, tree, part)
     return None if limits else Place(tree.span, latex(tree), why, (tree.span,))
 

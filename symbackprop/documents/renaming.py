@@ -67,6 +67,17 @@ def renamed(layer: Layer, words: Mapping[str, str]) -> Layer:
     )
 
 
+def counting(spelling: Spelling, words: Mapping[str, str]) -> Spelling:
+    """How a document counts, in the words for its names: first values of indices and of positions, nothing else."""
+    bases = tuple((words.get(name, name), _in_words(base, words)) for name, base in spelling.bases)
+    offsets = []
+    for tensor, moved in spelling.offsets:
+        inner = tensor.removeprefix("grad_")
+        grad = "grad_" if inner != tensor else ""
+        offsets.append((f"{grad}{words.get(inner, inner)}", tuple(_in_words(m, words) for m in moved)))
+    return Spelling(bases=bases, offsets=tuple(offsets))
+
+
 def _in_words(expr: Expr, words: Mapping[str, str]) -> Expr:
     match expr:
         case Index():

@@ -241,9 +241,9 @@ def repairs(
     search.dangling()
     search.singles(2, 3)
     search.ends()
+    search.insertions()
     for kind in ("sign", "index", "bound"):
         search.pairs((kind,), 1)
-    search.insertions()
     search.singles(4, 9)
     for kinds, most in ((("index", "name", "bound", "sign"), 2), (("sign", "exponent"), 2)):
         search.pairs(kinds, most)

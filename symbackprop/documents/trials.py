@@ -70,6 +70,8 @@ def attempt(
             raise
         except Undecided as undecided:
             reason = str(undecided)
+            if deadline is not None and time.process_time() > deadline:
+                break
             continue
         if difference is not None:
             return Outcome(tuple(agreed), difference, meant)

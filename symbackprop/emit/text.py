@@ -14,17 +14,22 @@ from symbackprop.emit.abbreviations import (
     named_extents,
     with_named_extents,
 )
+from symbackprop.emit.latex_names import SPELLING, Spelling
 from symbackprop.emit.latex_products import Group, arrange, split_sign
 from symbackprop.emit.story import Line, Section, Story, ranges, story
 from symbackprop.emit.templating import render
 from symbackprop.notation.layer import Definition, Layer, Tensor
 from symbackprop.notation.nodes import (
     MINUS_ONE,
+    ONE,
+    ZERO,
     Arg,
     Call,
     Constant,
+    Delta,
     Expr,
     Index,
+    Mod,
     Mul,
     Number,
     Parameter,
@@ -34,9 +39,11 @@ from symbackprop.notation.nodes import (
     Reduce,
     Size,
     Where,
+    add,
     mul,
     parts,
     rebuild,
+    walk,
 )
 from symbackprop.notation.printer import expression
 
@@ -52,18 +59,21 @@ def derivation(
     wrt: tuple[str, ...] | None = None,
     evidence: tuple[str, ...] = (),
     form: str = "gather",
+    spelling: Spelling = SPELLING,
 ) -> str:
     """The whole derivation: the layer, a section for each gradient that `wrt` needs, and what all of it rests on.
 
+    Of a `spelling` the text has the first values of the indices; its names are those of the layer.
     Raises UserError for a name in `wrt` that was not derived.
     """
     told = story(derivation, wrt, evidence, form)
+    outputs = [Read(f"grad_{name}", _indices(told.layer, name)) for name in told.layer.outputs]
     fields = {
-        **_layer_fields(told.layer, told.auxiliary),
-        "given": ", ".join(formula(Read(f"grad_{name}", _indices(told.layer, name))) for name in told.layer.outputs),
+        **_layer_fields(told.layer, told.auxiliary, spelling),
+        "given": ", ".join(formula(output, spelling=spelling) for output in outputs),
         "totals": [f"dL/d{name}_total" for name in told.layer.outputs if _is_told(f"grad_{name}_total", told)],
-        "sections": [_section(told.layer, s) for s in told.sections],
-        "rests": [wrapped_prose(sentence, WIDTH - 2) for sentence in _rests(told)],
+        "sections": [_section(told.layer, s, spelling) for s in told.sections],
+        "rests": [wrapped_prose(sentence, WIDTH - 2) for sentence in _rests(told, spelling)],
     }
     return render("derivation.txt.jinja", fields)
 
@@ -74,30 +84,63 @@ def _is_told(gradient: str, told: Story) -> bool:
 
 def layer(layer: Layer) -> str:
     """The forward equations with their shapes and ranges."""
-    return render("layer.txt.jinja", _layer_fields(layer, ()))
+    return render("layer.txt.jinja", _layer_fields(layer, (), SPELLING))
 
 
-def formula(expr: Expr, known: frozenset[Index] = frozenset()) -> str:
+def formula(expr: Expr, known: frozenset[Index] = frozenset(), spelling: Spelling = SPELLING) -> str:
     """One expression, as the notation prints it, with gradients as `dL/dx` and roots as `sqrt`.
 
     A summed index stands with its extent (`k<M`), unless it is one of `known` or a copy of one.
     """
-    return re.sub(r"(\w+'*) % 1 == 0", r"\1 whole", expression(_spelled(_limited(expr, known))))
+    return re.sub(
+        r"(\w+'*) % 1 == 0", r"\1 whole", expression(_spelled(_limited(_counted(expr, spelling), known, spelling)))
+    )
 
 
-def _limited(expr: Expr, known: frozenset[Index]) -> Expr:
+def _counted(expr: Expr, spelling: Spelling) -> Expr:
+    """The expression in indices that count from their bases, positions from those of their tensors."""
+    if not (spelling.bases or spelling.offsets):
+        return expr
+    match expr:
+        case Read(tensor, indices):
+            offsets = dict(spelling.offsets).get(tensor, ())
+            offsets += (ZERO,) * (len(indices) - len(offsets))
+            moved = (_position(i, offset, spelling) for i, offset in zip(indices, offsets, strict=True))
+            return Read(tensor, tuple(moved))
+        case Mod(Index(), divisor) if divisor == ONE:  # a letter that is to be whole
+            return expr
+        case Index():
+            return spelling.counted(expr)
+        case Reduce(operation, indices, body) | Arg(operation, indices, body):
+            return type(expr)(operation, indices, _counted(body, spelling))
+        case Delta(left, right):
+            base = spelling.base(left) if isinstance(left, Index) else ZERO
+            return Delta(spelling.counted(left, base), spelling.counted(right, base))
+        case _:
+            return rebuild(expr, tuple(_counted(part, spelling) for part in parts(expr)))
+
+
+def _position(expr: Expr, offset: Expr, spelling: Spelling) -> Expr:
+    """A position on an axis whose first is `offset`."""
+    if any(isinstance(e, Read) for e in walk(expr)):  # by a label
+        inner = _counted(expr, spelling)
+        return inner if offset == ZERO else add(inner, offset)
+    return spelling.counted(expr, offset)
+
+
+def _limited(expr: Expr, known: frozenset[Index], spelling: Spelling) -> Expr:
     """Indices at their reductions with their extents in the name, where the reader could not know them."""
     if not known:
         return expr
-    new = rebuild(expr, tuple(_limited(part, known) for part in parts(expr)))
+    new = rebuild(expr, tuple(_limited(part, known, spelling) for part in parts(expr)))
     if isinstance(new, Reduce | Arg):
-        bound = tuple(i if Index(i.name, i.extent) in known else _with_limit(i) for i in new.indices)
+        bound = tuple(i if Index(i.name, i.extent) in known else _with_limit(i, spelling) for i in new.indices)
         return type(new)(new.operation, bound, new.body)
     return new
 
 
-def _with_limit(index: Index) -> Index:
-    return Index(f"{expression(index)}<{expression(index.extent)}", index.extent)
+def _with_limit(index: Index, spelling: Spelling) -> Index:
+    return Index(f"{expression(index)}<{expression(spelling.end(index))}", index.extent)
 
 
 def _spelled(expr: Expr) -> Expr:
@@ -174,13 +217,13 @@ def wrapped_prose(text: str, width: int = WIDTH) -> list[str]:
 # the layer
 
 
-def _layer_fields(layer: Layer, auxiliary: tuple[Definition, ...]) -> dict[str, object]:
+def _layer_fields(layer: Layer, auxiliary: tuple[Definition, ...], spelling: Spelling) -> dict[str, object]:
     return {
         "name": layer.name,
         "doc": layer.doc.strip(),
-        "declarations": [_declaration(*both) for both in _declarations(layer)],
-        "equations": _equations(layer, layer.definitions),
-        "auxiliary": _equations(layer, auxiliary),
+        "declarations": [_declaration(*both) for both in _declarations(layer, spelling)],
+        "equations": _equations(layer, layer.definitions, spelling),
+        "auxiliary": _equations(layer, auxiliary, spelling),
     }
 
 
@@ -193,7 +236,7 @@ def _declaration(what: str, members: Iterable[str]) -> list[str]:
     return made
 
 
-def _declarations(layer: Layer) -> Iterable[tuple[str, list[str]]]:
+def _declarations(layer: Layer, spelling: Spelling) -> Iterable[tuple[str, list[str]]]:
     for kind, title in (("real", "inputs"), ("integer", "integer")):
         tensors = [_tensor(t) for t in layer.inputs if t.kind == kind]
         if tensors:
@@ -212,7 +255,7 @@ def _declarations(layer: Layer) -> Iterable[tuple[str, list[str]]]:
     if sizes:
         yield "sizes", [f"{size.name} = {expression(value)}" for size, value in sizes]
     indices = (with_named_extents(i, extents) for i in ranges(layer))
-    yield "indices", [_range(i) for i in indices if isinstance(i, Index)]
+    yield "indices", [_range(i, spelling) for i in indices if isinstance(i, Index)]
     if layer.requirements:
         yield "required", [expression(r.condition) for r in layer.requirements]
 
@@ -227,16 +270,16 @@ def _shape(name: str, axes: tuple[Expr, ...], extents: tuple[tuple[Size, Expr], 
     return f"{name}[{sizes}]" if axes else name
 
 
-def _equations(layer: Layer, definitions: tuple[Definition, ...]) -> list[str]:
-    return [row for d in definitions for row in _equation(layer, d)]
+def _equations(layer: Layer, definitions: tuple[Definition, ...], spelling: Spelling) -> list[str]:
+    return [row for d in definitions for row in _equation(layer, d, spelling)]
 
 
-def _equation(layer: Layer, definition: Definition) -> list[str]:
+def _equation(layer: Layer, definition: Definition, spelling: Spelling) -> list[str]:
     value = with_named_extents(definition.body, named_extents(layer))
     value, letters = abbreviate(value, definition.element, layer)
-    left = formula(definition.element)
-    rows = wrapped(f"{INDENT}{left} = {formula(value)}", indent=len(INDENT) + len(left) + 5)
-    return [*rows, *_where(letters, len(INDENT) + len(left) + 3)]
+    left = formula(definition.element, spelling=spelling)
+    rows = wrapped(f"{INDENT}{left} = {formula(value, spelling=spelling)}", indent=len(INDENT) + len(left) + 5)
+    return [*rows, *_where(letters, len(INDENT) + len(left) + 3, spelling)]
 
 
 def _indices(layer: Layer, name: str) -> tuple[Index, ...]:
@@ -246,15 +289,15 @@ def _indices(layer: Layer, name: str) -> tuple[Index, ...]:
 # the derivation
 
 
-def _section(layer: Layer, section: Section) -> dict[str, object]:
+def _section(layer: Layer, section: Section, spelling: Spelling) -> dict[str, object]:
     what = "Closed form of the gradient" if section.closed else "Gradient"
     known = _known(layer)
     return {
         "heading": f"{what} of {section.tensor}",
-        "domain": ", ".join(map(_range, section.domain)),
-        "steps": [_step(line, known, first=at == 0) for at, line in enumerate(section.lines)],
+        "domain": ", ".join(_range(i, spelling) for i in section.domain),
+        "steps": [_step(line, known, spelling, first=at == 0) for at, line in enumerate(section.lines)],
         "why": section.why,
-        "scatters": [row for s in section.scatters for row in _scatter(s, layer, known)],
+        "scatters": [row for s in section.scatters for row in _scatter(s, layer, known, spelling)],
     }
 
 
@@ -265,45 +308,56 @@ def _known(layer: Layer) -> frozenset[Index]:
     return frozenset(i for i in named if isinstance(i, Index))
 
 
-def _range(index: Index) -> str:
-    return f"0 <= {expression(index)} < {expression(index.extent)}"
+def _range(index: Index, spelling: Spelling) -> str:
+    low = spelling.base(index)
+    if low == ONE:
+        return f"1 <= {expression(index)} <= {expression(_spelled(spelling.end(index, -1)))}"
+    return f"{expression(_spelled(low))} <= {expression(index)} < {expression(_spelled(spelling.end(index)))}"
 
 
-def _step(line: Line, known: frozenset[Index], first: bool) -> dict[str, object]:
-    left = formula(line.target)
+def _step(line: Line, known: frozenset[Index], spelling: Spelling, first: bool) -> dict[str, object]:
+    left = formula(line.target, spelling=spelling)
     shown = left if first or line.result else " " * len(left)
-    rows = wrapped(f"{INDENT}{shown} = {formula(line.value, known)}", indent=len(INDENT) + len(left) + 5)
-    rows += _where(line.abbreviations, len(INDENT) + len(left) + 3)
-    return {"reason": wrapped_prose(_reason(line)), "rows": rows}
+    rows = wrapped(f"{INDENT}{shown} = {formula(line.value, known, spelling)}", indent=len(INDENT) + len(left) + 5)
+    rows += _where(line.abbreviations, len(INDENT) + len(left) + 3, spelling)
+    return {"reason": wrapped_prose(_reason(line, spelling)), "rows": rows}
 
 
-def _reason(line: Line) -> str:
+def _reason(line: Line, spelling: Spelling) -> str:
     if line.number is None:
         return "From above:"
-    needs = ", ".join(map(formula, line.conditions))
+    needs = ", ".join(formula(c, spelling=spelling) for c in line.conditions)
     what = f"{line.number}. {line.rule[:1].upper() + line.rule[1:]}: {line.reason}"
     return f"{what} (where {needs})." if needs else f"{what}."
 
 
-def _where(letters: tuple[Abbreviation, ...], indent: int) -> list[str]:
+def _where(letters: tuple[Abbreviation, ...], indent: int, spelling: Spelling) -> list[str]:
     """What the letters stand for: on one line if they are short, else on a line each."""
-    said = [f"{formula(a.letter)} = {formula(a.value)}" for a in letters]
+    said = [f"{formula(a.letter)} = {expression(_spelled(_value(a, spelling)))}" for a in letters]
     together = ", ".join(said)
     if said and indent + len(together) <= WIDTH - 6:
         said = [together]
     return [f"{' ' * indent}{'where' if not at else '     '} {one}" for at, one in enumerate(said)]
 
 
-def _scatter(scatter: Scatter, layer: Layer, known: frozenset[Index]) -> list[str]:
+def _value(abbreviation: Abbreviation, spelling: Spelling) -> Expr:
+    """What a letter stands for, counted as the letter is."""
+    letter, value = abbreviation.letter, abbreviation.value
+    base = spelling.base(letter) if isinstance(letter, Index) else ZERO
+    return _position(value, base, spelling) if spelling.bases else value
+
+
+def _scatter(scatter: Scatter, layer: Layer, known: frozenset[Index], spelling: Spelling) -> list[str]:
     target, value, letters = abbreviated_scatter(scatter, layer)
-    rows = wrapped(f"{INDENT}{formula(target)} += {formula(value, known)}", indent=8)
-    rows += _where(letters, len(INDENT))
-    over = ", ".join(map(_range, scatter.domain))
+    left = formula(target, spelling=spelling)
+    rows = wrapped(f"{INDENT}{left} += {formula(value, known, spelling)}", indent=8)
+    rows += _where(letters, len(INDENT), spelling)
+    over = ", ".join(_range(i, spelling) for i in scatter.domain)
     return [*rows, *wrapped(f"{INDENT}for all {over}", indent=8)] if over else rows
 
 
-def _rests(told: Story) -> Iterable[str]:
+def _rests(told: Story, spelling: Spelling) -> Iterable[str]:
     yield from told.evidence
     if told.conditions:
-        yield f"Holds for every call with {', '.join(map(formula, told.conditions))}."
+        yield f"Holds for every call with {', '.join(formula(c, spelling=spelling) for c in told.conditions)}."
     yield from (f"Assumed: {a}." for a in told.assumptions or ("nothing beyond the shapes",))

@@ -278,3 +278,48 @@ def test_repairs_come_out_the_same_every_time() -> None:
     text = r"\sigma^2 = \frac{1}{m} \sum_{i=1}^m (x_i + \mu)^2"
 
     assert audited(text).findings[0].repairs == audited(text).findings[0].repairs
+
+
+def judged_as(text: str, data: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The verdict on one formula, and what it needs."""
+    finding = audit([Formula(text, 1)], legend_of(data, load)).findings[0]
+    return finding.verdict, finding.judgement.conditions
+
+
+def test_a_limit_that_is_right_for_a_kernel_of_1_and_of_3_is_wrong() -> None:
+    data = {"layer": "conv1d", "odd": ["S"], "first": {"m": "-(S-1)/2"}, "fix": {"N": 1}, "usual": True,
+            "names": {"a_{c,i}": "x", "K_{k,c,m}": "weight", "y_{k,i}": "y", "b_k": "bias"}}  # fmt: skip
+    right = r"y_{k,i} = b_k + \sum_{c} \sum_{m=-(S-1)/2}^{(S-1)/2} a_{c, i + m + (S-1)/2} K_{k,c,m}"
+
+    assert judged_as(right, data)[0] == HOLDS
+    assert judged_as(right.replace("^{(S-1)/2}", "^{2/(S-1)}"), data)[0] == FAILS
+
+
+def test_what_leaves_out_a_padding_that_the_legend_names_holds_only_without_it() -> None:
+    left = r"\frac{\partial J}{\partial W(k, c, u, v)} = \sum_{i=0}^{P-1} \sum_{j=0}^{Q-1}"
+    left += r"\frac{\partial J}{\partial Y(k, i, j)}"
+
+    assert judged_as(rf"{left} X(c, s i + u, s j + v)", {**CONV, "loss": ["J"]})[1] == ("p = 0",)
+
+
+def test_an_identity_of_exp_and_log_that_no_exact_arithmetic_knows_holds() -> None:
+    """The layer subtracts the largest score first."""
+    data = {
+        "layer": "softmax_cross_entropy",
+        "loss": ["L"],
+        "first": 1,
+        "names": {"z_{n,k}": "z", "t_n": "t", "N": "N", "K": "K"},
+    }
+    right = r"L = -\frac{1}{N} \sum_{n=1}^{N} \log \frac{\exp(z_{n,t_n})}{\sum_{k=1}^{K} \exp(z_{n,k})}"
+
+    assert judged_as(right, data) == (HOLDS, ())
+    assert judged_as(right.replace(r"\log", r"2 \log"), data)[0] == FAILS
+
+
+def test_a_sum_over_more_than_can_be_tried_is_not_decided_at_once() -> None:
+    data = {"layer": "relu", "names": {"x_{i,j}": "x", "y_{i,j}": "y"}}
+    started = time.process_time()
+
+    assert judged_as(r"y_{i,j} = \sum_{k=1}^{1000} \sum_{l=1}^{1000} \sum_{m=1}^{1000} x_{i,j}", data)[0] == NOT_DECIDED
+    assert judged_as(r"y_{i,j} = \sum_{k=1}^{10^{100}} x_{i,j}", data)[0] == NOT_DECIDED
+    assert time.process_time() - started < 10

@@ -108,6 +108,7 @@ def test_a_derivation_as_text_is_in_the_letters_of_a_document(capsys: pytest.Cap
 
     assert (status, err) == (0, "")
     assert "inputs      x[m, D], gamma[D], beta[D]" in out
+    assert "0 <= d < D, 1 <= i <= m" in out
     assert "u[i,d] = gamma[d]*xhat[i,d] + beta[d]" in out
     assert "Gradient of sigma2" in out
 
@@ -129,6 +130,11 @@ def test_positions_that_count_from_the_middle_are_printed_so(
     assert r"\sum_{n=-\frac{1}{2} \, (N-1)}^{\frac{1}{2} \, (N-1)}" in out
     assert "K_{-n}" in out
 
+    _, text, _ = command(capsys, "derive", tmp_path / "turned.eq", "--legend", tmp_path / "l.toml")
+
+    assert "-(N - 1)/2 <= n < (N + 1)/2" in text
+    assert "y[h] = sum[n](a[h + n + (N - 1)/2]*K[-n])" in text
+
 
 def test_positions_that_count_from_different_places_are_moved_each_by_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -145,3 +151,8 @@ def test_positions_that_count_from_different_places_are_moved_each_by_its_own(
 
     assert (status, err) == (0, "")
     assert r"y_{i} &= \sum_{j=0}^{R-1} w_{j} x_{i - 1 + j}" in out
+
+    _, text, _ = command(capsys, "derive", tmp_path / "smooth.eq", "--legend", tmp_path / "l.toml")
+
+    assert "y[i] = sum[r](w[r]*x[i - 1 + r])" in text
+    assert "1 <= i <= P" in text
