@@ -38,7 +38,7 @@ _CALLS = 200  # of which the mean is one measurement
 
 TINY: tuple[Case, ...] = (
     relu(1, 16), linear(1, 4, 4), conv2d(1, 1, 4, 4, 1, 3, pad=1), *batchnorm2d(1, 1, 4, 4), maxpool2d(1, 1, 4, 4),
-    cross_entropy(1, 4), layernorm(1, 4),
+    cross_entropy(1, 4), layernorm(1, 4), attention(1, 1, 4, 4),
 )  # fmt: skip
 # large enough for every family of contractions, and for threads
 FIRST: tuple[Case, ...] = (

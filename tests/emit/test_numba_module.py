@@ -1,6 +1,8 @@
 """Compiled modules: right in float32 too, the same for any number of threads, and light to import."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,9 +12,10 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from symbackprop import equations
+from symbackprop import build, equations
 from symbackprop.calculus.derive import derive
 from symbackprop.emit.numba_module import numba_module
+from symbackprop.emit.numba_vectors import vectors_package
 from symbackprop.loops.lower import lower
 from symbackprop.program.plan import plan
 
@@ -149,3 +152,15 @@ def test_a_sum_to_one_number_is_split_the_same_way_for_any_number_of_threads(tmp
 
     assert losses[0] == losses[1]
     assert float(losses[0]) == pytest.approx((x.astype(float) ** 2).mean(), rel=1e-6)
+
+
+def test_a_module_finds_its_vectors_where_it_belongs_to_no_package(tmp_path: Path) -> None:
+    layer = build.load("linear")
+    generated = ("linear.py", build.module(build.derive(layer), "numba"))
+    for name, text in (generated, *((f"_vectors/{n}", t) for n, t in vectors_package().items())):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import linear; print(linear._vectors.__file__)"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+
+    assert done.stdout.strip() == str(tmp_path / "_vectors" / "__init__.py"), done.stderr
