@@ -53,8 +53,11 @@ from numba.core.serialize import dumps
 
 try:
     from . import _vectors
-except ImportError:  # this file stands alone: plain loops compute everything
-    _vectors = None
+except ImportError:  # this file belongs to no package
+    try:
+        import _vectors
+    except ImportError:  # and stands alone: plain loops compute everything
+        _vectors = None
 
 
 class Saved(NamedTuple):
