@@ -87,7 +87,11 @@ class Speller:
         """The text of an element of an array, or of a local."""
         name = identifier(read.tensor)
         if read.indices:
-            return f"{name}[{', '.join(self.integer(i) for i in read.indices)}]"
+            texts = [self.integer(i) for i in read.indices]
+            if read.tensor in self.integers - self.arrays and isinstance(read.indices[0], Read):
+                # a table of positions, which never count from the end: nobody has to look whether they do
+                texts = [f"np.uintp({texts[0]})"]
+            return f"{name}[{', '.join(texts)}]"
         if read.tensor in self.ranks:
             return f"_of_rank({name})"
         return f"{name}[0]" if read.tensor in self.arrays else name
