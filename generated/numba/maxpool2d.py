@@ -246,14 +246,16 @@ def _compute_grad_x(argmax_y, grad_y, grad_x, N, C, H, W, P, Q, kernel, stride, 
                 argmax_y_row = argmax_y[n, c, p]
                 grad_y_row = grad_y[n, c, p]
                 for q in range(Q):
-                    place = np.uintp(stride*W*p + stride*q - pad*W - pad + offsets[argmax_y_row[q]])
+                    place = np.uintp(
+                        stride*W*p + stride*q - pad*W - pad + offsets[np.uintp(argmax_y_row[q])]
+                    )
                     grad_x_flat[place] += grad_y_row[q]
         else:
             for p in range(P):
                 argmax_y_row = argmax_y[n, c, p]
                 for q in range(Q):
-                    h_at = stride*p + quotients[argmax_y_row[q]] - pad
-                    w_at = stride*q + remainders[argmax_y_row[q]] - pad
+                    h_at = stride*p + quotients[np.uintp(argmax_y_row[q])] - pad
+                    w_at = stride*q + remainders[np.uintp(argmax_y_row[q])] - pad
                     if 0 <= h_at < H and 0 <= w_at < W:
                         grad_x_flat[h_at*W + w_at] += grad_y[n, c, p, q]
     _set_num_threads(threads)
