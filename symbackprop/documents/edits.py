@@ -216,7 +216,7 @@ def _here(tree: Tree, stock: Stock, value: bool, sign: bool) -> Iterator[tuple[T
                     yield new, Edit("number", tree, new, 2)
         case Name():
             yield from _of_name(tree, stock, value)
-    if value and isinstance(tree, Name | Over | Times | Slope | Big | Root | Raised | Group):
+    if value and isinstance(tree, Name | Num | Over | Times | Slope | Big | Root | Raised | Group):
         yield from _added(tree, stock)
 
 
@@ -346,7 +346,7 @@ def renamed(tree: Name, stock: Stock) -> Iterator[tuple[Tree, Edit]]:
 
 def _added(tree: Tree, stock: Stock) -> Iterator[tuple[Tree, Edit]]:
     """A factor or a sum that is missing."""
-    for number in (Fraction(2), HALF):
+    for number in (Fraction(2), HALF) if not isinstance(tree, Num) else ():
         factor = fraction(number, tree.span)
         new: Tree = Times((factor, tree), span=tree.span)
         yield new, Edit("factor", tree, new, 3)

@@ -132,7 +132,10 @@ def _spellings(name: str) -> tuple[str, ...]:
     if name.endswith("hat") and len(name) > 3:
         return (rf"\hat{{{name[:-3]}}}", name)
     first, rest = name[0], name[1:]
-    marked = (f"{first}^{rest}", f"{first.upper()}_{{{rest.upper()}}}", f"{first}_{{{rest}}}") if rest else ()
+    numbered = (f"{first.upper()}^{{({rest})}}", f"{first}^{{({rest})}}") if rest.isdigit() else ()
+    marked = (
+        (*numbered, f"{first}^{rest}", f"{first.upper()}_{{{rest.upper()}}}", f"{first}_{{{rest}}}") if rest else ()
+    )
     return (name, *marked, name.upper(), name.lower())
 
 

@@ -40,7 +40,7 @@ from symbackprop.documents.names import Element, Unclear, is_loss, letter_of, re
 from symbackprop.documents.stock import Edit, Stock, whole_number
 from symbackprop.documents.trials import vanishes
 
-UNIT = Num(Fraction(1), "1")
+UNIT, TWO = Num(Fraction(1), "1"), Num(Fraction(2), "2")
 MOST_OF_ONE = 32  # index lists that are tried for one symbol
 
 
@@ -96,6 +96,12 @@ def pools_of(relation: Relation, stock: Stock) -> tuple[Pool, Pool]:
     ]
     silent = frozenset(s.letter for s in standings(left, part) if not s.printed) | frozenset(part.silent)
     sizes: list[Tree] = [Name(c) for c in stock.constants if c not in stock.reals]
+    integers = {p.name for p in part.layer.parameters if p.integer}
+    sizes += [
+        Times((TWO, Name(name)))  # a padding on both sides
+        for name in stock.constants
+        if isinstance(value := part.constants[name], Name) and value.base in integers
+    ]
 
     def telling(trees: list[Tree]) -> tuple[tuple[Tree, frozenset[str]], ...]:
         kept = (t for t in dict.fromkeys(trees) if not (isinstance(t, Slope | Times | Big) and vanishes(t, part)))

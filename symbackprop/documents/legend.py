@@ -174,6 +174,9 @@ def _part(data: Mapping[str, Any], load: Callable[[str], Layer], file: str, apar
     for key in data:
         if key not in KEYS:
             raise LegendError(f"{file}: there is no entry `{key}` in a legend; there are {', '.join(KEYS)}")
+    for key in ("usual", "matrices"):
+        if not isinstance(data.get(key, False), bool):
+            raise LegendError(f"{file}: {key}: true or false was expected, and {data[key]!r} came")
     layer = read_equations(data["equations"], file) if "equations" in data else _layer(data, load, file)
     lists = {key: _strings(data, key, file) for key in LISTS}
     tables = {key: _table(data, key, file) for key in TABLES}
@@ -403,6 +406,12 @@ def _slot(text: str, words: Vocabulary, where: str) -> Tree:
 
 def _constant(value: str, layer: Layer, where: str) -> Tree:
     known = [*layer_names(layer)]
+    if re.fullmatch(r"[A-Za-z_]\w*", value) and value not in known:
+        tensors = [*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)]
+        there = ", ".join([*tensors, *known])
+        raise LegendError(
+            f"{where}: the layer {layer.name} has no size or parameter {value}, nor a tensor; it has {there}"
+        )
     try:
         tree = read_expression(
             value, Vocabulary(frozenset(known), frozenset(), frozenset(k for k in known if len(k) == 1))

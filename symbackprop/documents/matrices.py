@@ -17,7 +17,9 @@ from symbackprop.documents.latex.tree import (
     Applied,
     Big,
     Chain,
+    Choice,
     Group,
+    Listed,
     Minus,
     Name,
     Over,
@@ -30,6 +32,7 @@ from symbackprop.documents.latex.tree import (
     Tree,
     bare,
     latex,
+    parts,
     rebuild,
     walk,
 )
@@ -126,6 +129,8 @@ class _Reader:
                 return replace(by, at=lambda r, c: Slope(letter, top, _symbol(by.at(r, c)), span=tree.span))
             case Group(body) | Minus(body) | Root(body):
                 return self.mapped(tree, body)
+            case Choice():
+                return self.choice(tree)
             case Applied("softmax", (body,)):
                 return self.softmax(body)
             case Applied(_, (body,)):
@@ -173,6 +178,19 @@ class _Reader:
         """The same of each element."""
         inner = self.whole(body)
         return replace(inner, at=lambda row, column: rebuild(tree, (inner.at(row, column),)))
+
+    def choice(self, tree: Choice) -> Whole:
+        """An indicator, or cases, element by element."""
+        condition = tree.condition
+        members = (condition.first, *(side for _, side in condition.rest), tree.then, tree.other)
+        found = self.together(Listed(members, span=tree.span), members)
+
+        def at(row: Tree, column: Tree) -> Tree:
+            first, *sides, then, other = parts(found.at(row, column))
+            rest = tuple((op, side) for (op, _), side in zip(condition.rest, sides, strict=True))
+            return replace(tree, condition=replace(condition, first=first, rest=rest), then=then, other=other)
+
+        return replace(found, at=at)
 
     def softmax(self, body: Tree) -> Whole:
         """The softmax of a vector, or of each row of a matrix."""

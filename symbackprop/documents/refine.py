@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 
 from symbackprop.check.arithmetic import Redraw
 from symbackprop.documents.audit import spoken_words, statements_of
@@ -121,6 +122,7 @@ def _tried(relation: Relation, part: Part) -> str:
 
 def _changes(draft: Draft, seen: Seen) -> Iterator[Draft]:
     """All drafts that are one change away, the likelier first."""
+    yield from _swapped(draft)
     yield from _pairings(draft, seen)
     yield from _countings(draft)
     yield from _sizes(draft, seen)
@@ -197,6 +199,13 @@ def _countings(draft: Draft) -> Iterator[Draft]:
 
 def _exchanged(draft: Draft, old: Symbol, new: Symbol) -> Draft:
     return replace(draft, symbols=tuple(new if s == old else s for s in draft.symbols))
+
+
+def _swapped(draft: Draft) -> Iterator[Draft]:
+    """Two names of sizes in each other's place."""
+    for one, other in combinations(draft.constants, 2):
+        swapped = {one: (one[0], other[1]), other: (other[0], one[1])}
+        yield replace(draft, constants=tuple(swapped.get(pair, pair) for pair in draft.constants))
 
 
 def _sizes(draft: Draft, seen: Seen) -> Iterator[Draft]:

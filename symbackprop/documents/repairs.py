@@ -112,6 +112,9 @@ class _Search:
             outcome = attempt(candidate, self.part, convention, most=THOROUGH)
         except NO_VALUE:
             return
+        known = cases(self.part.layer, convention.setting, THOROUGH)
+        if 2 * len(outcome.agreed) < sum(scene(self.part.layer, convention.setting, c) is not None for c in known):
+            return  # it has no value at most sizes
         if outcome.difference is None and outcome.sides is not None:
             text = f"{latex(candidate.left)} = {latex(candidate.right)}"
             if all(text != r.formula for r in self.found):

@@ -231,6 +231,9 @@ def spelling(name: Name, marked: frozenset[str] = frozenset()) -> str:
     """The symbol without its indices; with its square, or a mark above that tells it apart, which is another symbol."""
     if name.base in marked and _mark(name).isalpha():
         return f"{name.base}^{_mark(name)}"
+    above = name.sup.factors[0] if isinstance(name.sup, Times) else name.sup  # `W^{(1)T}`
+    if isinstance(above, Group) and isinstance(bare(above), Num):
+        return f"{name.base}^{{{latex(above)}}}"
     if mark := below_mark(name):
         return f"{name.base}_{{{mark}}}"
     squared = isinstance(name.sup, Num) and name.sup.value == 2 and name.base.startswith("\\")

@@ -1,10 +1,11 @@
-r"""Documents in ten styles, each audited with the legend that is guessed from it: nothing is said of them by hand.
+r"""Documents in eleven styles, each audited with the legend that is guessed from it: nothing is said of them by hand.
 
 A course note on softmax, one on batch norm with `\mathcal`, a LaTeX homework on a padded convolution with indices from
 1 and centred taps, layer norm with primes for gradients and a symbol of its own, an LSTM cell with marked gates, a
 strided convolution with its taps in brackets, mean pooling, attention, one example of softmax with cross entropy, layer
-norm in other letters. Five have a legend of a few lines: a convolution with a stride, one with dilation too, a
-recitation on pooling, rectifiers and cross entropy, layer norm row by row, an attention head in matrices.
+norm in other letters, a network of two layers in matrices. Five have a legend of a few lines: a convolution with a
+stride, one with dilation too, a recitation on pooling, rectifiers and cross entropy, layer norm row by row, an
+attention head in matrices.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ WRONG = {  # by the line on which the formula begins, and which of its relations
     ("attention.tex", "attention.eq"): [(16, 0), (17, 0), (18, 0)],
     ("crossentropy.md", "crossentropy.eq"): [(8, 0), (11, 0)],
     ("norm.tex", "layernorm"): [(11, 2), (17, 0)],
+    ("network.tex", "network.eq"): [(6, 5)],
 }
 WRONG_WITH_LEGEND = {
     "recitation.tex": [34, 48],

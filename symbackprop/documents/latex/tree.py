@@ -348,7 +348,8 @@ def _name(name: Name) -> str:
     if name.above and name.sub:
         text += f"^{{({latex(name.sub[0])})}}"
     if name.sup is not None:
-        text += f"^{{{latex(name.sup)}}}"
+        marked = not name.sub and text.endswith("}") and "^{" in text  # `W^{(1)T}`
+        text = f"{text[:-1]} {latex(name.sup)}}}" if marked else f"{text}^{{{latex(name.sup)}}}"
     if name.args:
         close = {"(": ")", "[": "]"}[name.bracket]
         text += f"{name.bracket}{', '.join(map(latex, name.args))}{close}"
