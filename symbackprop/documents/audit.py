@@ -285,7 +285,7 @@ def _judged(
         return replace(finding, judgement=Judgement(NOT_DECIDED, reason=str(error)))
     if judgement.verdict == HOLDS_IF and any("outside" in c for c in judgement.conditions):
         # a limit that is off by one is a slip, though what it adds is zero
-        nearer = strict_bounds(claim.relation, part, deadline)
+        nearer = strict_bounds(claim.relation, part, deadline, judgement.conditions)
         if nearer:
             reason = f"a sum runs past its range; what is added is zero only if {judgement.conditions[-1]}"
             return replace(finding, judgement=Judgement(FAILS, reason=reason), repairs=nearer)

@@ -72,7 +72,8 @@ def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judg
 def _could_help(convention: Convention, first: Outcome) -> bool:
     outside = first.difference is not None and bool(first.difference.outside)
     around = convention.reading.zero_outside or convention.reading.padded
-    return outside or not (around and not any("only one" in says for says in convention.says))
+    others = any("only one" in says or " = " in says for says in convention.says)  # other sizes than the first one's
+    return outside or others or not around
 
 
 def _strange_letters(relation: Relation, outcome: Outcome, part: Part) -> str:

@@ -270,11 +270,17 @@ def renamings(relation: Relation, part: Part, deadline: float) -> tuple[Repair, 
     return tuple(search.found)
 
 
-def strict_bounds(relation: Relation, part: Part, deadline: float) -> tuple[Repair, ...]:
-    """Limits of sums off by one, one or two of them, after which nothing is read outside its range any more."""
-    plain = next(iter(conventions(relation, part)))
+def strict_bounds(
+    relation: Relation, part: Part, deadline: float, conditions: tuple[str, ...] = ()
+) -> tuple[Repair, ...]:
+    """Limits of sums off by one, one or two of them, after which nothing is read outside its range any more.
+
+    The other conditions under which the relation holds are kept.
+    """
+    inside = {c for c in conditions if "outside" not in c}
+    kept = max((c for c in conventions(relation, part) if set(c.says) <= inside), key=lambda c: len(c.says))
     search = _Search(relation, part, None, deadline)
-    search.ways = [way for way in search.ways if way[0] == plain]
+    search.ways = ways_of(relation, part, None, kept)
     if not search.ways:
         return ()
     for most in (1, 2):
@@ -297,11 +303,13 @@ def _bounded(tree: Tree, stock: Stock, most: int) -> Iterator[tuple[Tree, tuple[
                 yield second, (edit, other)
 
 
-def ways_of(relation: Relation, part: Part, judgement: Judgement | None) -> list[tuple[Convention, Case, Case]]:
-    """The conventions under which a repair may hold, each with a small and a telling case."""
+def ways_of(
+    relation: Relation, part: Part, judgement: Judgement | None, only: Convention | None = None
+) -> list[tuple[Convention, Case, Case]]:
+    """The conventions under which a repair may hold (or the only one), each with a small and a telling case."""
     ways = []
-    for convention in conventions(relation, part):
-        if any(not re.search("is zero|only one|remainder|= 0", s) for s in convention.says):
+    for convention in conventions(relation, part) if only is None else (only,):
+        if only is None and any(not re.search("is zero|only one|remainder|= 0", s) for s in convention.says):
             continue
         known = [
             c for c in cases(part.layer, convention.setting) if scene(part.layer, convention.setting, c) is not None

@@ -169,7 +169,7 @@ def test_a_gradient_that_is_zero_outside_is_a_convention_that_is_named() -> None
     finding = audited(text, legend=CONV).findings[0]
 
     assert finding.verdict == HOLDS_IF
-    assert finding.judgement.conditions == ("the gradient is zero outside the output",)
+    assert finding.judgement.conditions == ("the gradient is zero outside the output", "s = 1", "p = 0")
 
 
 def test_a_bound_that_is_off_by_one_fails_even_where_it_adds_zero() -> None:
