@@ -38,6 +38,7 @@ class Judgement:
     reading: str = ""
     reason: str = ""
     convention: Convention | None = None
+    exact: bool = True  # whether the sides are equal at the cases exactly, or up to rounding
 
 
 def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judgement:
@@ -59,14 +60,16 @@ def judge(relation: Relation, part: Part, deadline: float | None = None) -> Judg
         if outcome.difference is None and outcome.sides is not None:
             says = (*convention.says, *outcome.sides.assumed)
             reading = "with total derivatives" if convention.reading.total else ""
-            return Judgement(HOLDS_IF if says else HOLDS, says, outcome.agreed, None, reading, "", convention)
+            verdict = HOLDS_IF if says else HOLDS
+            return Judgement(verdict, says, outcome.agreed, None, reading, "", convention, outcome.exact)
         if first is None:
             first, first_convention = outcome, convention
     if first is None:
         return Judgement(NOT_DECIDED, reason=trouble or "no sizes were found at which it could be tried")
     return Judgement(
-        FAILS, (), first.agreed, first.difference, "", _strange_letters(relation, first, part), first_convention
-    )
+        FAILS, (), first.agreed, first.difference, "", _strange_letters(relation, first, part), first_convention,
+        first.exact,
+    )  # fmt: skip
 
 
 def _could_help(convention: Convention, first: Outcome) -> bool:

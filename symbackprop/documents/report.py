@@ -48,7 +48,7 @@ def explanation(finding: Finding) -> list[str]:
     if judgement.reason:
         lines.append(judgement.reason)
     if judgement.cases:
-        lines.append(f"exactly equal for {_cases(finding)}")
+        lines.append(f"{'exactly equal' if judgement.exact else 'equal up to rounding'} for {_cases(finding)}")
     lines += _difference(finding)
     lines += [_repair(r) for r in finding.repairs]
     if finding.wrong is not None:
@@ -189,6 +189,7 @@ def _record(finding: Finding) -> dict[str, Any]:
         record["reason"] = judgement.reason
     if judgement.verdict in (HOLDS, HOLDS_IF):
         record["sizes"] = [str(case) for case in judgement.cases]
+        record["equal"] = "exactly" if judgement.exact else "up to rounding"
     if judgement.difference is not None and finding.verdict == FAILS:
         d = judgement.difference
         record["differs"] = {"sizes": str(d.case), "at": dict(d.at), "left": d.left, "right": d.right}

@@ -35,11 +35,19 @@ NO_VALUE = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one trial gave: all cases agree, or the smallest at which they do not."""
+    """What one trial gave: all cases agree, exactly or up to rounding, or the smallest at which they do not."""
 
     agreed: tuple[Case, ...]
     difference: Difference | None
     sides: Sides | None
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """Two sides that agree at one case."""
+
+    exact: bool
 
 
 class Undecided(UserError):
@@ -56,6 +64,7 @@ def attempt(
     """The relation under one convention, at every case (at most so many) until one differs."""
     meant = sides(relation.left, relation.right, part, convention.reading, relation.when)
     agreed: list[Case] = []
+    exact = True
     reason = "no sizes fit"
     for case in cases(part.layer, convention.setting, most):
         point = scene(part.layer, convention.setting, case)
@@ -63,7 +72,7 @@ def attempt(
             reason = "no point at which the layer has a value"
             continue
         try:
-            difference = compare(meant, part, convention, case, deadline)
+            found = compare(meant, part, convention, case, deadline)
         except Slow:
             if agreed:
                 break
@@ -73,12 +82,13 @@ def attempt(
             if deadline is not None and time.process_time() > deadline:
                 break
             continue
-        if difference is not None:
-            return Outcome(tuple(agreed), difference, meant)
+        if isinstance(found, Difference):
+            return Outcome(tuple(agreed), found, meant, exact)
+        exact &= found.exact
         agreed.append(case)
     if not agreed:
         raise Undecided(reason)
-    return Outcome(tuple(agreed), None, meant)
+    return Outcome(tuple(agreed), None, meant, exact)
 
 
 class Trial:
@@ -196,8 +206,8 @@ def vanishes(tree: Tree, part: Part) -> bool:
 
 def compare(
     meant: Sides, part: Part, convention: Convention, case: Case, deadline: float | None = None
-) -> Difference | None:
-    """Where the sides differ at one case, in small whole numbers."""
+) -> Difference | Equal:
+    """Where the sides differ at one case, in small whole numbers, or that they are equal."""
     trouble: set[str] = set()
     for seed in range(8):
         point = scene(part.layer, convention.setting, case, seed)
@@ -209,11 +219,11 @@ def compare(
                     raise Slow("it could not be decided in time")
                 if left != right:
                     if point.unknowns and _alike_in_floats(meant, part, convention, case):
-                        return None
+                        return Equal(exact=False)
                     return _shown(meant, part, convention, case) or Difference(
                         case, point.letters(meant, values), f"{left} (modulo a prime)", f"{right}"
                     )
-            return None
+            return Equal(exact=True)
         except Redraw as redraw:
             trouble.add(str(redraw))
             continue

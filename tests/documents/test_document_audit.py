@@ -314,6 +314,7 @@ def test_an_identity_of_exp_and_log_that_no_exact_arithmetic_knows_holds() -> No
 
     assert judged_as(right, data) == (HOLDS, ())
     assert judged_as(right.replace(r"\log", r"2 \log"), data)[0] == FAILS
+    assert "equal up to rounding" in FORMATS["table"](audited(right, legend=data), True)
 
 
 def test_a_sum_over_more_than_can_be_tried_is_not_decided_at_once() -> None:
