@@ -291,7 +291,8 @@ class Writer:
             places = [":" if b else aligned(v, inner).text for b, v in zip(bare, values, strict=True)]
             text = f"{name}{pattern(places)}"
             wanted = tuple(i for i in self.scope if i in order)
-            return with_fields(transposed(Value(text, ATOM), order, wanted), axes=wanted)
+            # places that are single numbers, as an element of a tensor of integers is, copy nothing
+            return with_fields(transposed(Value(text, ATOM, view=not inner), order, wanted), axes=wanted)
         axes = union(values, self.scope)
         return Value(f"{name}[{', '.join(aligned(v, axes).text for v in values)}]", ATOM, axes)
 

@@ -422,6 +422,20 @@ def test_what_comes_in_as_a_gradient_is_not_written_over() -> None:
     assert du.tolist() == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("body", ["tanh(x[clip(t[0], 0, N - 1), h])", "x[clip(t[0], 0, N - 1), h]"])
+def test_a_row_picked_by_one_element_of_a_tensor_is_not_written_over(body: str) -> None:
+    made = types.ModuleType("picked")
+    source = f"layer picked\ninput x[N, H]\ninteger t[N]\ny[h] = {body}\noutput y"
+    exec(numpy_module(plan(derive(read(source)))), made.__dict__)
+    x = np.ones((2, 3))
+    y, saved = made.forward(x, np.array([1, 0]))
+    grad = made.backward(saved, y).x
+    grad += 1
+
+    assert x.tolist() == [[1] * 3] * 2
+    assert not np.shares_memory(x, y)
+
+
 def test_a_sum_along_memory_is_exact_to_float32_whatever_its_length() -> None:
     made = types.ModuleType("total")
     source = "layer total\ninput x[N, D]\ny[n] = mean[d](x[n,d])\noutput y"
