@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from symbackprop.calculus.derive import derive
+from symbackprop.calculus.integer import Facts, normal
 from symbackprop.notation.nodes import Arg, Read, Reduce, Where, walk
 from symbackprop.notation.reader import read
-from symbackprop.program.affine import affine, bounds, normal, sign
+from symbackprop.program.affine import affine, bounds, sign
 from symbackprop.program.extents import all_sizes, with_named_extents
 from symbackprop.program.plan import plan
 from symbackprop.program.statements import Program
@@ -169,9 +170,11 @@ def test_a_range_with_a_formula_gets_the_name_of_its_index_in_upper_case() -> No
 def test_the_bounds_of_an_affine_index_are_exact() -> None:
     program = planned(STRIDED)
     (place,) = [e.indices[1] for e in walk(program.forward[0].body) if isinstance(e, Read) and e.tensor == "x"]
-    box, walk_ = bounds(place), affine(place)
+    facts = Facts.of(program.layer)
+    box, walk_ = bounds(place, facts), affine(place)
 
     assert walk_ is not None
     assert walk_.plain
-    assert sign(box.low) == -1  # -pad
-    assert normal(box.low) == walk_.constant
+    assert sign(box.low, facts) == -1  # -pad
+    assert sign(box.low) is None  # of a parameter nothing is known unless it is said
+    assert normal(box.low) == normal(walk_.constant)
