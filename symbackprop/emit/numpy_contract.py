@@ -192,8 +192,8 @@ def added_up(p: Product, left: Value, right: Value, w: Writer) -> Value:
 
 
 def tensor_of(factor: Expr) -> str:
-    """The first tensor that a factor reads."""
-    return next(e.tensor for e in walk(factor) if isinstance(e, Read))
+    """The first tensor that a factor reads; "factor" where it is made of indices alone."""
+    return next((e.tensor for e in walk(factor) if isinstance(e, Read)), "factor")
 
 
 def dims(order: Iterable[Index], w: Writer) -> list[str]:

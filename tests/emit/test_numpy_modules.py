@@ -422,6 +422,23 @@ def test_what_comes_in_as_a_gradient_is_not_written_over() -> None:
     assert du.tolist() == [1, 1, 1, 1]
 
 
+def test_a_product_with_a_factor_of_indices_alone_is_written() -> None:
+    made = types.ModuleType("weighted")
+    source = """layer weighted
+        input x[N, N]
+        size P = N//2 + 1
+        param stride = 2 integer, pad = 1 integer
+        require stride >= 1
+        range c = N, p = P, r = 2, q = (N - 1)//stride + 1
+        v[c,p,r] = sum[q](relu(x[(2*c + pad) % stride % N, (-q + stride*p + N - 1)//N % N])/(1 +
+            tanh(abs((3*r + 3*q - 1) % (stride*N) % N))^2))
+        output v"""
+    exec(numpy_module(plan(derive(read(source)))), made.__dict__)
+    v, _ = made.forward(np.eye(3))
+
+    assert v.shape == (3, 2, 2)
+
+
 @pytest.mark.parametrize("body", ["tanh(x[clip(t[0], 0, N - 1), h])", "x[clip(t[0], 0, N - 1), h]"])
 def test_a_row_picked_by_one_element_of_a_tensor_is_not_written_over(body: str) -> None:
     made = types.ModuleType("picked")
