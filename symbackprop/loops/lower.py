@@ -109,6 +109,7 @@ def _allocations(
             continue
         wanted = made[s.target].wanted_by if s.target in made else ()
         both = tuple(dict.fromkeys((*wanted, *s.wanted_by)))
-        zero = s.kind == "scatter" and s.target not in cleared and (s.target not in made or made[s.target].zero)
+        first = s.target not in made  # what a later statement does finds the array begun
+        zero = s.kind == "scatter" and s.target not in cleared if first else made[s.target].zero
         made[s.target] = Allocation(s.target, tensors.extents(s.target), zero, tensors.places.get(s.target), both)
     return tuple(made.values())

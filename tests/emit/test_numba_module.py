@@ -17,6 +17,7 @@ from symbackprop.calculus.derive import derive
 from symbackprop.emit.numba_module import numba_module
 from symbackprop.emit.numba_vectors import vectors_package
 from symbackprop.loops.lower import lower
+from symbackprop.notation.reader import read
 from symbackprop.program.plan import plan
 
 
@@ -164,3 +165,21 @@ def test_a_module_finds_its_vectors_where_it_belongs_to_no_package(tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
 
     assert done.stdout.strip() == str(tmp_path / "_vectors" / "__init__.py"), done.stderr
+
+
+def test_a_gradient_that_is_scattered_to_and_then_scaled_begins_as_zeros() -> None:
+    """Its array was made without them, since the last statement writes every element."""
+    source = """layer sample
+        input x[N, N] outside 0, spare[C, H]
+        param stride = 2 integer, pad = 1 integer
+        range c = C, h = H, r = 2, q = (H - 1)//stride + 1
+        require stride >= 1
+        v[q] = where(prod[r,c](max[n,h](x[n, (stride*n + c) % 3]*(h + 1))*(r + 1)) > 0.25,
+            prod[r,c](max[n,h](x[n, (stride*n + c) % 3]*(h + 1))*(r + 1))^1.5*q, 0.5)
+        y[n,h,q] = x[stride*q + 1, n//2] + v[clip(q + 2*n - pad, 0, (H - 1)//stride)]
+        output v, y"""
+    kernels = lower(plan(derive(read(source)), scatter_strided=False, inline=True))
+    text = numba_module(kernels)
+
+    assert "grad_v_total = np.zeros(" in text
+    assert "grad_v_total = np.empty(" not in text
