@@ -60,7 +60,7 @@ def _first(case: Case) -> Iterator[Figure]:
         for what, bound in (("compiled", MOST_OF_COMPILATION), ("from the cache", MOST_FROM_CACHE)):
             start, passes = first_calls(case, Path(folder))
             for name, seconds in passes.items():
-                note = f"after {start:.2f} s in which numba starts" if name == "forward" else ""
+                note = f"{start:.2f} s of it before the module, in which numba starts" if name == "forward" else ""
                 yield figure(case.label, f"first {name}, {what}", "s", [seconds], bound=bound, note=note)
 
 
@@ -77,8 +77,8 @@ def _tiny(given: Task, repeats: int) -> Iterator[Figure]:
         yield figure(given.case.label, f"numba {name}, a call", "us", microseconds, bound=MOST_OF_A_CALL)
 
 
-# the process: numba and numpy are there before the clock starts, as they are for the second layer of a program, and so
-# is what numba itself loads (SciPy among it) with the first function of a process, whatever function that is
+# the process: numba and numpy are there before the clock starts, as they are for the second layer of a program; what
+# numba loads (SciPy among it) with the first function of a process, whatever function that is, is told apart
 _PROCESS = """
 import json, sys, time
 import numba, numpy as np
@@ -94,13 +94,13 @@ module = import_module(name)
 _, saved = module.forward(*(arrays[n] for n in inputs), **params)
 middle = time.perf_counter()
 module.backward(saved, *(arrays[n] for n in gradients))
-passes = {"forward": middle - start, "backward": time.perf_counter() - middle}
+passes = {"forward": middle - began, "backward": time.perf_counter() - middle}
 print(json.dumps([start - began, passes]))
 """
 
 
 def first_calls(case: Case, folder: Path) -> tuple[float, dict[str, float]]:
-    """The seconds that numba takes for itself; then those of the import and the forward pass, and of the backward pass.
+    """The seconds in which numba starts; then those of all up to the end of the forward pass, and of the backward pass.
 
     `folder` has the cache.
     """

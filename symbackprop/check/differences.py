@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LEVELS = 8  # steps of one table, each half the one before
+LEVELS = 8  # steps of one table
+RATIO = math.sqrt(5)  # of a step to the next; where steps are multiples of each other, quick waves look slow in all
 SCALES = 4  # tables, each from where the one before ended: a function that turns quickly asks for small steps
 
 SETTLED = 1e-3  # the relative error of a table whose steps are short enough for the function
@@ -26,26 +27,26 @@ def settled_difference(function: Callable[[float], float], step: float, rounding
     Where none is, the surest of those that have settled: to three digits, or until only `rounding`, a bound of the
     function's rounding error, is left to disagree about. Steps longer than a wave of the function give slopes of no
     meaning: from the shortest steps up, the first table that has not settled, or that contradicts the one before,
-    ends the list. The error is infinite where the list is empty.
+    ends the list. The error is infinite where fewer than two are in it: a table alone may have settled by chance.
     """
     tables: list[tuple[Difference, float]] = []
     for scale in range(SCALES):
-        start = step / 2.0 ** (scale * LEVELS)
+        start = step / RATIO ** (scale * LEVELS)
         found = central_difference(function, start, rounding)
         if (scale == 0 and found.value == 0) or found.error <= enough * abs(found.value):
             return found
         tables.append((found, rounding / start))
-    best = previous = Difference(0.0, math.inf)
+    settled: list[Difference] = []
     for found, noise in reversed(tables):
-        alike = abs(found.value - previous.value) <= 2 * (found.error + previous.error)
+        alike = not settled or abs(found.value - settled[-1].value) <= 2 * (found.error + settled[-1].error)
         if not alike or found.error > max(SETTLED * abs(found.value), 100 * noise):
             break
-        best, previous = min(best, found, key=lambda d: d.error), found
-    return best
+        settled.append(found)
+    return min(settled, key=lambda d: d.error) if len(settled) > 1 else Difference(0.0, math.inf)
 
 
 def central_difference(function: Callable[[float], float], step: float, rounding: float = 0.0) -> Difference:
-    """The derivative of `function` at 0, from steps `step`, `step`/2, `step`/4, ...
+    """The derivative of `function` at 0, from steps each `RATIO` times the next.
 
     Neville's scheme extrapolates the central differences `(f(h) - f(-h)) / 2h`, whose error is a series in h^2; the
     entry that differs least from its neighbours is the answer. `rounding` bounds the rounding error of the function: by
@@ -54,10 +55,10 @@ def central_difference(function: Callable[[float], float], step: float, rounding
     best: Difference | None = None
     previous: list[float] = []
     for level in range(LEVELS):
-        h = step / 2**level
+        h = step / RATIO**level
         row = [(function(h) - function(-h)) / (2 * h)]
         for order, above in enumerate(previous, 1):
-            factor = 4.0**order
+            factor = RATIO ** (2 * order)
             row.append((factor * row[-1] - above) / (factor - 1))
             error = max(abs(row[-1] - row[-2]), abs(row[-1] - above)) + 2 * rounding / h
             if best is None or error < best.error:

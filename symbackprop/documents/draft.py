@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from symbackprop.documents.latex.tree import marked_below
 from symbackprop.documents.meant import layer_names
 from symbackprop.documents.seen import Seen
 from symbackprop.notation.layer import Layer
@@ -123,7 +124,7 @@ class Draft:
         letters = symbol.letters[symbol.above :]
         if symbol.above:
             power = f"{{({symbol.letters[0]})}}"
-        if base.endswith("}") and "_{" in base:  # `W_{Q}` with indices
+        if marked_below(base):  # `W_{Q}` with indices
             return f"{base[:-1]}{''.join(f',{x}' for x in letters)}}}" + (f"^{power}" if power else "")
         if symbol.bracketed and symbol.letters:
             return f"{base}({', '.join(symbol.letters)})" + (f"^{power}" if power else "")
@@ -163,12 +164,13 @@ class Draft:
         printed = {getattr(self.layer.axes(s.tensor)[axis], "name", "") for s in self.symbols for axis in s.axes} | {
             v for _, v in self.constants
         }
-        tensors = [t.name for t in self.layer.inputs] + [d.name for d in self.layer.definitions]
         if self.matrices or not any(s.letters for s in self.symbols):
             return ()
         found = []
         for size in dict.fromkeys(a.name for t in self.layer.inputs for a in t.axes):
-            everywhere = all(any(getattr(a, "name", "") == size for a in self.layer.axes(t)) for t in tensors)
+            everywhere = all(
+                any(getattr(a, "name", "") == size for a in self.layer.axes(t)) for t in self.layer.tensors
+            )
             summed = any(
                 isinstance(e, Reduce) and any(i.extent == Size(size) for i in e.indices)
                 for d in self.layer.definitions

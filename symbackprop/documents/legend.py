@@ -407,8 +407,7 @@ def _slot(text: str, words: Vocabulary, where: str) -> Tree:
 def _constant(value: str, layer: Layer, where: str) -> Tree:
     known = [*layer_names(layer)]
     if re.fullmatch(r"[A-Za-z_]\w*", value) and value not in known:
-        tensors = [*(t.name for t in layer.inputs), *(d.name for d in layer.definitions)]
-        there = ", ".join([*tensors, *known])
+        there = ", ".join([*layer.tensors, *known])
         raise LegendError(
             f"{where}: the layer {layer.name} has no size or parameter {value}, nor a tensor; it has {there}"
         )

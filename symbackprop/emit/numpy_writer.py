@@ -269,12 +269,8 @@ class Writer:
         return Value(text, ATOM, axes)
 
     def _inside(self, index: Expr, extent: Expr) -> bool:
-        box = bounds(index, self.context.facts)
-        try:
-            above = subtract(subtract(extent, ONE), box.high)
-            return self.context.never_negative(box.low) and self.context.never_negative(above)
-        except InternalError:
-            return False
+        above = subtract(subtract(extent, ONE), index)
+        return self.context.never_negative(index) and self.context.never_negative(above)
 
     def _indexed(self, read: Read, values: list[Value]) -> Value:
         """`tensor[places]`; full slices for bare indices where NumPy keeps their axes in place."""

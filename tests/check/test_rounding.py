@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from fractions import Fraction
 from typing import Any
@@ -74,6 +75,17 @@ def test_the_slope_of_a_quick_wave_is_found_with_short_steps(speed: float) -> No
 
     assert abs(found.value - speed * math.cos(1)) <= max(found.error, 1e-7 * speed)
     assert found.error < 1e-2 * speed
+
+
+@pytest.mark.parametrize("rounding", [1e-15, 1e-10, 1e-5])
+def test_no_wrong_slope_is_claimed_of_a_wave_that_is_too_quick(rounding: float) -> None:
+    rng = np.random.default_rng(1)
+    for speed, phase in zip(10 ** rng.uniform(9, 13, 200), rng.uniform(0, 7, 200), strict=True):
+        wave = functools.partial(lambda h, speed, phase: math.sin(speed * h + phase), speed=speed, phase=phase)
+        found = settled_difference(wave, 0.02, rounding, 1e-7)
+
+        off = abs(found.value - speed * math.cos(phase))
+        assert off <= max(100 * found.error, 1e-5 * speed), f"speed {speed}, phase {phase}"
 
 
 def test_a_slope_of_zero_is_known_to_be_small() -> None:
