@@ -210,10 +210,10 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps, streams)
     """gamma_inv_sqrt_var[d] = gamma[d]/sqrt(var[d] + eps)"""
     real = gamma.dtype.type
     threads = _share(D)
-    width = 65536 if streams else 4096
-    for piece in prange((D + width - 1)//width):
-        d_low = piece*width
-        d_high = min(D, d_low + width)
+    width, before = 65536 if streams else 4096, _lead(gamma_inv_sqrt_var)
+    for piece in prange((D + before + width - 1)//width):
+        d_low = max(0, piece*width - before)
+        d_high = min(D, (piece + 1)*width - before)
         gamma_inv_sqrt_var_streamed = _row_apart(gamma)
         width_2 = 128 if streams else d_high - d_low
         for at in range(-_lead(gamma_inv_sqrt_var[d_low:]) if streams else 0, d_high - d_low, width_2):
@@ -300,10 +300,10 @@ def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma
     """
     real = var.dtype.type
     threads = _share(D)
-    width = 65536 if streams else 4096
-    for piece in prange((D + width - 1)//width):
-        d_low = piece*width
-        d_high = min(D, d_low + width)
+    width, before = 65536 if streams else 4096, _lead(inv_sqrt_var)
+    for piece in prange((D + before + width - 1)//width):
+        d_low = max(0, piece*width - before)
+        d_high = min(D, (piece + 1)*width - before)
         inv_sqrt_var_streamed = _row_apart(var)
         grad_gamma_streamed = _row_apart(var)
         width_2 = 128 if streams else d_high - d_low

@@ -216,10 +216,10 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps, streams)
     """gamma_inv_sqrt_var[c] = gamma[c]/sqrt(var[c] + eps)"""
     real = gamma.dtype.type
     threads = _share(C)
-    width = 65536 if streams else 4096
-    for piece in prange((C + width - 1)//width):
-        c_low = piece*width
-        c_high = min(C, c_low + width)
+    width, before = 65536 if streams else 4096, _lead(gamma_inv_sqrt_var)
+    for piece in prange((C + before + width - 1)//width):
+        c_low = max(0, piece*width - before)
+        c_high = min(C, (piece + 1)*width - before)
         gamma_inv_sqrt_var_streamed = _row_apart(gamma)
         width_2 = 128 if streams else c_high - c_low
         for at in range(-_lead(gamma_inv_sqrt_var[c_low:]) if streams else 0, c_high - c_low, width_2):
@@ -310,10 +310,10 @@ def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma
     """
     real = var.dtype.type
     threads = _share(C)
-    width = 65536 if streams else 4096
-    for piece in prange((C + width - 1)//width):
-        c_low = piece*width
-        c_high = min(C, c_low + width)
+    width, before = 65536 if streams else 4096, _lead(inv_sqrt_var)
+    for piece in prange((C + before + width - 1)//width):
+        c_low = max(0, piece*width - before)
+        c_high = min(C, (piece + 1)*width - before)
         inv_sqrt_var_streamed = _row_apart(var)
         grad_gamma_streamed = _row_apart(var)
         width_2 = 128 if streams else c_high - c_low

@@ -149,10 +149,10 @@ def _compute_y(x, mask, y, N, D, rate, streams):
     """y[n,d] = x[n,d]*mask[n,d]/(1 - rate)"""
     real = x.dtype.type
     threads = _share(N*D)
-    width = 65536 if streams else 4096
-    for piece in prange((N*D + width - 1)//width):
-        nd_low = piece*width
-        nd_high = min(N*D, nd_low + width)
+    width, before = 65536 if streams else 4096, _lead(y)
+    for piece in prange((N*D + before + width - 1)//width):
+        nd_low = max(0, piece*width - before)
+        nd_high = min(N*D, (piece + 1)*width - before)
         y_streamed = _row_apart(x)
         factor = real(1)/(real(1) - real(rate))
         width_2 = 128 if streams else nd_high - nd_low
@@ -173,10 +173,10 @@ def _compute_grad_x(grad_y, mask, grad_x, N, D, rate, streams):
     """grad_x[n,d] = grad_y[n,d]*mask[n,d]/(1 - rate)"""
     real = grad_y.dtype.type
     threads = _share(N*D)
-    width = 65536 if streams else 4096
-    for piece in prange((N*D + width - 1)//width):
-        nd_low = piece*width
-        nd_high = min(N*D, nd_low + width)
+    width, before = 65536 if streams else 4096, _lead(grad_x)
+    for piece in prange((N*D + before + width - 1)//width):
+        nd_low = max(0, piece*width - before)
+        nd_high = min(N*D, (piece + 1)*width - before)
         grad_x_streamed = _row_apart(grad_y)
         factor = real(1)/(real(1) - real(rate))
         width_2 = 128 if streams else nd_high - nd_low

@@ -139,10 +139,10 @@ def _compute_y(x, y, N, D, streams):
     """y[n,d] = 0.5*x[n,d]*(1 + erf(x[n,d]/sqrt(2)))"""
     real = x.dtype.type
     threads = _share(N*D)
-    width = 65536 if streams else 4096
-    for piece in prange((N*D + width - 1)//width):
-        nd_low = piece*width
-        nd_high = min(N*D, nd_low + width)
+    width, before = 65536 if streams else 4096, _lead(y)
+    for piece in prange((N*D + before + width - 1)//width):
+        nd_low = max(0, piece*width - before)
+        nd_high = min(N*D, (piece + 1)*width - before)
         y_streamed = _row_apart(x)
         factor = real(1)/math.sqrt(real(2))
         width_2 = 128 if streams else nd_high - nd_low
@@ -162,10 +162,10 @@ def _compute_grad_x(grad_y, x, grad_x, N, D, streams):
     """grad_x[n,d] = grad_y[n,d]*(0.5*(1 + erf(x[n,d]/sqrt(2))) + x[n,d]/sqrt(pi)*exp(-0.5*x[n,d]^2)/sqrt(2))"""
     real = grad_y.dtype.type
     threads = _share(N*D)
-    width = 65536 if streams else 4096
-    for piece in prange((N*D + width - 1)//width):
-        nd_low = piece*width
-        nd_high = min(N*D, nd_low + width)
+    width, before = 65536 if streams else 4096, _lead(grad_x)
+    for piece in prange((N*D + before + width - 1)//width):
+        nd_low = max(0, piece*width - before)
+        nd_high = min(N*D, (piece + 1)*width - before)
         grad_x_streamed = _row_apart(grad_y)
         factor = real(1)/math.sqrt(real(2))
         factor_2 = real(1)/(math.sqrt(real(math.pi))*math.sqrt(real(2)))

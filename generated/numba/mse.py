@@ -176,10 +176,10 @@ def _compute_grad_x_grad_target(grad_loss, x, target, grad_x, grad_target, N, D,
     """
     real = grad_loss.dtype.type
     threads = _share(N*D)
-    width = 65536 if streams else 4096
-    for piece in prange((N*D + width - 1)//width):
-        nd_low = piece*width
-        nd_high = min(N*D, nd_low + width)
+    width, before = 65536 if streams else 4096, _lead(grad_x)
+    for piece in prange((N*D + before + width - 1)//width):
+        nd_low = max(0, piece*width - before)
+        nd_high = min(N*D, (piece + 1)*width - before)
         grad_x_streamed = _row_apart(grad_loss)
         grad_target_streamed = _row_apart(grad_loss)
         grad_loss_here = grad_loss[0]

@@ -137,10 +137,10 @@ class Relu:
 def _compute_y(x, y, N, D, streams):
     """y[n,d] = relu(x[n,d])"""
     threads = _share(N*D)
-    width = 65536 if streams else 4096
-    for piece in prange((N*D + width - 1)//width):
-        nd_low = piece*width
-        nd_high = min(N*D, nd_low + width)
+    width, before = 65536 if streams else 4096, _lead(y)
+    for piece in prange((N*D + before + width - 1)//width):
+        nd_low = max(0, piece*width - before)
+        nd_high = min(N*D, (piece + 1)*width - before)
         y_streamed = _row_apart(x)
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(y[nd_low:]) if streams else 0, nd_high - nd_low, width_2):
@@ -159,10 +159,10 @@ def _compute_grad_x(x, grad_y, grad_x, N, D, streams):
     """grad_x[n,d] = where(x[n,d] > 0, grad_y[n,d], 0)"""
     real = x.dtype.type
     threads = _share(N*D)
-    width = 65536 if streams else 4096
-    for piece in prange((N*D + width - 1)//width):
-        nd_low = piece*width
-        nd_high = min(N*D, nd_low + width)
+    width, before = 65536 if streams else 4096, _lead(grad_x)
+    for piece in prange((N*D + before + width - 1)//width):
+        nd_low = max(0, piece*width - before)
+        nd_high = min(N*D, (piece + 1)*width - before)
         grad_x_streamed = _row_apart(x)
         width_2 = 128 if streams else nd_high - nd_low
         for at in range(-_lead(grad_x[nd_low:]) if streams else 0, nd_high - nd_low, width_2):

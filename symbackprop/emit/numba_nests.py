@@ -68,9 +68,8 @@ def kernel_function(nest: Nest, name: str, scalars: tuple[str, ...]) -> KernelFu
     if any("real(" in line for line in body):
         lines.append(f"    real = {writer.any_real()}.dtype.type")
     arguments = (*(_argument(a, nest) for a in nest.arrays), *writer.scalars, *writer.flags, *_streams(nest))
-    streamed = tuple(node.tensor for node in walk_nodes(nest.body) if isinstance(node, Stream))
     text = "\n".join((*lines, *(f"    {line}" for line in broken(body))))
-    return KernelFunction(name, text, arguments, streamed=streamed)
+    return KernelFunction(name, text, arguments, streamed=_streamed(nest))
 
 
 def function_name(nest: Nest, names: Names) -> str:
@@ -114,6 +113,11 @@ def _streams(nest: Nest) -> tuple[str, ...]:
     if nest.streamed is None:
         return ()
     return (f"_streams({', '.join((integer(nest.streamed), *(identifier(a.name) for a in nest.arrays)))})",)
+
+
+def _streamed(nest: Nest) -> tuple[str, ...]:
+    """The arrays with rows that may pass by the caches."""
+    return tuple(node.tensor for node in walk_nodes(nest.body) if isinstance(node, Stream))
 
 
 class _Writer:
@@ -183,15 +187,19 @@ class _Writer:
 
     def _strip(self, strip: Strip) -> list[str]:
         """The loop over the pieces of a strip, and where each begins and ends."""
-        extent, low = self._int(strip.index.extent), strip.low
+        extent, low, high, piece = self._int(strip.index.extent), strip.low, strip.high, strip.piece
         if strip.streamed:
-            width, wide = self._names.new("width"), f"{strip.streamed} if {self.streams} else {strip.width}"
-            head = [f"{width} = {wide}", f"for {strip.piece} in prange(({extent} + {width} - 1)//{width}):"]
-        else:
-            width, head = str(strip.width), [f"for {strip.piece} in prange({self._int(strip.pieces)}):"]
-        if width == "1":
-            return [*head, f"    {low} = {strip.piece}", f"    {strip.high} = {low} + 1"]
-        return [*head, f"    {low} = {strip.piece}*{width}", f"    {strip.high} = min({extent}, {low} + {width})"]
+            width, before, (target, *_) = self._names.new("width"), self._names.new("before"), _streamed(self.nest_)
+            return [
+                f"{width}, {before} = {strip.streamed} if {self.streams} else {strip.width}, _lead({identifier(target)})",
+                f"for {piece} in prange(({extent} + {before} + {width} - 1)//{width}):",
+                f"    {low} = max(0, {piece}*{width} - {before})",
+                f"    {high} = min({extent}, ({piece} + 1)*{width} - {before})",
+            ]
+        head = f"for {piece} in prange({self._int(strip.pieces)}):"
+        if strip.width == 1:
+            return [head, f"    {low} = {piece}", f"    {high} = {low} + 1"]
+        return [head, f"    {low} = {piece}*{strip.width}", f"    {high} = min({extent}, {low} + {strip.width})"]
 
     def _tasks(self, indices: tuple[Index, ...]) -> list[str]:
         """One loop over the points of several indices, so that there are enough of them for all threads."""
