@@ -189,9 +189,10 @@ class _Writer:
         """The loop over the pieces of a strip, and where each begins and ends."""
         extent, low, high, piece = self._int(strip.index.extent), strip.low, strip.high, strip.piece
         if strip.streamed:
-            width, before, (target, *_) = self._names.new("width"), self._names.new("before"), _streamed(self.nest_)
+            width, before, target = self._names.new("width"), self._names.new("before"), _streamed(self.nest_)[0]
+            wide = f"{strip.streamed} if {self.streams} else {strip.width}"
             return [
-                f"{width}, {before} = {strip.streamed} if {self.streams} else {strip.width}, _lead({identifier(target)})",
+                f"{width}, {before} = {wide}, _lead({identifier(target)})",
                 f"for {piece} in prange(({extent} + {before} + {width} - 1)//{width}):",
                 f"    {low} = max(0, {piece}*{width} - {before})",
                 f"    {high} = min({extent}, ({piece} + 1)*{width} - {before})",
