@@ -109,7 +109,7 @@ def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     gamma_inv_sqrt_var = np.empty((D,), x.dtype)
     _compute_mu_inv_sqrt_var_gamma_inv_sqrt_var(x, gamma, mu, inv_sqrt_var, gamma_inv_sqrt_var, N, D, eps)
     y = _empty((N, D), x.dtype)
-    _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, _streams(D, gamma_inv_sqrt_var, x, mu, beta, y))
+    _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D)
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype) if keep else None
 
 
@@ -150,10 +150,7 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         grad_x = _empty((N, D), dtype)
         _compute_grad_x(
-            gamma_inv_sqrt_var_2, grad_y, sum_grad_y, inv_sqrt_var_sum_grad_y_xhat, x, mu, grad_x, N, D,
-            _streams(
-                D, gamma_inv_sqrt_var_2, grad_y, sum_grad_y, inv_sqrt_var_sum_grad_y_xhat, x, mu, grad_x
-            ),
+            gamma_inv_sqrt_var_2, grad_y, sum_grad_y, inv_sqrt_var_sum_grad_y_xhat, x, mu, grad_x, N, D
         )
     return Gradients(grad_x, grad_gamma, grad_beta)
 
@@ -224,8 +221,12 @@ def _compute_mu_inv_sqrt_var_gamma_inv_sqrt_var(x, gamma, mu, inv_sqrt_var, gamm
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
+def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D):
     """y[n,d] = gamma[d]*xhat[n,d] + beta[d]"""
+    streams = _streams(
+        D*gamma_inv_sqrt_var.itemsize,
+        gamma_inv_sqrt_var.nbytes + x.nbytes + mu.nbytes + beta.nbytes + y.nbytes
+    )
     threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(gamma_inv_sqrt_var)
@@ -296,13 +297,16 @@ def _compute_sum_grad_y_gamma_inv_sqrt_var_2_inv_and_more(
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(
-    gamma_inv_sqrt_var_2, grad_y, sum_grad_y, inv_sqrt_var_sum_grad_y_xhat, x, mu, grad_x, N, D, streams
-):
+def _compute_grad_x(gamma_inv_sqrt_var_2, grad_y, sum_grad_y, inv_sqrt_var_sum_grad_y_xhat, x, mu, grad_x, N, D):
     """grad_x[n,d] = gamma[d]/(N*sqrt(var[d] + eps))*(N*grad_y[n,d] - sum[n'](grad_y[n',d]) -
         xhat[n,d]*sum[n'](grad_y[n',d]*xhat[n',d]))
     """
     real = gamma_inv_sqrt_var_2.dtype.type
+    streams = _streams(
+        D*gamma_inv_sqrt_var_2.itemsize,
+        gamma_inv_sqrt_var_2.nbytes + grad_y.nbytes + sum_grad_y.nbytes
+            + inv_sqrt_var_sum_grad_y_xhat.nbytes + x.nbytes + mu.nbytes + grad_x.nbytes
+    )
     threads = _share(N*D)
     for n in prange(N):
         grad_x_streamed = _row_apart(gamma_inv_sqrt_var_2)
@@ -351,9 +355,10 @@ def _max(a, b):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

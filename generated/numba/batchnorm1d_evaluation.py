@@ -118,11 +118,9 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05, keep=True):
     mu = np.asarray(mu, order="C")
     var = np.asarray(var, order="C")
     gamma_inv_sqrt_var = _empty((D,), x.dtype)
-    _compute_gamma_inv_sqrt_var(
-        gamma, var, gamma_inv_sqrt_var, D, eps, _streams(4096, gamma, var, gamma_inv_sqrt_var),
-    )
+    _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps)
     y = _empty((N, D), x.dtype)
-    _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, _streams(D, gamma_inv_sqrt_var, x, mu, beta, y))
+    _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D)
     return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, D, eps, x.dtype) if keep else None
 
 
@@ -151,19 +149,14 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = _empty((N, D), dtype)
-        _compute_grad_x(
-            gamma_inv_sqrt_var, grad_y, grad_x, N, D, _streams(D, gamma_inv_sqrt_var, grad_y, grad_x)
-        )
+        _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D)
     sum_grad_y_x = np.empty((D,), dtype)
     if want_gamma or want_var:
         _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, D)
     inv_sqrt_var = _empty((D,), dtype)
     if want_gamma or want_mu:
         grad_gamma = _empty((D,), dtype)
-        _compute_inv_sqrt_var_grad_gamma(
-            var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps,
-            _streams(4096, var, sum_grad_y_x, inv_sqrt_var, grad_gamma),
-        )
+        _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps)
         if not want_gamma:
             grad_gamma = None
     if want_beta or want_mu or want_var:
@@ -206,11 +199,12 @@ class BatchNorm1dEvaluation:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps, streams):
+def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps):
     """gamma_inv_sqrt_var[d] = gamma[d]/sqrt(var[d] + eps)"""
     real = gamma.dtype.type
+    streams = _streams(4096*gamma.itemsize, gamma.nbytes + var.nbytes + gamma_inv_sqrt_var.nbytes)
     threads = _share(D)
-    width, before = 65536 if streams else 4096, _lead(gamma_inv_sqrt_var)
+    width, before = _piece(D), _lead(gamma_inv_sqrt_var)
     for piece in prange((D + before + width - 1)//width):
         d_low = max(0, piece*width - before)
         d_high = min(D, (piece + 1)*width - before)
@@ -231,8 +225,12 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, D, eps, streams)
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
+def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D):
     """y[n,d] = gamma[d]*(x[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]"""
+    streams = _streams(
+        D*gamma_inv_sqrt_var.itemsize,
+        gamma_inv_sqrt_var.nbytes + x.nbytes + mu.nbytes + beta.nbytes + y.nbytes
+    )
     threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(gamma_inv_sqrt_var)
@@ -252,8 +250,11 @@ def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D, streams):
+def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, D):
     """grad_x[n,d] = grad_y[n,d]*gamma[d]/sqrt(var[d] + eps)"""
+    streams = _streams(
+        D*gamma_inv_sqrt_var.itemsize, gamma_inv_sqrt_var.nbytes + grad_y.nbytes + grad_x.nbytes
+    )
     threads = _share(N*D)
     for n in prange(N):
         grad_x_streamed = _row_apart(gamma_inv_sqrt_var)
@@ -294,13 +295,16 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, D):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps, streams):
+def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, D, eps):
     """inv_sqrt_var[d] = 1/sqrt(var[d] + eps)
     grad_gamma[d] = 1/sqrt(var[d] + eps)*sum[n](grad_y[n,d]*(x[n,d] - mu[d]))
     """
     real = var.dtype.type
+    streams = _streams(
+        4096*var.itemsize, var.nbytes + sum_grad_y_x.nbytes + inv_sqrt_var.nbytes + grad_gamma.nbytes
+    )
     threads = _share(D)
-    width, before = 65536 if streams else 4096, _lead(inv_sqrt_var)
+    width, before = _piece(D), _lead(inv_sqrt_var)
     for piece in prange((D + before + width - 1)//width):
         d_low = max(0, piece*width - before)
         d_high = min(D, (piece + 1)*width - before)
@@ -384,9 +388,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):
@@ -503,6 +508,12 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+@njit(inline="always")
+def _piece(count):
+    """How many of the numbers of an array one task takes: whole lines, enough pieces to go round, none of over 16384."""
+    return min(16384, count//1024*64 + 64)  # memory is read ahead of the longer ones
 
 
 class _Checked(CompileResultCacheImpl):

@@ -132,7 +132,7 @@ def forward(x, gamma, beta, *, eps=1e-05, keep=True):
         x, gamma, mu, var, inv_sqrt_var, gamma_inv_sqrt_var, mean_of_batch, var_of_batch, N, D, eps,
     )
     y = _empty((N, D), x.dtype)
-    _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, _streams(D, gamma_inv_sqrt_var, x, mu, beta, y))
+    _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D)
     return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, D, eps, x.dtype) if keep else None
 
 
@@ -181,10 +181,6 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
         _compute_grad_x(
             gamma_inv_sqrt_var_2, grad_y, grad_mean_of_batch, inv_sqrt_var_gamma_sum_grad_y, inv_sqrt_var_sqrt_var, x,
             mu, grad_x, N, D,
-            _streams(
-                D, gamma_inv_sqrt_var_2, grad_y, grad_mean_of_batch, inv_sqrt_var_gamma_sum_grad_y,
-                inv_sqrt_var_sqrt_var, x, mu, grad_x
-            ),
         )
     return Gradients(grad_x, grad_gamma, grad_beta)
 
@@ -265,8 +261,12 @@ def _compute_mu_var_inv_sqrt_var_gamma_inv_sqrt_var_and_more(
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D, streams):
+def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, D):
     """y[n,d] = gamma[d]*xhat[n,d] + beta[d]"""
+    streams = _streams(
+        D*gamma_inv_sqrt_var.itemsize,
+        gamma_inv_sqrt_var.nbytes + x.nbytes + mu.nbytes + beta.nbytes + y.nbytes
+    )
     threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(gamma_inv_sqrt_var)
@@ -346,13 +346,19 @@ def _compute_gamma_inv_sqrt_var_2_inv_sqrt_var_gamma_and_more(
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(
     gamma_inv_sqrt_var_2, grad_y, grad_mean_of_batch, inv_sqrt_var_gamma_sum_grad_y, inv_sqrt_var_sqrt_var, x, mu,
-        grad_x, N, D, streams
+        grad_x, N, D
 ):
     """grad_x[n,d] = 1/N*(N*grad_y[n,d]*gamma[d]/sqrt(var[d] + eps) + grad_mean_of_batch[d] - 1/sqrt(var[d] +
         eps)*gamma[d]*sum[n'](grad_y[n',d]) + 2*xhat[n,d]*sqrt(var[d] + eps)*(grad_var_of_batch[d] - 0.5/(var[d] +
         eps)*gamma[d]*sum[n'](grad_y[n',d]*xhat[n',d])))
     """
     real = gamma_inv_sqrt_var_2.dtype.type
+    streams = _streams(
+        D*gamma_inv_sqrt_var_2.itemsize,
+        gamma_inv_sqrt_var_2.nbytes + grad_y.nbytes + grad_mean_of_batch.nbytes
+            + inv_sqrt_var_gamma_sum_grad_y.nbytes + inv_sqrt_var_sqrt_var.nbytes + x.nbytes + mu.nbytes
+            + grad_x.nbytes
+    )
     threads = _share(N*D)
     for n in prange(N):
         grad_x_streamed = _row_apart(gamma_inv_sqrt_var_2)
@@ -404,9 +410,10 @@ def _max(a, b):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

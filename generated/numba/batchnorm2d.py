@@ -111,7 +111,6 @@ def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     y = _empty((N, C, H, W), x.dtype)
     _compute_mu_inv_sqrt_var_y(
         x.reshape(N, C, H*W), gamma, beta, mu, inv_sqrt_var, y.reshape(N, C, H*W), N, C, H, W, eps,
-        _streams(H*W, x, gamma, beta, mu, inv_sqrt_var, y),
     )
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, C, H, W, x.dtype) if keep else None
 
@@ -143,7 +142,6 @@ def backward(saved, dy, *, wrt=None):
     _compute_grad_x_grad_gamma_grad_beta(
         grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, gamma, grad_x.reshape(N, C, H*W),
         grad_gamma, grad_beta, N, C, H, W, want_x,
-        _streams(H*W, grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta),
     )
     if not want_x:
         grad_x = None
@@ -177,7 +175,7 @@ class BatchNorm2d:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, eps, streams):
+def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, eps):
     """mu[c] = mean[n,h,w](x[n,c,h,w])
     var[c] = mean[n,h,w]((x[n,c,h,w] - mu[c])^2)
     inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
@@ -185,6 +183,9 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, 
     y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
     """
     real = x.dtype.type
+    streams = _streams(
+        H*W*x.itemsize, x.nbytes + gamma.nbytes + beta.nbytes + mu.nbytes + inv_sqrt_var.nbytes + y.nbytes
+    )
     threads = _share(C*N*H*W)
     ahead = _rows_ahead(x.itemsize, H*W, N, N*C*H*W)
     for c in prange(C):
@@ -224,7 +225,7 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta, N, C, H, W, want_x, streams
+    grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta, N, C, H, W, want_x
 ):
     """sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
     sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
@@ -236,6 +237,11 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
     """
     real = grad_y.dtype.type
+    streams = _streams(
+        H*W*grad_y.itemsize,
+        grad_y.nbytes + x.nbytes + mu.nbytes + inv_sqrt_var.nbytes + gamma.nbytes + grad_x.nbytes
+            + grad_gamma.nbytes + grad_beta.nbytes
+    )
     threads = _share(C*N*H*W)
     ahead = _rows_ahead(grad_y.itemsize, H*W, N, N*C*H*W)
     for c in prange(C):
@@ -312,9 +318,10 @@ def _max(a, b):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

@@ -120,14 +120,9 @@ def forward(x, gamma, beta, mu, var, *, eps=1e-05, keep=True):
     mu = np.asarray(mu, order="C")
     var = np.asarray(var, order="C")
     gamma_inv_sqrt_var = _empty((C,), x.dtype)
-    _compute_gamma_inv_sqrt_var(
-        gamma, var, gamma_inv_sqrt_var, C, eps, _streams(4096, gamma, var, gamma_inv_sqrt_var),
-    )
+    _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps)
     y = _empty((N, C, H, W), x.dtype)
-    _compute_y(
-        gamma_inv_sqrt_var, x.reshape(N, C, H*W), mu, beta, y.reshape(N, C, H*W), N, C, H, W,
-        _streams(H*W, gamma_inv_sqrt_var, x, mu, beta, y),
-    )
+    _compute_y(gamma_inv_sqrt_var, x.reshape(N, C, H*W), mu, beta, y.reshape(N, C, H*W), N, C, H, W)
     return y, Saved(x, gamma, mu, var, gamma_inv_sqrt_var, N, C, H, W, eps, x.dtype) if keep else None
 
 
@@ -157,8 +152,7 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         grad_x = _empty((N, C, H, W), dtype)
         _compute_grad_x(
-            gamma_inv_sqrt_var, grad_y.reshape(N, C, H*W), grad_x.reshape(N, C, H*W), N, C, H, W,
-            _streams(H*W, gamma_inv_sqrt_var, grad_y, grad_x),
+            gamma_inv_sqrt_var, grad_y.reshape(N, C, H*W), grad_x.reshape(N, C, H*W), N, C, H, W
         )
     sum_grad_y_x = np.empty((C,), dtype)
     if want_gamma or want_var:
@@ -166,10 +160,7 @@ def backward(saved, dy, *, wrt=None):
     inv_sqrt_var = _empty((C,), dtype)
     if want_gamma or want_mu:
         grad_gamma = _empty((C,), dtype)
-        _compute_inv_sqrt_var_grad_gamma(
-            var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps,
-            _streams(4096, var, sum_grad_y_x, inv_sqrt_var, grad_gamma),
-        )
+        _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps)
         if not want_gamma:
             grad_gamma = None
     if want_beta or want_mu or want_var:
@@ -212,11 +203,12 @@ class BatchNorm2dEvaluation:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps, streams):
+def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps):
     """gamma_inv_sqrt_var[c] = gamma[c]/sqrt(var[c] + eps)"""
     real = gamma.dtype.type
+    streams = _streams(4096*gamma.itemsize, gamma.nbytes + var.nbytes + gamma_inv_sqrt_var.nbytes)
     threads = _share(C)
-    width, before = 65536 if streams else 4096, _lead(gamma_inv_sqrt_var)
+    width, before = _piece(C), _lead(gamma_inv_sqrt_var)
     for piece in prange((C + before + width - 1)//width):
         c_low = max(0, piece*width - before)
         c_high = min(C, (piece + 1)*width - before)
@@ -237,8 +229,12 @@ def _compute_gamma_inv_sqrt_var(gamma, var, gamma_inv_sqrt_var, C, eps, streams)
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, C, H, W, streams):
+def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, C, H, W):
     """y[n,c,h,w] = gamma[c]*(x[n,c,h,w] - mu[c])/sqrt(var[c] + eps) + beta[c]"""
+    streams = _streams(
+        H*W*gamma_inv_sqrt_var.itemsize,
+        gamma_inv_sqrt_var.nbytes + x.nbytes + mu.nbytes + beta.nbytes + y.nbytes
+    )
     threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
@@ -259,8 +255,11 @@ def _compute_y(gamma_inv_sqrt_var, x, mu, beta, y, N, C, H, W, streams):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, C, H, W, streams):
+def _compute_grad_x(gamma_inv_sqrt_var, grad_y, grad_x, N, C, H, W):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]/sqrt(var[c] + eps)"""
+    streams = _streams(
+        H*W*gamma_inv_sqrt_var.itemsize, gamma_inv_sqrt_var.nbytes + grad_y.nbytes + grad_x.nbytes
+    )
     threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
@@ -304,13 +303,16 @@ def _compute_sum_grad_y_x(grad_y, x, mu, sum_grad_y_x, N, C, H, W):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps, streams):
+def _compute_inv_sqrt_var_grad_gamma(var, sum_grad_y_x, inv_sqrt_var, grad_gamma, C, eps):
     """inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
     grad_gamma[c] = 1/sqrt(var[c] + eps)*sum[n,h,w](grad_y[n,c,h,w]*(x[n,c,h,w] - mu[c]))
     """
     real = var.dtype.type
+    streams = _streams(
+        4096*var.itemsize, var.nbytes + sum_grad_y_x.nbytes + inv_sqrt_var.nbytes + grad_gamma.nbytes
+    )
     threads = _share(C)
-    width, before = 65536 if streams else 4096, _lead(inv_sqrt_var)
+    width, before = _piece(C), _lead(inv_sqrt_var)
     for piece in prange((C + before + width - 1)//width):
         c_low = max(0, piece*width - before)
         c_high = min(C, (piece + 1)*width - before)
@@ -388,9 +390,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):
@@ -507,6 +510,12 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+@njit(inline="always")
+def _piece(count):
+    """How many of the numbers of an array one task takes: whole lines, enough pieces to go round, none of over 16384."""
+    return min(16384, count//1024*64 + 64)  # memory is read ahead of the longer ones
 
 
 @njit(inline="always")

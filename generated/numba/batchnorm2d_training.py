@@ -134,7 +134,6 @@ def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
         x.reshape(N, C, H*W), gamma, beta, mu, var, inv_sqrt_var, y.reshape(N, C, H*W), mean_of_batch,
         var_of_batch, N, C, H, W, eps,
-        _streams(H*W, x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch),
     )
     return Outputs(y, mean_of_batch, var_of_batch), Saved(x, gamma, mu, var, inv_sqrt_var, N, C, H, W, eps, x.dtype) if keep else None
 
@@ -172,10 +171,6 @@ def backward(saved, dy, dmean_of_batch, dvar_of_batch, *, wrt=None):
     _compute_grad_x_grad_gamma_grad_beta(
         grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, gamma, var, grad_var_of_batch,
         grad_mean_of_batch, grad_x.reshape(N, C, H*W), grad_gamma, grad_beta, N, C, H, W, eps, want_x,
-        _streams(
-            H*W, grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x,
-            grad_gamma, grad_beta
-        ),
     )
     if not want_x:
         grad_x = None
@@ -210,7 +205,7 @@ class BatchNorm2dTraining:
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
-    x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch, N, C, H, W, eps, streams
+    x, gamma, beta, mu, var, inv_sqrt_var, y, mean_of_batch, var_of_batch, N, C, H, W, eps
 ):
     """mu[c] = mean[n,h,w](x[n,c,h,w])
     var[c] = mean[n,h,w]((x[n,c,h,w] - mu[c])^2)
@@ -221,6 +216,11 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
     var_of_batch[c] = var[c]
     """
     real = x.dtype.type
+    streams = _streams(
+        H*W*x.itemsize,
+        x.nbytes + gamma.nbytes + beta.nbytes + mu.nbytes + var.nbytes + inv_sqrt_var.nbytes + y.nbytes
+            + mean_of_batch.nbytes + var_of_batch.nbytes
+    )
     threads = _share(C*N*H*W)
     ahead = _rows_ahead(x.itemsize, H*W, N, N*C*H*W)
     for c in prange(C):
@@ -266,7 +266,7 @@ def _compute_mu_var_inv_sqrt_var_y_mean_of_batch_var_and_more(
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
     grad_y, x, mu, inv_sqrt_var, gamma, var, grad_var_of_batch, grad_mean_of_batch, grad_x, grad_gamma, grad_beta,
-        N, C, H, W, eps, want_x, streams
+        N, C, H, W, eps, want_x
 ):
     """sum_grad_y[c] = sum[n',h',w'](grad_y[n',c,h',w'])
     sum_grad_y_xhat[c] = sum[n',h',w'](grad_y[n',c,h',w']*xhat[n',c,h',w'])
@@ -282,6 +282,12 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[c] = sum[n,h,w](grad_y[n,c,h,w])
     """
     real = grad_y.dtype.type
+    streams = _streams(
+        H*W*grad_y.itemsize,
+        grad_y.nbytes + x.nbytes + mu.nbytes + inv_sqrt_var.nbytes + gamma.nbytes + var.nbytes
+            + grad_var_of_batch.nbytes + grad_mean_of_batch.nbytes + grad_x.nbytes + grad_gamma.nbytes
+            + grad_beta.nbytes
+    )
     threads = _share(C*N*H*W)
     ahead = _rows_ahead(grad_y.itemsize, H*W, N, N*C*H*W)
     for c in prange(C):
@@ -363,9 +369,10 @@ def _max(a, b):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

@@ -113,7 +113,6 @@ def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     y = _empty((N, C, D, H, W), x.dtype)
     _compute_mu_inv_sqrt_var_y(
         x.reshape(N, C, D*H*W), gamma, beta, mu, inv_sqrt_var, y.reshape(N, C, D*H*W), N, C, D, H, W, eps,
-        _streams(D*H*W, x, gamma, beta, mu, inv_sqrt_var, y),
     )
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, C, D, H, W, x.dtype) if keep else None
 
@@ -145,7 +144,6 @@ def backward(saved, dy, *, wrt=None):
     _compute_grad_x_grad_gamma_grad_beta(
         grad_y.reshape(N, C, D*H*W), x.reshape(N, C, D*H*W), mu, inv_sqrt_var, gamma, grad_x.reshape(N, C, D*H*W),
         grad_gamma, grad_beta, N, C, D, H, W, want_x,
-        _streams(D*H*W, grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta),
     )
     if not want_x:
         grad_x = None
@@ -179,7 +177,7 @@ class BatchNorm3d:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, W, eps, streams):
+def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, W, eps):
     """mu[c] = mean[n,d,h,w](x[n,c,d,h,w])
     var[c] = mean[n,d,h,w]((x[n,c,d,h,w] - mu[c])^2)
     inv_sqrt_var[c] = 1/sqrt(var[c] + eps)
@@ -187,6 +185,9 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, 
     y[n,c,d,h,w] = gamma[c]*xhat[n,c,d,h,w] + beta[c]
     """
     real = x.dtype.type
+    streams = _streams(
+        D*H*W*x.itemsize, x.nbytes + gamma.nbytes + beta.nbytes + mu.nbytes + inv_sqrt_var.nbytes + y.nbytes
+    )
     threads = _share(C*N*D*H*W)
     ahead = _rows_ahead(x.itemsize, D*H*W, N, N*C*D*H*W)
     for c in prange(C):
@@ -226,7 +227,7 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, D, H, 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta, N, C, D, H, W, want_x, streams
+    grad_y, x, mu, inv_sqrt_var, gamma, grad_x, grad_gamma, grad_beta, N, C, D, H, W, want_x
 ):
     """sum_grad_y[c] = sum[n',d',h',w'](grad_y[n',c,d',h',w'])
     sum_grad_y_xhat[c] = sum[n',d',h',w'](grad_y[n',c,d',h',w']*xhat[n',c,d',h',w'])
@@ -239,6 +240,11 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[c] = sum[n,d,h,w](grad_y[n,c,d,h,w])
     """
     real = grad_y.dtype.type
+    streams = _streams(
+        D*H*W*grad_y.itemsize,
+        grad_y.nbytes + x.nbytes + mu.nbytes + inv_sqrt_var.nbytes + gamma.nbytes + grad_x.nbytes
+            + grad_gamma.nbytes + grad_beta.nbytes
+    )
     threads = _share(C*N*D*H*W)
     ahead = _rows_ahead(grad_y.itemsize, D*H*W, N, N*C*D*H*W)
     for c in prange(C):
@@ -315,9 +321,10 @@ def _max(a, b):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

@@ -139,7 +139,7 @@ def backward(saved, dy, *, wrt=None):
         _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K)
     if want_weight:
         grad_weight = _empty((K, I, J), dtype)
-        _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K, _streams(J, grad_y, x, z, grad_weight))
+        _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K)
     if want_bias:
         grad_bias = np.empty((K,), dtype)
         _compute_grad_bias(grad_y, grad_bias, N, K)
@@ -250,9 +250,10 @@ def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K, streams):
+def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
     """grad_weight[k,i,j] = sum[n](grad_y[n,k]*x[n,i]*z[n,j])"""
     real = grad_y.dtype.type
+    streams = _streams(J*grad_y.itemsize, grad_y.nbytes + x.nbytes + z.nbytes + grad_weight.nbytes)
     threads = _share(K*I*J*N)
     for task in prange(K*I):
         k, i = task//I, task % I
@@ -335,9 +336,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

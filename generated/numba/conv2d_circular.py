@@ -111,7 +111,7 @@ def forward(x, weight, bias, *, stride=1, pad=1, keep=True):
     weight = np.asarray(weight, order="C")
     bias = np.asarray(bias, order="C")
     y = _empty((N, K, P, Q), x.dtype)
-    _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, _streams(Q, x, weight, bias, y))
+    _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad)
     return y, Saved(x, weight, N, C, H, W, K, R, S, P, Q, stride, pad, x.dtype) if keep else None
 
 
@@ -172,9 +172,10 @@ class Conv2dCircular:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad, streams):
+def _compute_y(x, weight, bias, y, N, C, H, W, K, R, S, P, Q, stride, pad):
     """y[n,k,p,q] = bias[k] + sum[c,r,s](x[n, c, (stride*p + r - pad) % H, (stride*q + s - pad) % W]*weight[k,c,r,s])"""
     real = x.dtype.type
+    streams = _streams(Q*x.itemsize, x.nbytes + weight.nbytes + bias.nbytes + y.nbytes)
     threads = _share(N*K*P*Q*C*R*S)
     for task in prange(N*K*P):
         n, k, p = task//(K*P), task//P % K, task % P
@@ -298,9 +299,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

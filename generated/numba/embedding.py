@@ -85,7 +85,7 @@ def forward(weight, t, *, keep=True):
     weight = np.asarray(weight, order="C")
     t = np.asarray(t, order="C")
     y = _empty((N, D), weight.dtype)
-    _compute_y(weight, t, y, D, N, _streams(D, weight, t, y))
+    _compute_y(weight, t, y, D, N)
     return y, Saved(t, V, D, N, weight.dtype) if keep else None
 
 
@@ -136,8 +136,9 @@ class Embedding:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(weight, t, y, D, N, streams):
+def _compute_y(weight, t, y, D, N):
     """y[n,d] = weight[t[n], d]"""
+    streams = _streams(D*weight.itemsize, weight.nbytes + t.nbytes + y.nbytes)
     threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(weight)
@@ -184,9 +185,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

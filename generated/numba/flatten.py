@@ -116,7 +116,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = _empty((N, C, H, W), dtype)
-        _compute_grad_x(grad_y, grad_x, N, C, H, W, A, D, _streams(W, grad_y, grad_x))
+        _compute_grad_x(grad_y, grad_x, N, C, H, W, A, D)
     return Gradients(grad_x)
 
 
@@ -153,11 +153,12 @@ def _compute_y(x, y, N, W, A, D):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, grad_x, N, C, H, W, A, D, streams):
+def _compute_grad_x(grad_y, grad_x, N, C, H, W, A, D):
     """grad_x[n,c,h,w] = where(A*c + W*h + w < D and c < (D - 1)//A + 1 and W*h + w < A and h < (A - 1)//W + 1,
         grad_y[n, A*c + W*h + w], 0)
     """
     real = grad_y.dtype.type
+    streams = _streams(W*grad_y.itemsize, grad_y.nbytes + grad_x.nbytes)
     threads = _share(N*C*H*W)
     for task in prange(N*C*H):
         n, c, h = task//(C*H), task//H % C, task % H
@@ -195,9 +196,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

@@ -79,7 +79,7 @@ def forward(x, *, keep=True):
 
     x = np.asarray(x, order="C")
     y = np.empty((N, C), x.dtype)
-    _compute_y(x.reshape(N*C, H*W), y.reshape(N*C), N, C, H, W)
+    _compute_y(x.reshape(N*C, H*W), y.ravel(), N, C, H, W)
     return y, Saved(N, C, H, W, x.dtype) if keep else None
 
 
@@ -104,9 +104,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = _empty((N, C, H, W), dtype)
-        _compute_grad_x(
-            grad_y.reshape(N*C), grad_x.reshape(N*C, H*W), N, C, H, W, _streams(H*W, grad_y, grad_x)
-        )
+        _compute_grad_x(grad_y.ravel(), grad_x.reshape(N*C, H*W), N, C, H, W)
     return Gradients(grad_x)
 
 
@@ -150,9 +148,10 @@ def _compute_y(x, y, N, C, H, W):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, grad_x, N, C, H, W, streams):
+def _compute_grad_x(grad_y, grad_x, N, C, H, W):
     """grad_x[n,c,h,w] = grad_y[n,c]/(H*W)"""
     real = grad_y.dtype.type
+    streams = _streams(H*W*grad_y.itemsize, grad_y.nbytes + grad_x.nbytes)
     threads = _share(N*C*H*W)
     for nc in prange(N*C):
         grad_x_streamed = _row_apart(grad_y)
@@ -187,9 +186,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

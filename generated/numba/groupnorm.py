@@ -124,7 +124,7 @@ def forward(x, gamma, beta, *, groups=2, eps=1e-05, keep=True):
     y = _empty((N, C, H, W), x.dtype)
     _compute_mu_var_xhat_y(
         x.reshape(N, C, H*W), gamma, beta, mu, var, xhat.reshape(N, C, H*W), y.reshape(N, C, H*W), N, C, H, W, D,
-        groups, eps, _streams(H*W, x, gamma, beta, mu, var, xhat, y),
+        groups, eps,
     )
     return y, Saved(x, gamma, mu, var, xhat, N, C, H, W, D, groups, eps, x.dtype) if keep else None
 
@@ -158,7 +158,6 @@ def backward(saved, dy, *, wrt=None):
         _compute_grad_xhat_grad_var_grad_mu_grad_x(
             grad_y.reshape(N, C, H*W), gamma, x.reshape(N, C, H*W), mu, var, grad_xhat.reshape(N, C, H*W), grad_var,
             grad_mu, grad_x.reshape(N, C, H*W), N, C, H, W, D, groups, eps,
-            _streams(H*W, grad_y, gamma, x, mu, var, grad_xhat, grad_var, grad_mu, grad_x),
         )
     if want_gamma or want_beta:
         grad_gamma = np.empty((C,), dtype)
@@ -197,13 +196,17 @@ class GroupNorm:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, groups, eps, streams):
+def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, groups, eps):
     """mu[n,g] = mean[d,h,w](x[n, D*g + d, h, w])
     var[n,g] = mean[d,h,w]((x[n, D*g + d, h, w] - mu[n,g])^2)
     xhat[n,c,h,w] = (x[n,c,h,w] - mu[n, c//D])/sqrt(var[n, c//D] + eps)
     y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
     """
     real = x.dtype.type
+    streams = _streams(
+        H*W*x.itemsize,
+        x.nbytes + gamma.nbytes + beta.nbytes + mu.nbytes + var.nbytes + xhat.nbytes + y.nbytes
+    )
     threads = _share(N*groups*D*H*W)
     for n in prange(N):
         xhat_streamed = _row_apart(x)
@@ -245,7 +248,7 @@ def _compute_mu_var_xhat_y(x, gamma, beta, mu, var, xhat, y, N, C, H, W, D, grou
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_xhat_grad_var_grad_mu_grad_x(
-    grad_y, gamma, x, mu, var, grad_xhat, grad_var, grad_mu, grad_x, N, C, H, W, D, groups, eps, streams
+    grad_y, gamma, x, mu, var, grad_xhat, grad_var, grad_mu, grad_x, N, C, H, W, D, groups, eps
 ):
     """grad_xhat[n,c,h,w] = grad_y[n,c,h,w]*gamma[c]
     grad_var[n,g] = -0.5/(var[n,g] + eps)^1.5*sum[c',h,w](grad_xhat[n, D*g + c', h, w]*(x[n, D*g + c', h, w] -
@@ -255,6 +258,11 @@ def _compute_grad_xhat_grad_var_grad_mu_grad_x(
         % D, h, w] - mu[n, c//D]) + grad_mu[n, c//D]/(D*H*W)
     """
     real = grad_y.dtype.type
+    streams = _streams(
+        H*W*grad_y.itemsize,
+        grad_y.nbytes + gamma.nbytes + x.nbytes + mu.nbytes + var.nbytes + grad_xhat.nbytes
+            + grad_var.nbytes + grad_mu.nbytes + grad_x.nbytes
+    )
     threads = _share(N*groups*D*H*W)
     for n in prange(N):
         grad_x_streamed = _row_apart(grad_y)
@@ -360,9 +368,10 @@ def _max(a, b):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

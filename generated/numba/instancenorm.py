@@ -110,7 +110,6 @@ def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     y = _empty((N, C, H, W), x.dtype)
     _compute_mu_inv_sqrt_var_y(
         x.reshape(N, C, H*W), gamma, beta, mu, inv_sqrt_var, y.reshape(N, C, H*W), N, C, H, W, eps,
-        _streams(H*W, x, gamma, beta, mu, inv_sqrt_var, y),
     )
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, C, H, W, x.dtype) if keep else None
 
@@ -140,7 +139,7 @@ def backward(saved, dy, *, wrt=None):
         grad_x = _empty((N, C, H, W), dtype)
         _compute_grad_x(
             grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), mu, inv_sqrt_var, gamma, grad_x.reshape(N, C, H*W), N, C,
-            H, W, _streams(H*W, grad_y, x, mu, inv_sqrt_var, gamma, grad_x),
+            H, W,
         )
     if want_gamma or want_beta:
         grad_gamma = np.empty((C,), dtype)
@@ -178,13 +177,16 @@ class InstanceNorm:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, eps, streams):
+def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, eps):
     """mu[n,c] = mean[h,w](x[n,c,h,w])
     var[n,c] = mean[h,w]((x[n,c,h,w] - mu[n,c])^2)
     inv_sqrt_var[n,c] = 1/sqrt(var[n,c] + eps)
     y[n,c,h,w] = gamma[c]*xhat[n,c,h,w] + beta[c]
     """
     real = x.dtype.type
+    streams = _streams(
+        H*W*x.itemsize, x.nbytes + gamma.nbytes + beta.nbytes + mu.nbytes + inv_sqrt_var.nbytes + y.nbytes
+    )
     threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
@@ -217,7 +219,7 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, C, H, W, 
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W, streams):
+def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W):
     """sum_grad_y[n,c] = sum[h',w'](grad_y[n,c,h',w'])
     sum_grad_y_xhat[n,c] = sum[h',w'](grad_y[n,c,h',w']*xhat[n,c,h',w'])
     inv_sqrt_var_sum_grad_y_xhat[n,c] = -inv_sqrt_var[n,c]*sum_grad_y_xhat[n,c]
@@ -225,6 +227,10 @@ def _compute_grad_x(grad_y, x, mu, inv_sqrt_var, gamma, grad_x, N, C, H, W, stre
         xhat[n,c,h,w]*sum[h',w'](grad_y[n,c,h',w']*xhat[n,c,h',w']))
     """
     real = grad_y.dtype.type
+    streams = _streams(
+        H*W*grad_y.itemsize,
+        grad_y.nbytes + x.nbytes + mu.nbytes + inv_sqrt_var.nbytes + gamma.nbytes + grad_x.nbytes
+    )
     threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
@@ -325,9 +331,10 @@ def _max(a, b):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

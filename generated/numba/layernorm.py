@@ -106,9 +106,7 @@ def forward(x, gamma, beta, *, eps=1e-05, keep=True):
     mu = np.empty((N,), x.dtype)
     inv_sqrt_var = np.empty((N,), x.dtype)
     y = _empty((N, D), x.dtype)
-    _compute_mu_inv_sqrt_var_y(
-        x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps, _streams(D, x, gamma, beta, mu, inv_sqrt_var, y),
-    )
+    _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps)
     return y, Saved(x, gamma, mu, inv_sqrt_var, N, D, x.dtype) if keep else None
 
 
@@ -138,7 +136,6 @@ def backward(saved, dy, *, wrt=None):
     grad_beta = np.empty((D,), dtype)
     _compute_grad_x_grad_gamma_grad_beta(
         grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x,
-        _streams(D, grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta),
     )
     if not want_x:
         grad_x = None
@@ -172,13 +169,16 @@ class LayerNorm:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps, streams):
+def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps):
     """mu[n] = mean[d](x[n,d])
     var[n] = mean[d]((x[n,d] - mu[n])^2)
     inv_sqrt_var[n] = 1/sqrt(var[n] + eps)
     y[n,d] = gamma[d]*xhat[n,d] + beta[d]
     """
     real = x.dtype.type
+    streams = _streams(
+        D*x.itemsize, x.nbytes + gamma.nbytes + beta.nbytes + mu.nbytes + inv_sqrt_var.nbytes + y.nbytes
+    )
     threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(x)
@@ -211,8 +211,7 @@ def _compute_mu_inv_sqrt_var_y(x, gamma, beta, mu, inv_sqrt_var, y, N, D, eps, s
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x_grad_gamma_grad_beta(
-    grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x,
-        streams
+    grad_y, gamma, x, mu, inv_sqrt_var, grad_x, grad_gamma, grad_beta, N, D, want_gamma, want_beta, want_x
 ):
     """sum_grad_y_gamma[n] = sum[d'](grad_y[n,d']*gamma[d'])
     sum_grad_y_gamma_xhat[n] = sum[d'](grad_y[n,d']*gamma[d']*xhat[n,d'])
@@ -223,6 +222,11 @@ def _compute_grad_x_grad_gamma_grad_beta(
     grad_beta[d] = sum[n](grad_y[n,d])
     """
     real = grad_y.dtype.type
+    streams = _streams(
+        D*grad_y.itemsize,
+        grad_y.nbytes + gamma.nbytes + x.nbytes + mu.nbytes + inv_sqrt_var.nbytes + grad_x.nbytes
+            + grad_gamma.nbytes + grad_beta.nbytes
+    )
     threads = _share(N*D)
     rows = max(32, (N + 63)//64)
     grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
@@ -335,9 +339,10 @@ def _max(a, b):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

@@ -83,7 +83,7 @@ def forward(x, *, slope=0.01, keep=True):
 
     x = np.asarray(x, order="C")
     y = _empty((N, D), x.dtype)
-    _compute_y(x.reshape(N*D), y.reshape(N*D), N, D, slope, _streams(4096, x, y))
+    _compute_y(x.ravel(), y.ravel(), N, D, slope)
     return y, Saved(x, N, D, slope, x.dtype) if keep else None
 
 
@@ -108,11 +108,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = _empty((N, D), dtype)
-        _compute_grad_x(
-            grad_y.reshape(N*D), x.reshape(N*D), grad_x.reshape(N*D), N, D, slope, _streams(
-                4096, grad_y, x, grad_x
-            ),
-        )
+        _compute_grad_x(grad_y.ravel(), x.ravel(), grad_x.ravel(), N, D, slope)
     return Gradients(grad_x)
 
 
@@ -139,11 +135,12 @@ class LeakyRelu:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(x, y, N, D, slope, streams):
+def _compute_y(x, y, N, D, slope):
     """y[n,d] = where(x[n,d] > 0, x[n,d], slope*x[n,d])"""
     real = x.dtype.type
+    streams = _streams(4096*x.itemsize, x.nbytes + y.nbytes)
     threads = _share(N*D)
-    width, before = 65536 if streams else 4096, _lead(y)
+    width, before = _piece(N*D), _lead(y)
     for piece in prange((N*D + before + width - 1)//width):
         nd_low = max(0, piece*width - before)
         nd_high = min(N*D, (piece + 1)*width - before)
@@ -161,11 +158,12 @@ def _compute_y(x, y, N, D, slope, streams):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, x, grad_x, N, D, slope, streams):
+def _compute_grad_x(grad_y, x, grad_x, N, D, slope):
     """grad_x[n,d] = grad_y[n,d]*where(x[n,d] > 0, 1, slope)"""
     real = grad_y.dtype.type
+    streams = _streams(4096*grad_y.itemsize, grad_y.nbytes + x.nbytes + grad_x.nbytes)
     threads = _share(N*D)
-    width, before = 65536 if streams else 4096, _lead(grad_x)
+    width, before = _piece(N*D), _lead(grad_x)
     for piece in prange((N*D + before + width - 1)//width):
         nd_low = max(0, piece*width - before)
         nd_high = min(N*D, (piece + 1)*width - before)
@@ -202,9 +200,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):
@@ -321,6 +320,12 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+@njit(inline="always")
+def _piece(count):
+    """How many of the numbers of an array one task takes: whole lines, enough pieces to go round, none of over 16384."""
+    return min(16384, count//1024*64 + 64)  # memory is read ahead of the longer ones
 
 
 class _Checked(CompileResultCacheImpl):

@@ -89,7 +89,7 @@ def forward(x, *, keep=True):
     top = np.empty((N,), x.dtype)
     sum_exp_x = np.empty((N,), x.dtype)
     y = _empty((N, K), x.dtype)
-    _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, _streams(K, x, top, sum_exp_x, y))
+    _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K)
     return y, Saved(x, top, sum_exp_x, N, K, x.dtype) if keep else None
 
 
@@ -114,9 +114,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = _empty((N, K), dtype)
-        _compute_grad_x(
-            grad_y, sum_exp_x, x, top, grad_x, N, K, _streams(K, grad_y, sum_exp_x, x, top, grad_x)
-        )
+        _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K)
     return Gradients(grad_x)
 
 
@@ -142,13 +140,14 @@ class LogSoftmax:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, streams):
+def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K):
     """top[n] = max[k](x[n,k])
     sum_exp_x[n] = sum[k](exp(x[n,k] - top[n]))
     lse[n] = top[n] + log(sum[k](exp(x[n,k] - top[n])))
     y[n,k] = x[n,k] - lse[n]
     """
     real = x.dtype.type
+    streams = _streams(K*x.itemsize, x.nbytes + top.nbytes + sum_exp_x.nbytes + y.nbytes)
     threads = _share(N*K)
     for n in prange(N):
         y_streamed = _row_apart(x)
@@ -181,12 +180,15 @@ def _compute_top_sum_exp_x_y(x, top, sum_exp_x, y, N, K, streams):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K, streams):
+def _compute_grad_x(grad_y, sum_exp_x, x, top, grad_x, N, K):
     """grad_lse[n] = -sum[k](grad_y[n,k])
     grad_lse_inv_sum_exp_x[n] = grad_lse[n]/sum_exp_x[n]
     grad_x[n,k] = grad_y[n,k] + grad_lse[n]/sum[k''](exp(x[n,k''] - top[n]))*exp(x[n,k] - top[n])
     """
     real = grad_y.dtype.type
+    streams = _streams(
+        K*grad_y.itemsize, grad_y.nbytes + sum_exp_x.nbytes + x.nbytes + top.nbytes + grad_x.nbytes
+    )
     threads = _share(N*K)
     for n in prange(N):
         grad_x_streamed = _row_apart(grad_y)
@@ -336,9 +338,10 @@ def _of_rank_of(v):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

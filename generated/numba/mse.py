@@ -85,7 +85,7 @@ def forward(x, target, *, keep=True):
     x = np.asarray(x, order="C")
     target = np.asarray(target, order="C")
     loss = np.empty((), x.dtype)
-    _compute_loss(x.reshape(N*D), target.reshape(N*D), loss.reshape(1), N, D)
+    _compute_loss(x.ravel(), target.ravel(), loss.ravel(), N, D)
     return loss, Saved(x, target, N, D, x.dtype) if keep else None
 
 
@@ -112,8 +112,7 @@ def backward(saved, dloss=None, *, wrt=None):
     grad_x = _empty((N, D), dtype)
     grad_target = _empty((N, D), dtype)
     _compute_grad_x_grad_target(
-        grad_loss.reshape(1), x.reshape(N*D), target.reshape(N*D), grad_x.reshape(N*D), grad_target.reshape(N*D),
-        N, D, _streams(4096, grad_loss, x, target, grad_x, grad_target),
+        grad_loss.ravel(), x.ravel(), target.ravel(), grad_x.ravel(), grad_target.ravel(), N, D,
     )
     if not want_x:
         grad_x = None
@@ -170,13 +169,17 @@ def _compute_loss(x, target, loss, N, D):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x_grad_target(grad_loss, x, target, grad_x, grad_target, N, D, streams):
+def _compute_grad_x_grad_target(grad_loss, x, target, grad_x, grad_target, N, D):
     """grad_x[n,d] = 2*grad_loss/(N*D)*(x[n,d] - target[n,d])
     grad_target[n,d] = -2*grad_loss/(N*D)*(x[n,d] - target[n,d])
     """
     real = grad_loss.dtype.type
+    streams = _streams(
+        4096*grad_loss.itemsize,
+        grad_loss.nbytes + x.nbytes + target.nbytes + grad_x.nbytes + grad_target.nbytes
+    )
     threads = _share(N*D)
-    width, before = 65536 if streams else 4096, _lead(grad_x)
+    width, before = _piece(N*D), _lead(grad_x)
     for piece in prange((N*D + before + width - 1)//width):
         nd_low = max(0, piece*width - before)
         nd_high = min(N*D, (piece + 1)*width - before)
@@ -221,9 +224,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):
@@ -340,6 +344,12 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+@njit(inline="always")
+def _piece(count):
+    """How many of the numbers of an array one task takes: whole lines, enough pieces to go round, none of over 16384."""
+    return min(16384, count//1024*64 + 64)  # memory is read ahead of the longer ones
 
 
 class _Checked(CompileResultCacheImpl):

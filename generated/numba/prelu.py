@@ -89,7 +89,7 @@ def forward(x, slope, *, keep=True):
     x = np.asarray(x, order="C")
     slope = np.asarray(slope, order="C")
     y = _empty((N, C, H, W), x.dtype)
-    _compute_y(x.reshape(N, C, H*W), slope, y.reshape(N, C, H*W), N, C, H, W, _streams(H*W, x, slope, y))
+    _compute_y(x.reshape(N, C, H*W), slope, y.reshape(N, C, H*W), N, C, H, W)
     return y, Saved(x, slope, N, C, H, W, x.dtype) if keep else None
 
 
@@ -116,8 +116,7 @@ def backward(saved, dy, *, wrt=None):
     if want_x:
         grad_x = _empty((N, C, H, W), dtype)
         _compute_grad_x(
-            grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), slope, grad_x.reshape(N, C, H*W), N, C, H, W,
-            _streams(H*W, grad_y, x, slope, grad_x),
+            grad_y.reshape(N, C, H*W), x.reshape(N, C, H*W), slope, grad_x.reshape(N, C, H*W), N, C, H, W
         )
     if want_slope:
         grad_slope = np.empty((C,), dtype)
@@ -147,8 +146,9 @@ class Prelu:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(x, slope, y, N, C, H, W, streams):
+def _compute_y(x, slope, y, N, C, H, W):
     """y[n,c,h,w] = where(x[n,c,h,w] > 0, x[n,c,h,w], x[n,c,h,w]*slope[c])"""
+    streams = _streams(H*W*x.itemsize, x.nbytes + slope.nbytes + y.nbytes)
     threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
@@ -167,9 +167,10 @@ def _compute_y(x, slope, y, N, C, H, W, streams):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, x, slope, grad_x, N, C, H, W, streams):
+def _compute_grad_x(grad_y, x, slope, grad_x, N, C, H, W):
     """grad_x[n,c,h,w] = grad_y[n,c,h,w]*where(x[n,c,h,w] > 0, 1, slope[c])"""
     real = grad_y.dtype.type
+    streams = _streams(H*W*grad_y.itemsize, grad_y.nbytes + x.nbytes + slope.nbytes + grad_x.nbytes)
     threads = _share(N*C*H*W)
     for task in prange(N*C):
         n, c = task//C, task % C
@@ -231,9 +232,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

@@ -98,7 +98,7 @@ def forward(x, gamma, *, eps=1e-06, keep=True):
     rms = np.empty((N,), x.dtype)
     inv_rms = np.empty((N,), x.dtype)
     y = _empty((N, D), x.dtype)
-    _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps, _streams(D, x, gamma, rms, inv_rms, y))
+    _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps)
     return y, Saved(x, gamma, rms, inv_rms, N, D, x.dtype) if keep else None
 
 
@@ -124,10 +124,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     grad_x = _empty((N, D), dtype)
     grad_gamma = np.empty((D,), dtype)
-    _compute_grad_x_grad_gamma(
-        grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma, N, D, want_gamma, want_x,
-        _streams(D, grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma),
-    )
+    _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma, N, D, want_gamma, want_x)
     if not want_x:
         grad_x = None
     if not want_gamma:
@@ -158,12 +155,13 @@ class RmsNorm:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps, streams):
+def _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps):
     """rms[n] = sqrt(mean[d](x[n,d]^2) + eps)
     inv_rms[n] = 1/rms[n]
     y[n,d] = x[n,d]*gamma[d]/rms[n]
     """
     real = x.dtype.type
+    streams = _streams(D*x.itemsize, x.nbytes + gamma.nbytes + rms.nbytes + inv_rms.nbytes + y.nbytes)
     threads = _share(N*D)
     for n in prange(N):
         y_streamed = _row_apart(x)
@@ -192,7 +190,7 @@ def _compute_rms_inv_rms_y(x, gamma, rms, inv_rms, y, N, D, eps, streams):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma, N, D, want_gamma, want_x, streams):
+def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamma, N, D, want_gamma, want_x):
     """sum_grad_y_x_gamma[n] = sum[d'](grad_y[n,d']*x[n,d']*gamma[d'])
     rms_sum_grad_y_x_gamma[n] = -1/rms[n]^2*sum_grad_y_x_gamma[n]
     grad_x[n,d] = 1/(D*rms[n])*(D*grad_y[n,d]*gamma[d] -
@@ -200,6 +198,11 @@ def _compute_grad_x_grad_gamma(grad_y, x, gamma, rms, inv_rms, grad_x, grad_gamm
     grad_gamma[d] = sum[n](grad_y[n,d]*x[n,d]/rms[n])
     """
     real = grad_y.dtype.type
+    streams = _streams(
+        D*grad_y.itemsize,
+        grad_y.nbytes + x.nbytes + gamma.nbytes + rms.nbytes + inv_rms.nbytes + grad_x.nbytes
+            + grad_gamma.nbytes
+    )
     threads = _share(N*D)
     rows = max(32, (N + 63)//64)
     grad_gamma_parts = np.empty(((N + rows - 1)//rows)*D, np.float64)
@@ -284,9 +287,10 @@ def _share(points):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

@@ -108,7 +108,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = _empty((N, K), dtype)
-        _compute_grad_x(grad_y, y, grad_x, N, K, _streams(K, grad_y, y, grad_x))
+        _compute_grad_x(grad_y, y, grad_x, N, K)
     return Gradients(grad_x)
 
 
@@ -168,11 +168,12 @@ def _compute_y(x, y, N, K):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, y, grad_x, N, K, streams):
+def _compute_grad_x(grad_y, y, grad_x, N, K):
     """sum_grad_y_y[n] = sum[k'](grad_y[n,k']*y[n,k'])
     grad_x[n,k] = y[n,k]*(grad_y[n,k] - sum[k'](grad_y[n,k']*y[n,k']))
     """
     real = grad_y.dtype.type
+    streams = _streams(K*grad_y.itemsize, grad_y.nbytes + y.nbytes + grad_x.nbytes)
     threads = _share(N*K)
     for n in prange(N):
         grad_x_streamed = _row_apart(grad_y)
@@ -321,9 +322,10 @@ def _of_rank_of(v):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

@@ -97,7 +97,7 @@ def forward(z, t, *, keep=True):
     lse = np.empty((N,), z.dtype)
     _compute_top_sum_exp_z_lse(z, top, sum_exp_z, lse, N, K)
     loss = np.empty((), z.dtype)
-    _compute_loss(lse, z, t, loss.reshape(1), N)
+    _compute_loss(lse, z, t, loss.ravel(), N)
     return loss, Saved(z, t, top, sum_exp_z, N, K, z.dtype) if keep else None
 
 
@@ -122,10 +122,7 @@ def backward(saved, dloss=None, *, wrt=None):
     grad_loss = np.asarray(grad_loss, order="C")
     if want_z:
         grad_z = _empty((N, K), dtype)
-        _compute_grad_z(
-            sum_exp_z, grad_loss.reshape(1), z, top, t, grad_z, N, K,
-            _streams(K, sum_exp_z, grad_loss, z, top, t, grad_z),
-        )
+        _compute_grad_z(sum_exp_z, grad_loss.ravel(), z, top, t, grad_z, N, K)
     return Gradients(grad_z)
 
 
@@ -206,11 +203,15 @@ def _compute_loss(lse, z, t, loss, N):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_z(sum_exp_z, grad_loss, z, top, t, grad_z, N, K, streams):
+def _compute_grad_z(sum_exp_z, grad_loss, z, top, t, grad_z, N, K):
     """inv_sum_exp_z[n] = 1/sum_exp_z[n]
     grad_z[n,k] = grad_loss/N*(exp(z[n,k] - top[n])/sum[k''](exp(z[n,k''] - top[n])) + where(t[n] == k, -1, 0))
     """
     real = sum_exp_z.dtype.type
+    streams = _streams(
+        K*sum_exp_z.itemsize,
+        sum_exp_z.nbytes + grad_loss.nbytes + z.nbytes + top.nbytes + t.nbytes + grad_z.nbytes
+    )
     threads = _share(N*K)
     for n in prange(N):
         grad_z_streamed = _row_apart(sum_exp_z)
@@ -357,9 +358,10 @@ def _of_rank_of(v):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):

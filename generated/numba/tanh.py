@@ -78,7 +78,7 @@ def forward(x, *, keep=True):
 
     x = np.asarray(x, order="C")
     y = _empty((N, D), x.dtype)
-    _compute_y(x.reshape(N*D), y.reshape(N*D), N, D, _streams(4096, x, y))
+    _compute_y(x.ravel(), y.ravel(), N, D)
     return y, Saved(y, N, D, x.dtype) if keep else None
 
 
@@ -103,11 +103,7 @@ def backward(saved, dy, *, wrt=None):
     grad_y = np.asarray(grad_y, order="C")
     if want_x:
         grad_x = _empty((N, D), dtype)
-        _compute_grad_x(
-            grad_y.reshape(N*D), y.reshape(N*D), grad_x.reshape(N*D), N, D, _streams(
-                4096, grad_y, y, grad_x
-            ),
-        )
+        _compute_grad_x(grad_y.ravel(), y.ravel(), grad_x.ravel(), N, D)
     return Gradients(grad_x)
 
 
@@ -133,10 +129,11 @@ class Tanh:
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_y(x, y, N, D, streams):
+def _compute_y(x, y, N, D):
     """y[n,d] = tanh(x[n,d])"""
+    streams = _streams(4096*x.itemsize, x.nbytes + y.nbytes)
     threads = _share(N*D)
-    width, before = 65536 if streams else 4096, _lead(y)
+    width, before = _piece(N*D), _lead(y)
     for piece in prange((N*D + before + width - 1)//width):
         nd_low = max(0, piece*width - before)
         nd_high = min(N*D, (piece + 1)*width - before)
@@ -154,11 +151,12 @@ def _compute_y(x, y, N, D, streams):
 
 
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _compute_grad_x(grad_y, y, grad_x, N, D, streams):
+def _compute_grad_x(grad_y, y, grad_x, N, D):
     """grad_x[n,d] = grad_y[n,d]*(1 - y[n,d]^2)"""
     real = grad_y.dtype.type
+    streams = _streams(4096*grad_y.itemsize, grad_y.nbytes + y.nbytes + grad_x.nbytes)
     threads = _share(N*D)
-    width, before = 65536 if streams else 4096, _lead(grad_x)
+    width, before = _piece(N*D), _lead(grad_x)
     for piece in prange((N*D + before + width - 1)//width):
         nd_low = max(0, piece*width - before)
         nd_high = min(N*D, (piece + 1)*width - before)
@@ -298,9 +296,10 @@ def _tanh_of(v):
 _CACHES = 32 << 20  # bytes that the last cache of a processor holds, about
 
 
-def _streams(row, *arrays):
-    """Whether results pass by the caches: these cannot hold the arrays, and rows of so many elements are many whole lines."""
-    return sum(array.nbytes for array in arrays) > _CACHES and 1 << 10 <= row*arrays[0].itemsize <= 1 << 18
+@njit(inline="always")
+def _streams(row, whole):
+    """Whether results pass by the caches: these cannot hold so many bytes, and rows of so many are many whole lines."""
+    return whole > _CACHES and 1 << 10 <= row <= 1 << 18
 
 
 def _empty(shape, dtype):
@@ -417,6 +416,12 @@ def _store_lines(typing, target, source, count):
         return context.get_dummy_value()
 
     return types.void(target, source, types.int64), generate
+
+
+@njit(inline="always")
+def _piece(count):
+    """How many of the numbers of an array one task takes: whole lines, enough pieces to go round, none of over 16384."""
+    return min(16384, count//1024*64 + 64)  # memory is read ahead of the longer ones
 
 
 class _Checked(CompileResultCacheImpl):

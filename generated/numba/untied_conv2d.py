@@ -164,7 +164,7 @@ def backward(saved, dy, *, wrt=None, accuracy="default"):
             _compute_grad_weight(grad_y, x, grad_weight, N, C, H, W, K, R, S, P, Q, stride, pad)
     if want_bias:
         grad_bias = np.empty((K, P, Q), dtype)
-        _compute_grad_bias(grad_y.reshape(N, K*P*Q), grad_bias.reshape(K*P*Q), N, K, P, Q)
+        _compute_grad_bias(grad_y.reshape(N, K*P*Q), grad_bias.ravel(), N, K, P, Q)
     return Gradients(grad_x, grad_weight, grad_bias)
 
 

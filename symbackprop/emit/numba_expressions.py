@@ -54,7 +54,7 @@ from symbackprop.notation.nodes import (
 )
 
 _MATH = ("exp", "log", "sqrt", "tanh", "sin", "cos", "erf")
-HELPERS = ("share", "sigmoid", "relu", "softplus", "sign", "max", "min", "stage", "stream", "rows_ahead")
+HELPERS = ("share", "sigmoid", "relu", "softplus", "sign", "max", "min", "stage", "stream", "piece", "rows_ahead")
 _VECTORS = ("exp", "log", "tanh", "erf")  # written as polynomials, for loops that walk rows
 
 

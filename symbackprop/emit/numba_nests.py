@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from symbackprop.emit.code_lines import broken
 from symbackprop.emit.header import safe, wrapped
 from symbackprop.emit.numba_expressions import Speller
-from symbackprop.emit.spelling import POWER, SIGN, TEST, Names, identifier, integer
+from symbackprop.emit.spelling import POWER, PRODUCT, SIGN, TEST, Names, identifier, integer
 from symbackprop.errors import InternalError
 from symbackprop.loops.kernel import (
     Accumulate,
@@ -63,11 +63,12 @@ def kernel_function(nest: Nest, name: str, scalars: tuple[str, ...]) -> KernelFu
     parallel = "parallel=True, " if nest.parallel or nest.strip else ""
     names = [*(identifier(a.name) for a in nest.arrays), *writer.scalars, *writer.flags]
     body = writer.alone_if_small(body) if parallel else body
-    names += [writer.streams] if nest.streamed is not None else []
     lines = [f"@njit({parallel}{_OPTIONS})", *_signature(name, names), *_docstring(nest)]
     if any("real(" in line for line in body):
         lines.append(f"    real = {writer.any_real()}.dtype.type")
-    arguments = (*(_argument(a, nest) for a in nest.arrays), *writer.scalars, *writer.flags, *_streams(nest))
+    if nest.streamed is not None:
+        body = [f"{writer.streams} = {writer.streams_or_not(nest.streamed)}", *body]
+    arguments = (*(_argument(a) for a in nest.arrays), *writer.scalars, *writer.flags)
     text = "\n".join((*lines, *(f"    {line}" for line in broken(body))))
     return KernelFunction(name, text, arguments, streamed=_streamed(nest))
 
@@ -95,24 +96,20 @@ def _docstring(nest: Nest) -> list[str]:
     return [f'    """{first.strip()}', *rest, '    """']
 
 
-def _argument(array: Array, nest: Nest) -> str:
-    """An array as the nest sees it: neighbouring axes that are walked as one are reshaped to one.
+def _argument(array: Array) -> str:
+    """An array as the nest sees it: neighbouring axes that are walked as one are made one.
 
     A scalar has one axis of one element there: Numba's parallel loops take arrays without axes for numbers.
     """
     name = identifier(array.name)
-    if not array.axes:
-        return f"{name}.reshape(1)"
-    if any(not isinstance(e, Size | Parameter | Number) for e in array.axes):
-        return f"{name}.reshape({', '.join(integer(e) for e in array.axes)})"
-    return name
+    if not array.axes or (len(array.axes) == 1 and _merged(array.axes)):
+        return f"{name}.ravel()"
+    return f"{name}.reshape({', '.join(integer(e) for e in array.axes)})" if _merged(array.axes) else name
 
 
-def _streams(nest: Nest) -> tuple[str, ...]:
-    """The argument that says whether rows pass by the caches."""
-    if nest.streamed is None:
-        return ()
-    return (f"_streams({', '.join((integer(nest.streamed), *(identifier(a.name) for a in nest.arrays)))})",)
+def _merged(axes: tuple[Expr, ...]) -> bool:
+    """Whether some of the axes are several of the tensor."""
+    return any(not isinstance(e, Size | Parameter | Number) for e in axes)
 
 
 def _streamed(nest: Nest) -> tuple[str, ...]:
@@ -180,6 +177,11 @@ class _Writer:
             return [*self._lines(nest.shared), start, *self._indented(nest.body), *self._lines(nest.after)]
         return [*self._lines(nest.shared), *self._tasks(nest.parallel), *self._indented(nest.body)]
 
+    def streams_or_not(self, row: Expr) -> str:
+        """Whether rows pass by the caches: a row and all arrays, in bytes, decide."""
+        whole = " + ".join(f"{identifier(a.name)}.nbytes" for a in self.nest_.arrays)
+        return f"_streams({self._int(row, PRODUCT)}*{self.any_real()}.itemsize, {whole})"
+
     def alone_if_small(self, body: list[str]) -> list[str]:
         """The body for one thread where there are few points: to wake others would take longer."""
         threads = self._names.new("threads")
@@ -188,11 +190,10 @@ class _Writer:
     def _strip(self, strip: Strip) -> list[str]:
         """The loop over the pieces of a strip, and where each begins and ends."""
         extent, low, high, piece = self._int(strip.index.extent), strip.low, strip.high, strip.piece
-        if strip.streamed:
+        if strip.lines:
             width, before, target = self._names.new("width"), self._names.new("before"), _streamed(self.nest_)[0]
-            wide = f"{strip.streamed} if {self.streams} else {strip.width}"
             return [
-                f"{width}, {before} = {wide}, _lead({identifier(target)})",
+                f"{width}, {before} = _piece({extent}), _lead({identifier(target)})",
                 f"for {piece} in prange(({extent} + {before} + {width} - 1)//{width}):",
                 f"    {low} = max(0, {piece}*{width} - {before})",
                 f"    {high} = min({extent}, ({piece} + 1)*{width} - {before})",

@@ -205,8 +205,8 @@ class Wanted(Node):
 class Strip:
     """A parallel walk along `index` in pieces of at most `width`: the body's loops over it run from `low` to `high`.
 
-    `piece` is the number of the piece; the partition does not depend on the number of threads. Where the nest streams,
-    pieces have `streamed` numbers, if that is not 0: each begins and ends with less than a line.
+    `piece` is the number of the piece; the partition does not depend on the number of threads. Where nothing is as
+    long as a piece, pieces may be of `lines`: whole ones of a result, and as many as go round.
     """
 
     index: Index
@@ -214,7 +214,7 @@ class Strip:
     low: str
     high: str
     piece: str
-    streamed: int = 0
+    lines: bool = False
 
     @property
     def pieces(self) -> Expr:

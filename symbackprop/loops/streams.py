@@ -35,7 +35,6 @@ from symbackprop.loops.names import LocalNames
 from symbackprop.notation.nodes import ONE, ZERO, Expr, Parameter, Read, add, mul, number, subtract, walk
 
 SHORTEST = 256  # numbers in a row that is worth it
-LONG = 65536  # numbers of a strip's piece where it streams
 PIECE = 128  # numbers that are computed before they are copied: reading and writing memory take turns that often
 
 
@@ -54,7 +53,7 @@ def with_streams(nest: Nest, names: Iterable[str]) -> Nest:
     new = LocalNames((*names, *known.names))
     rows = {v: new(f"{v.tensor}_streamed") for (v, _), e in zip(chosen, lengths, strict=True) if e == length}
     scratch = tuple(Scratch(name, number(PIECE), apart=True) for name in rows.values())
-    strip = nest.strip and replace(nest.strip, streamed=0 if known.has_rows else LONG)
+    strip = nest.strip and replace(nest.strip, lines=not known.has_rows)
     return replace(nest, body=(*scratch, *_streamed(nest.body, rows, new)), strip=strip, streamed=length)
 
 
