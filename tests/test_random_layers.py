@@ -53,6 +53,12 @@ FOUND = {
         range q = H
         y[n] = x[0,n]*prod[q](where(1.5 <= 0.001, x[q, 0], -2/7))
         output y""",
+    "a function of what is reduced is another one than that of the finished target": """
+        layer a
+        input x[N, C]
+        u = sign(tanh(prod[n](x[n,0])))
+        v = x[0,0]*tanh(u)
+        output v""",
     "a guard reads a sum that its own nest keeps in a row": """
         layer a
         input x[N, N] outside 0, bias[C, H, N] outside 1.5
@@ -62,6 +68,27 @@ FOUND = {
         y[r,n,q] = max(where((q + stride*q - pad)//2 != 0, softplus(x[2*n + stride*r + 1, 2*r - 1]), 1.5*
             bias[clip((r - 1)//2, 0, C - 1), clip(2*r - 1, 0, H - 1), n]),
             sum[h,c](eps*(h + 1)*bias[c,h,n])/(1 + tanh(erf(C))^2))
+        output y""",
+    "a root is not taken out of the guards that keep it real": """
+        layer a
+        input weight, bias[C]
+        param eps = 0.5
+        y = where(min(bias[0] + weight, eps) > 0.25, min(bias[0] + weight, eps)^1.5*weight, eps)
+        output y""",
+    "an index that cancels in each position of a mean is no axis of it": """
+        layer a
+        input x[N, C, H] outside 0
+        param stride = 2 integer
+        range p = H//2 + 1
+        require stride >= 1
+        best[h,n] = argmin[c](mean[p](x[n, h + c, 0]*x[0, stride*p % stride, n + 1]))
+        u[h,c]    = x[0,c,0]*x[0, best[0,0], h]
+        output u""",
+    "an index that cancels in each position of a product counts all the same": """
+        layer a
+        input x[N, H]
+        range p = H, r = 2, h = H
+        y[h,r] = sum[n,p](x[n, (h + p - p) % H]^3/(1 + tanh(n + r)))
         output y""",
     "the quotient of a sum has not the range of the quotient of one index": """
         layer a

@@ -252,16 +252,18 @@ def _compute_grad_z(grad_y, x, weight, grad_z, N, I, J, K):
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
     """grad_weight[k,i,j] = sum[n](grad_y[n,k]*x[n,i]*z[n,j])"""
-    real = grad_y.dtype.type
     streams = _streams(J*grad_y.itemsize, grad_y.nbytes + x.nbytes + z.nbytes + grad_weight.nbytes)
     threads = _share(K*I*J*N)
     for task in prange(K*I):
         k, i = task//I, task % I
         grad_weight_streamed = _row_apart(grad_y)
         grad_weight_sum_row = np.empty(J, np.float64)
+        grad_y_here = grad_y[0, k]
+        x_here = x[0, i]
+        z_row = z[0]
         for j in range(J):
-            grad_weight_sum_row[j] = real(0)
-        for n in range(0, N - N % 4, 4):
+            grad_weight_sum_row[j] = grad_y_here*x_here*z_row[j]
+        for n in range(1, N - (N - 1) % 4, 4):
             grad_y_here = grad_y[n, k]
             x_here = x[n, i]
             grad_y_here_2 = grad_y[n + 1, k]
@@ -279,7 +281,7 @@ def _compute_grad_weight(grad_y, x, z, grad_weight, N, I, J, K):
                     grad_y_here*x_here*z_row[j] + grad_y_here_2*x_here_2*z_row_2[j]
                     + grad_y_here_3*x_here_3*z_row_3[j] + grad_y_here_4*x_here_4*z_row_4[j]
                 )
-        for n in range(N - N % 4, N):
+        for n in range(N - (N - 1) % 4, N):
             grad_y_here = grad_y[n, k]
             x_here = x[n, i]
             z_row = z[n]

@@ -230,13 +230,14 @@ def _contract_grad_x(grad_x, weight, grad_y, accuracy, N, D, K):
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
     """grad_x[n,d] = sum[k](grad_y[n,k]*weight[k,d])"""
-    real = grad_y.dtype.type
     threads = _share(N*D*K)
     for n in prange(N):
         grad_x_sum_row = np.empty(D, np.float64)
+        grad_y_here = grad_y[n, 0]
+        weight_row = weight[0]
         for d in range(D):
-            grad_x_sum_row[d] = real(0)
-        for k in range(0, K - K % 4, 4):
+            grad_x_sum_row[d] = grad_y_here*weight_row[d]
+        for k in range(1, K - (K - 1) % 4, 4):
             grad_y_here = grad_y[n, k]
             grad_y_here_2 = grad_y[n, k + 1]
             grad_y_here_3 = grad_y[n, k + 2]
@@ -250,7 +251,7 @@ def _compute_grad_x(grad_y, weight, grad_x, N, D, K):
                     grad_y_here*weight_row[d] + grad_y_here_2*weight_row_2[d]
                     + grad_y_here_3*weight_row_3[d] + grad_y_here_4*weight_row_4[d]
                 )
-        for k in range(K - K % 4, K):
+        for k in range(K - (K - 1) % 4, K):
             grad_y_here = grad_y[n, k]
             weight_row = weight[k]
             for d in range(D):
@@ -287,13 +288,14 @@ def _contract_grad_weight(grad_weight, x, grad_y, accuracy, N, D, K):
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_weight(grad_y, x, grad_weight, N, D, K):
     """grad_weight[k,d] = sum[n](grad_y[n,k]*x[n,d])"""
-    real = grad_y.dtype.type
     threads = _share(K*D*N)
     for k in prange(K):
         grad_weight_sum_row = np.empty(D, np.float64)
+        grad_y_here = grad_y[0, k]
+        x_row = x[0]
         for d in range(D):
-            grad_weight_sum_row[d] = real(0)
-        for n in range(0, N - N % 4, 4):
+            grad_weight_sum_row[d] = grad_y_here*x_row[d]
+        for n in range(1, N - (N - 1) % 4, 4):
             grad_y_here = grad_y[n, k]
             grad_y_here_2 = grad_y[n + 1, k]
             grad_y_here_3 = grad_y[n + 2, k]
@@ -307,7 +309,7 @@ def _compute_grad_weight(grad_y, x, grad_weight, N, D, K):
                     grad_y_here*x_row[d] + grad_y_here_2*x_row_2[d] + grad_y_here_3*x_row_3[d]
                     + grad_y_here_4*x_row_4[d]
                 )
-        for n in range(N - N % 4, N):
+        for n in range(N - (N - 1) % 4, N):
             grad_y_here = grad_y[n, k]
             x_row = x[n]
             for d in range(D):

@@ -319,14 +319,15 @@ def _contract_y(y, value, attention, accuracy, B, H, I, J, E):
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_y(value, attention, y, B, H, I, J, E):
     """y[b,h,i,e] = sum[j](value[b,h,j,e]*attention[b,h,i,j])"""
-    real = value.dtype.type
     threads = _share(B*H*I*E*J)
     for task in prange(B*H*I):
         bh, i = task//I, task % I
         y_sum_row = np.empty(E, np.float64)
+        attention_here = attention[bh, i, 0]
+        value_row = value[bh, 0]
         for e in range(E):
-            y_sum_row[e] = real(0)
-        for j in range(0, J - J % 4, 4):
+            y_sum_row[e] = value_row[e]*attention_here
+        for j in range(1, J - (J - 1) % 4, 4):
             attention_here = attention[bh, i, j]
             attention_here_2 = attention[bh, i, j + 1]
             attention_here_3 = attention[bh, i, j + 2]
@@ -340,7 +341,7 @@ def _compute_y(value, attention, y, B, H, I, J, E):
                     value_row[e]*attention_here + value_row_2[e]*attention_here_2
                     + value_row_3[e]*attention_here_3 + value_row_4[e]*attention_here_4
                 )
-        for j in range(J - J % 4, J):
+        for j in range(J - (J - 1) % 4, J):
             attention_here = attention[bh, i, j]
             value_row = value[bh, j]
             for e in range(E):
@@ -453,9 +454,11 @@ def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
     for task in prange(B*H*I):
         bh, i = task//I, task % I
         grad_query_sum_row = np.empty(D, np.float64)
+        grad_score_here = grad_score[bh, i, 0]
+        key_row = key[bh, 0]
         for d in range(D):
-            grad_query_sum_row[d] = real(0)
-        for j in range(0, J - J % 4, 4):
+            grad_query_sum_row[d] = grad_score_here*key_row[d]
+        for j in range(1, J - (J - 1) % 4, 4):
             grad_score_here = grad_score[bh, i, j]
             grad_score_here_2 = grad_score[bh, i, j + 1]
             grad_score_here_3 = grad_score[bh, i, j + 2]
@@ -469,7 +472,7 @@ def _compute_grad_query(grad_score, key, grad_query, B, H, I, D, J):
                     grad_score_here*key_row[d] + grad_score_here_2*key_row_2[d]
                     + grad_score_here_3*key_row_3[d] + grad_score_here_4*key_row_4[d]
                 )
-        for j in range(J - J % 4, J):
+        for j in range(J - (J - 1) % 4, J):
             grad_score_here = grad_score[bh, i, j]
             key_row = key[bh, j]
             for d in range(D):
@@ -514,9 +517,11 @@ def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
     for task in prange(B*H*J):
         bh, j = task//J, task % J
         grad_key_sum_row = np.empty(D, np.float64)
+        grad_score_here = grad_score[bh, 0, j]
+        query_row = query[bh, 0]
         for d in range(D):
-            grad_key_sum_row[d] = real(0)
-        for i in range(0, I - I % 4, 4):
+            grad_key_sum_row[d] = grad_score_here*query_row[d]
+        for i in range(1, I - (I - 1) % 4, 4):
             grad_score_here = grad_score[bh, i, j]
             grad_score_here_2 = grad_score[bh, i + 1, j]
             grad_score_here_3 = grad_score[bh, i + 2, j]
@@ -530,7 +535,7 @@ def _compute_grad_key(grad_score, query, grad_key, B, H, I, D, J):
                     grad_score_here*query_row[d] + grad_score_here_2*query_row_2[d]
                     + grad_score_here_3*query_row_3[d] + grad_score_here_4*query_row_4[d]
                 )
-        for i in range(I - I % 4, I):
+        for i in range(I - (I - 1) % 4, I):
             grad_score_here = grad_score[bh, i, j]
             query_row = query[bh, i]
             for d in range(D):
@@ -570,14 +575,15 @@ def _contract_grad_value(grad_value, grad_y, attention, accuracy, B, H, I, J, E)
 @njit(parallel=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _compute_grad_value(grad_y, attention, grad_value, B, H, I, J, E):
     """grad_value[b,h,j,e] = sum[i](grad_y[b,h,i,e]*attention[b,h,i,j])"""
-    real = grad_y.dtype.type
     threads = _share(B*H*J*E*I)
     for task in prange(B*H*J):
         bh, j = task//J, task % J
         grad_value_sum_row = np.empty(E, np.float64)
+        attention_here = attention[bh, 0, j]
+        grad_y_row = grad_y[bh, 0]
         for e in range(E):
-            grad_value_sum_row[e] = real(0)
-        for i in range(0, I - I % 4, 4):
+            grad_value_sum_row[e] = grad_y_row[e]*attention_here
+        for i in range(1, I - (I - 1) % 4, 4):
             attention_here = attention[bh, i, j]
             attention_here_2 = attention[bh, i + 1, j]
             attention_here_3 = attention[bh, i + 2, j]
@@ -591,7 +597,7 @@ def _compute_grad_value(grad_y, attention, grad_value, B, H, I, J, E):
                     grad_y_row[e]*attention_here + grad_y_row_2[e]*attention_here_2
                     + grad_y_row_3[e]*attention_here_3 + grad_y_row_4[e]*attention_here_4
                 )
-        for i in range(I - I % 4, I):
+        for i in range(I - (I - 1) % 4, I):
             attention_here = attention[bh, i, j]
             grad_y_row = grad_y[bh, i]
             for e in range(E):

@@ -261,7 +261,10 @@ def depends(expr: Expr, bound: Iterable[Index]) -> bool:
 
 
 def common_factor(expr: Expr) -> Expr:
-    """`a b + a c = a (b + c)`; sizes are cleared from denominators: `b + c/m = (m b + c)/m`."""
+    """`a b + a c = a (b + c)`; sizes are cleared from denominators: `b + c/m = (m b + c)/m`.
+
+    A factor that need not be finite stays behind a guard that not all terms have: where it fails, the term is 0.
+    """
     if not isinstance(expr, Add):
         return expr
     products = [Product.of(t) for t in expr.terms]
@@ -274,6 +277,9 @@ def common_factor(expr: Expr) -> Expr:
         common = _common_exponent(base, exponents)
         if common:
             shared.append((base, common))
+    guards = {form(b) for p in products for b, _ in p.powers if isinstance(b, Where) and ZERO in (b.then, b.other)}
+    if guards - {form(b) for b, _ in shared}:
+        shared = [(b, e) for b, e in shared if always_finite(power(b, Number(e)))]
     coefficient = _common_coefficient([p.coefficient for p in products])
     if not shared and coefficient == 1:
         return expr

@@ -21,28 +21,39 @@ class Difference:
     error: float
 
 
+NOTHING = Difference(0.0, math.inf)  # what is known of a derivative of which nothing is known
+
+
 def settled_difference(function: Callable[[float], float], step: float, rounding: float, enough: float) -> Difference:
     """The derivative of `function` at 0, from the first table that is sure of it to the relative error `enough`.
 
     Where none is, the surest of those that have settled: to three digits, or until only `rounding`, a bound of the
     function's rounding error, is left to disagree about. Steps longer than a wave of the function give slopes of no
     meaning: from the shortest steps up, the first table that has not settled, or that contradicts the one before,
-    ends the list. The error is infinite where fewer than two are in it: a table alone may have settled by chance.
+    ends the list, and a sure one counts where the shortest steps do not contradict it. The error is infinite where
+    nothing is left, or one table alone: that may have settled by chance.
     """
     tables: list[tuple[Difference, float]] = []
     for scale in range(SCALES):
         start = step / RATIO ** (scale * LEVELS)
         found = central_difference(function, start, rounding)
-        if (scale == 0 and found.value == 0) or found.error <= enough * abs(found.value):
+        if scale == 0 and found.value == 0:
             return found
         tables.append((found, rounding / start))
+        if found.error <= enough * abs(found.value):
+            last = central_difference(function, step / RATIO ** ((SCALES - 1) * LEVELS), rounding)
+            return found if _alike(found, last) else NOTHING
     settled: list[Difference] = []
     for found, noise in reversed(tables):
-        alike = not settled or abs(found.value - settled[-1].value) <= 2 * (found.error + settled[-1].error)
-        if not alike or found.error > max(SETTLED * abs(found.value), 100 * noise):
+        contradicts = settled and not _alike(found, settled[-1])
+        if contradicts or found.error > max(SETTLED * abs(found.value), 100 * noise):
             break
         settled.append(found)
-    return min(settled, key=lambda d: d.error) if len(settled) > 1 else Difference(0.0, math.inf)
+    return min(settled, key=lambda d: d.error) if len(settled) > 1 else NOTHING
+
+
+def _alike(one: Difference, other: Difference) -> bool:
+    return abs(one.value - other.value) <= 2 * (one.error + other.error)
 
 
 def central_difference(function: Callable[[float], float], step: float, rounding: float = 0.0) -> Difference:

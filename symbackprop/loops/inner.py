@@ -60,13 +60,14 @@ class _Prelude:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """An index that is summed over right around an innermost loop, `width` values of it at a time.
+    """An index that is summed over right around an innermost loop, from `start` on, `width` values of it at a time.
 
     The row that takes in the terms is then read and written once for `width` terms.
     """
 
     index: Index
     width: int
+    start: Expr = ZERO
 
 
 def inner_loop(
@@ -85,7 +86,7 @@ def inner_loop(
     if stride is None:
         return (*prelude, *_version(span, body, tensors, new_name, None, blocked))
     unit = _version(span, body, tensors, new_name, stride, blocked)
-    general = _version(span, body, tensors, new_name, None, None if blocked is None else Blocked(blocked.index, 1))
+    general = _version(span, body, tensors, new_name, None, blocked and replace(blocked, width=1))
     return (*prelude, Test(Compare("==", stride, ONE), unit, general))
 
 
@@ -99,11 +100,11 @@ def _version(
     index, width = blocked.index, blocked.width
     rest = _with_fixed_reads(span, body, tensors, new_name, unit)
     if width == 1:
-        return (Loop(index, ZERO, index.extent, rest),)
+        return (Loop(index, blocked.start, index.extent, rest),)
     several = tuple(_summed(node, index, width, tensors) for node in body)
     main = _with_fixed_reads(span, several, tensors, new_name, unit)
-    first = subtract(index.extent, modulo(index.extent, number(width)))
-    return (Loop(index, ZERO, first, main, width), Loop(index, first, index.extent, rest))
+    last = subtract(index.extent, modulo(subtract(index.extent, blocked.start), number(width)))
+    return (Loop(index, blocked.start, last, main, width), Loop(index, last, index.extent, rest))
 
 
 def _summed(node: Node, index: Index, width: int, tensors: Tensors) -> Node:

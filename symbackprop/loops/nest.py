@@ -361,7 +361,6 @@ class _Builder:
                 return homes[expr.tensor]
             return rebuild(expr, tuple(placed(p) for p in parts(expr)))
 
-        start = tuple(Store(homes[a.name].tensor, homes[a.name].indices, placed(a.initial)) for a in sums.accumulators)
         moving = [a for a in sums.accumulators if a.operation != "fixed"]
         updates = tuple(
             Update(homes[a.name].tensor, homes[a.name].indices, a.operation, placed(a.value)) for a in moving
@@ -369,8 +368,15 @@ class _Builder:
         prepared = tuple(replace(a, value=placed(a.value)) for a in sums.locals)
         order = memory_order((*sweep.box, self.row), sweep.statements, self.tensors, self.row)
         blocked = None if riding or prepared else self._blocked(sweep, sums, order[:-1])
+        initial = {a.name: a.initial for a in sums.accumulators}
         if blocked is not None:
             order = tuple(i for i in order if i != blocked.index)
+            if order == (self.row,) and not sums.conditions:  # a row begins with its first term
+                initial = {a.name: self._first_term(a, blocked.index) for a in sums.accumulators}
+                blocked = replace(blocked, start=ONE)
+        start = tuple(
+            Store(homes[a.name].tensor, homes[a.name].indices, placed(initial[a.name])) for a in sums.accumulators
+        )
         loops = self.walks.loops(order, sums.conditions, (*riding, *prepared, *updates), blocked=blocked)
         after = tuple(n for r in sums.results for n in self._finish_row(replace(r, value=placed(r.value))))
         finish = self.walks.loops((self.row,), (), after) if after else ()
@@ -385,6 +391,9 @@ class _Builder:
             return None
         free = [i for i in order if mentions(first.value, (i,)) and not any(mentions(c, (i,)) for c in sums.conditions)]
         return Blocked(free[-1], BLOCK) if free else None
+
+    def _first_term(self, a: Accumulator, index: Index) -> Expr:
+        return add(a.initial, self.tensors.simplify(substitute(a.value, {index: ZERO})))
 
     def _home(self, a: Accumulator, sums: Sums) -> Read:
         if not a.wide and len(sums.accumulators) == 1 and sums.results[0].statement.target in self.arrays:

@@ -157,7 +157,10 @@ class Builder:
         moved, inner = _rebound(outer, indices)
         value = self.pointwise(inner, (*indices, *moved))
         kind = outer.operation if isinstance(outer, Reduce) else f"arg{outer.operation}"
-        result = self.pointwise(substitute(body, {outer: Read(target, indices)}), indices)
+        # what is reduced is not yet the target: a function of it is another one than the function of the finished target
+        reduced: dict[Expr, Expr] = {Read(f"reduced to {target}", indices): Read(target, indices)}
+        (stands_for,) = reduced
+        result = substitute(self.pointwise(substitute(body, {outer: stands_for}), indices), reduced)
         self._add(Statement(kind, target, indices, moved, value, result), body)
 
     def _guarded(self, expr: Reduce | Arg, guards: Expr) -> Reduce | Arg:

@@ -18,6 +18,7 @@ from symbackprop.notation.nodes import (
     Number,
     Pow,
     Read,
+    Reduce,
     Where,
     mul,
     power,
@@ -31,6 +32,8 @@ EXPENSIVE = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
 
 def planned_form(expr: Expr) -> Expr:
     """Roots as powers, powers of powers as one, deltas as conditions that guard their product, `x[h - h]` as x[0].
+
+    What a reduction repeats for each value of an index is counted, not repeated: `sum[n,p](x[n])` is P times `sum[n](x[n])`.
 
     Keeps: the value, wherever the expression is defined.
     """
@@ -49,8 +52,20 @@ def _rule(expr: Expr) -> Expr:
             return _guarded(factors) or expr
         case Read(_, indices):
             return rebuild(expr, tuple(_moving(i) for i in indices))
+        case Reduce(operation, indices, body):
+            return _counted(operation, indices, body)
         case _:
             return expr
+
+
+def _counted(operation: str, indices: tuple[Index, ...], body: Expr) -> Expr:
+    """The reduction over those of the indices that its body names."""
+    named = frozenset(free_indices(body))
+    kept, times = tuple(i for i in indices if i in named), mul(*(i.extent for i in indices if i not in named))
+    reduced = Reduce(operation, kept, body) if kept else body
+    if operation == "sum":
+        return mul(times, reduced)
+    return power(reduced, times) if operation == "prod" else reduced
 
 
 def _moving(position: Expr) -> Expr:
