@@ -157,10 +157,10 @@ class Builder:
         moved, inner = _rebound(outer, indices)
         value = self.pointwise(inner, (*indices, *moved))
         kind = outer.operation if isinstance(outer, Reduce) else f"arg{outer.operation}"
-        # what is reduced is not yet the target: a function of it is another one than the function of the finished target
-        reduced: dict[Expr, Expr] = {Read(f"reduced to {target}", indices): Read(target, indices)}
-        (stands_for,) = reduced
-        result = substitute(self.pointwise(substitute(body, {outer: stands_for}), indices), reduced)
+        # not yet the target: a function of it is another one than the same function of the finished target
+        reduced = Read(f"reduced to {target}", indices)
+        result = self.pointwise(substitute(body, {outer: reduced}), indices)
+        result = substitute(result, {reduced: Read(target, indices)})
         self._add(Statement(kind, target, indices, moved, value, result), body)
 
     def _guarded(self, expr: Reduce | Arg, guards: Expr) -> Reduce | Arg:

@@ -33,7 +33,7 @@ EXPENSIVE = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
 def planned_form(expr: Expr) -> Expr:
     """Roots as powers, powers of powers as one, deltas as conditions that guard their product, `x[h - h]` as x[0].
 
-    What a reduction repeats for each value of an index is counted, not repeated: `sum[n,p](x[n])` is P times `sum[n](x[n])`.
+    What a reduction repeats for each value of an index is counted: `sum[n,p](x[n])` is P times `sum[n](x[n])`.
 
     Keeps: the value, wherever the expression is defined.
     """
