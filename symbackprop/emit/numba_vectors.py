@@ -12,9 +12,9 @@ from symbackprop.emit.templating import render
 
 NAME = "_vectors"
 MODULES = (
-    "__init__", "caches", "cleared", "correlation", "correlation_kernels", "correlation_layout", "lanes", "matrix",
-    "matrix_kernels", "matrix_packing", "problem", "reduction", "reduction_kernels", "settings", "staging", "tasks",
-    "winograd", "winograd_taps",
+    "__init__", "batched", "caches", "cleared", "correlation", "correlation_kernels", "correlation_layout", "lanes",
+    "matrix", "matrix_kernels", "matrix_packing", "problem", "reduction", "reduction_kernels", "settings", "staging",
+    "tasks", "winograd", "winograd_taps",
 )  # fmt: skip
 # of modules that are derived
 _FIELDS: dict[str, Callable[[], dict[str, object]]] = {"winograd": filtering_fields, "winograd_taps": taps_fields}
