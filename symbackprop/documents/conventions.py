@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from symbackprop.check.point import OutsideBox
-from symbackprop.documents.latex.tree import Big, Chain, Minus, Name, Over, Plus, Slope, Tree, bare, walk
+from symbackprop.documents.latex.tree import Applied, Big, Chain, Minus, Name, Over, Plus, Slope, Tree, bare, walk
 from symbackprop.documents.legend import Part
 from symbackprop.documents.meaning import Reading, Translator
 from symbackprop.documents.meant import key_text
@@ -54,6 +54,9 @@ def conventions(relation: Relation, part: Part) -> Iterator[Convention]:
     padded = tuple(f"{name} is zero outside, as the layer pads it" for name in _padded(part, base))
     if padded:
         around += [(padded, Reading(padded=True)), ((*padded, OUTSIDE), Reading(zero_outside=True, padded=True))]
+    if beyond := _turned(pair, part):
+        zero = tuple(f"{name} is zero outside its range" for name in beyond)
+        around += [((*zero, *says), replace(reading, beyond=beyond)) for says, reading in (((), plain), *around)]
     if shifted := _shifted(pair, part):
         extra += [(says, reading, base) for says, reading in around]
     single = _single(relation, part, base)
@@ -107,6 +110,34 @@ def _shifted(pair: tuple[Tree, Tree], part: Part) -> bool:
         if any(isinstance(t, Name) and is_letter(t, part) for x in limits for t in walk(x)):
             return True
     return False
+
+
+def _turned(pair: tuple[Tree, Tree], part: Part) -> tuple[str, ...]:
+    """The inputs that are read at the difference of two indices, `w_{n - s t}`: a kernel that is meant to end there.
+
+    An input whose value outside is declared is what the layer pads.
+    """
+    found: dict[str, None] = {}
+    for name in (t for side in pair for t in walk(side) if isinstance(t, Name)):
+        if not any(_is_difference(index, part) for index in (*name.sub, *name.args)):
+            continue
+        try:
+            meant = resolve(name, part)
+        except Unclear:
+            continue
+        if isinstance(meant, Element) and not meant.meant.gradient and not meant.meant.counts:
+            declared = part.layer.tensor(meant.meant.tensor)
+            if declared is not None and declared.outside is None:
+                found[meant.meant.tensor] = None
+    return tuple(found)
+
+
+def _is_difference(index: Tree, part: Part) -> bool:
+    terms = index.terms if isinstance(index, Plus) else ()
+    signs = {
+        isinstance(term, Minus) for term in terms if any(isinstance(t, Name) and is_letter(t, part) for t in walk(term))
+    }
+    return signs == {True, False}
 
 
 def _varied(names: list[Name], part: Part) -> tuple[str, ...]:
@@ -196,7 +227,7 @@ def quotients(relation: Relation, part: Part) -> tuple[Expr, ...]:
     rounded = {s.name: [e for e in walk_nodes(s.value) if isinstance(e, FloorDiv)] for s in part.layer.sizes}
     divisors = {e.divisor for found in rounded.values() for e in found}
     translator = Translator(part, Reading(), ())
-    speaks = False
+    speaks = _rounds_an_index(relation, part, rounded)
     for tree in (t for side in (relation.left, relation.right) for t in walk(side)):
         try:
             if isinstance(tree, Over):
@@ -209,3 +240,15 @@ def quotients(relation: Relation, part: Part) -> tuple[Expr, ...]:
     if not speaks:
         return ()
     return tuple(dict.fromkeys(divide(e.dividend, e.divisor) for found in rounded.values() for e in found))
+
+
+def _rounds_an_index(relation: Relation, part: Part, rounded: dict[str, list[FloorDiv]]) -> bool:
+    r"""Whether an axis of a rounded size is read at a rounded index: `p_{\lfloor i/2 \rfloor}` for every i."""
+    for name in (t for side in (relation.left, relation.right) for t in walk(side) if isinstance(t, Name)):
+        if not any(isinstance(index, Applied) and index.function == "floor" for index in (*name.sub, *name.args)):
+            continue
+        symbol = next((s for s in part.symbols if s.base == name.base), None)
+        axes = part.layer.axes(symbol.tensor) if symbol is not None else ()
+        if any(isinstance(axis, Size) and rounded.get(axis.name) for axis in axes):
+            return True
+    return False

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from symbackprop.documents.draft import CENTRED, Draft, symbol_for
+from symbackprop.documents.draft import CENTRED, Draft, Symbol, symbol_for
 from symbackprop.documents.legend import Legend, legend_of
 from symbackprop.documents.refine import refined
 from symbackprop.documents.seen import Seen, look
@@ -41,6 +41,8 @@ CUSTOM = {  # what a tensor or parameter of this name is often called, the likel
     "pad": ("p", "P"),
     "dilation": ("d", "D"),
     "beta": (r"\beta", "b"),
+    "t": ("t", "y"),
+    "target": ("t", "y"),
 }
 CENTRED_LIMIT = re.compile(r"(?:\\frac\{\(?(\w) - 1\)?\}\{2\}|\(?(\w) - 1\)?/2|(\w))")
 
@@ -57,6 +59,7 @@ def guessed(found: tuple[Formula, ...], layer: Layer, source: str) -> str:
     draft = refined(_first(seen, layer, source), seen)
     more = _with_gradients(draft, seen)
     draft = refined(more, seen) if more != draft else draft
+    draft = _with_own_letters(draft, seen)
     known = {s.tensor for s in draft.symbols} | {v for _, v in draft.constants}
     missing = [t.name for t in layer.inputs if t.name not in known]
     remarks = (f"no symbol was found for {', '.join(missing)}",) if missing else ()
@@ -68,6 +71,7 @@ def _first(seen: Seen, layer: Layer, source: str) -> Draft:
     draft = Draft(source, layer, tuple(seen.loss), tuple(seen.labels), matrices=seen.matrices)
     counts, pairs = _counts(seen), _pairs(seen, layer)
     silent = _silent(seen, layer, pairs)
+    shown: list[tuple[str, str, Symbol]] = []
     for name, spelling in pairs.items():
         if any(p.name == name for p in layer.parameters):
             draft = draft.with_constant(spelling, name)
@@ -76,7 +80,20 @@ def _first(seen: Seen, layer: Layer, source: str) -> Draft:
         if symbol is not None:
             draft = draft.with_symbol(symbol)
             if (spelling, symbol.letters) in seen.alone:  # else a position is made of several letters
-                draft = _with_sizes(draft, symbol.letters, symbol.axes, name, seen)
+                shown.append((name, spelling, symbol))
+    counted = {  # the letters of each size
+        (letter, getattr(layer.axes(name)[axis], "name", ""))
+        for name, _, symbol in shown
+        for letter, axis in zip(symbol.letters, symbol.axes, strict=True)
+    }
+    for own in (True, False):  # limits in sums over this symbol, then in any sum: symbols may share a letter
+        for name, spelling, symbol in shown:
+            limits = {x: seen.range_of(spelling, x, own) for x in symbol.letters}
+            for letter, axis in zip(symbol.letters, symbol.axes, strict=True):
+                others = {of for x, of in counted if x == letter} - {getattr(layer.axes(name)[axis], "name", "")}
+                if set(re.findall(r"\w+", limits[letter][1])) & others:  # a limit by the layer's name for another size
+                    limits[letter] = ("", "")
+            draft = _with_sizes(draft, symbol, name, limits)
     return _with_gradients(draft, seen)
 
 
@@ -114,6 +131,7 @@ def _pairs(seen: Seen, layer: Layer) -> dict[str, str]:
     for output in layer.outputs:
         if output not in pairs:
             free = [s for s in seen.left if s not in pairs.values() and s in seen.indices and s not in seen.gradients]
+            free.sort(key=lambda s: -len(seen.left[s] & set(pairs.values())))  # the output is made of the inputs
             pairs.update({output: free[0]} if free else {})
     return pairs
 
@@ -139,13 +157,13 @@ def _spellings(name: str) -> tuple[str, ...]:
     return (name, *marked, name.upper(), name.lower())
 
 
-def _with_sizes(draft: Draft, letters: tuple[str, ...], axes: tuple[int, ...], tensor: str, seen: Seen) -> Draft:
+def _with_sizes(draft: Draft, symbol: Symbol, tensor: str, limits: dict[str, tuple[str, str]]) -> Draft:
     """The sizes that the limits of an index name, or the value that they have."""
     layer = draft.layer
     free = {a.name for t in layer.inputs for a in t.axes} | {s.name for s in layer.sizes}
-    for letter, at in zip(letters, axes, strict=True):
+    for letter, at in zip(symbol.letters, symbol.axes, strict=True):
         size = getattr(layer.axes(tensor)[at], "name", "")
-        low, high = seen.lows.get(letter, ""), seen.highs.get(letter, "")
+        low, high = limits[letter]
         if not high or size not in free or any(v == size for _, v in draft.constants):
             continue
         if low.startswith("-"):
@@ -166,6 +184,17 @@ def _with_sizes(draft: Draft, letters: tuple[str, ...], axes: tuple[int, ...], t
                 draft = replace(draft, equal=tuple(dict.fromkeys((*draft.equal, known, size))))
         elif high.isdigit():
             draft = draft.with_fixed(size, int(high) + (low == "0"))
+    return draft
+
+
+def _with_own_letters(draft: Draft, seen: Seen) -> Draft:
+    """Sizes by the layer's own letters, where the document has such a letter and nothing else for them."""
+    taken = {s.spelling for s in draft.symbols} | {k for k, _ in draft.constants} | set(draft.loss)
+    told = {v for _, v in draft.constants} | {k for k, _ in draft.fixed}
+    sizes = {a.name for t in draft.layer.tensors for a in draft.layer.axes(t) if isinstance(a, Size)}
+    for name in sorted(sizes - told - taken):
+        if name in seen.plain and not any(seen.indices[name][key] for key in seen.indices[name] if key):
+            draft = draft.with_constant(name, name)
     return draft
 
 

@@ -84,6 +84,7 @@ class Reading:
     total: bool = False
     zero_outside: bool = False
     padded: bool = False  # an input has its outside value there, as in the layer
+    beyond: tuple[str, ...] = ()  # inputs that are zero beyond their boxes, though the layer says nothing of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +255,8 @@ class Translator:
         if declared is not None and declared.outside is None:
             declared = None
         read = Read(meant.tensor if self._plain or declared is not None else f"{meant.tensor}{STORED}", indices)
+        if meant.tensor in self.reading.beyond:
+            return where(inside(self.layer, meant.tensor, indices), read, ZERO)
         return add(read, number(meant.counts)) if meant.counts else read
 
     def position(self, found: Element) -> tuple[Expr, ...]:

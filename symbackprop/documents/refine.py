@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
 from itertools import combinations
 
 from symbackprop.check.arithmetic import Redraw
@@ -26,6 +27,7 @@ from symbackprop.errors import UserError
 
 LONGEST_SEARCH = 12.0  # seconds of one processor
 MOST = 14  # formulas that are tried
+MARKS = (r"\bar{{{}}}", r"\dot{{{}}}", r"\tilde{{{}}}", "d{}", "D{}", "{}'")  # what a gradient may wear
 WORTH = {"holds": 3.0, "fails": -1.0, "open": 0.0}
 
 
@@ -123,6 +125,8 @@ def _tried(relation: Relation, part: Part) -> str:
 def _changes(draft: Draft, seen: Seen) -> Iterator[Draft]:
     """All drafts that are one change away, the likelier first."""
     yield from _swapped(draft)
+    yield from _alike(draft)
+    yield from _marked(draft, seen)
     yield from _pairings(draft, seen)
     yield from _countings(draft)
     yield from _sizes(draft, seen)
@@ -176,15 +180,16 @@ def _pairings(draft: Draft, seen: Seen) -> Iterator[Draft]:
                 yield replace(draft, symbols=(*rest, a, b))
 
 
+def _alike(draft: Draft) -> Iterator[Draft]:
+    """Another first value of all indices, or of all that stand for one size."""
+    sizes = dict.fromkeys(s for symbol in draft.symbols for s in _sizes_of(symbol, draft))
+    for size in ("", *sizes):
+        for value in ("0", "1"):
+            yield replace(draft, symbols=tuple(_counted(s, draft, size, value) for s in draft.symbols))
+
+
 def _countings(draft: Draft) -> Iterator[Draft]:
-    """Another first value: of all indices, of one letter, of one symbol."""
-    for value in ("0", "1"):
-        yield replace(
-            draft,
-            symbols=tuple(
-                replace(s, counts=tuple(value if c != CENTRED else c for c in s.counts)) for s in draft.symbols
-            ),
-        )
+    """Another first value of one index of a symbol, or of all of them."""
     kernels = [getattr(a, "name", "") for t in draft.layer.inputs for a in t.axes]
     middles = [f"-{k}" for k in dict.fromkeys(kernels) if any(CENTRED in s.counts for s in draft.symbols)]
     for symbol in draft.symbols:
@@ -195,6 +200,17 @@ def _countings(draft: Draft) -> Iterator[Draft]:
                     yield _exchanged(draft, symbol, replace(symbol, counts=counts))
         for value in ("0", "1", CENTRED):
             yield _exchanged(draft, symbol, replace(symbol, counts=(value,) * len(symbol.counts)))
+
+
+def _sizes_of(symbol: Symbol, draft: Draft) -> tuple[str, ...]:
+    axes = draft.layer.axes(symbol.tensor)
+    return tuple(getattr(axes[at], "name", "") for at in symbol.axes)
+
+
+def _counted(symbol: Symbol, draft: Draft, size: str, value: str) -> Symbol:
+    """The symbol with another first value on the axes of a size; "" is every size."""
+    pairs = zip(symbol.counts, _sizes_of(symbol, draft), strict=True)
+    return replace(symbol, counts=tuple(value if size in (of, "") and c != CENTRED else c for c, of in pairs))
 
 
 def _exchanged(draft: Draft, old: Symbol, new: Symbol) -> Draft:
@@ -222,6 +238,17 @@ def _paddings(draft: Draft) -> Iterator[Draft]:
             for value in (0, 1, 2):
                 if dict(draft.fixed).get(parameter.name, int(parameter.default)) != value:
                     yield draft.with_fixed(parameter.name, value)
+
+
+def _marked(draft: Draft, seen: Seen) -> Iterator[Draft]:
+    """Symbols that wear one mark, as the gradients of those that do not."""
+    free = _free(draft, seen)
+    for mark in MARKS:
+        worn = {mark.format(s.spelling): s for s in draft.symbols if not s.gradient}
+        alike = [(x, worn[x]) for x in free if x in worn and len(seen.letters(x)) == len(worn[x].letters)]
+        if len(alike) > 1:
+            symbols = [replace(s, spelling=x, letters=seen.letters(x), gradient=True) for x, s in alike]
+            yield reduce(Draft.with_symbol, symbols, draft)
 
 
 def _gradients(draft: Draft, seen: Seen) -> Iterator[Draft]:

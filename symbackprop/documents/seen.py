@@ -41,8 +41,9 @@ class Seen:
     bracketed: dict[str, None] = field(default_factory=dict)  # spellings whose indices stand in brackets
     lows: dict[str, str] = field(default_factory=dict)  # index letter -> lower limit
     highs: dict[str, str] = field(default_factory=dict)
+    ranges: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)  # limits by symbol and letter
     loss: dict[str, None] = field(default_factory=dict)
-    left: dict[str, None] = field(default_factory=dict)  # what is defined
+    left: dict[str, frozenset[str]] = field(default_factory=dict)  # what is defined -> the symbols that it is made of
     plain: dict[str, None] = field(default_factory=dict)  # symbols without any index
     gradients: dict[str, str] = field(default_factory=dict)  # spelling of a gradient -> what it is the gradient by
     labels: dict[str, None] = field(default_factory=dict)
@@ -54,8 +55,18 @@ class Seen:
     above: dict[str, None] = field(default_factory=dict)  # spellings whose first index stands above, in brackets
     matrices: bool = False  # whether something is transposed, or multiplied element by element
 
+    def range_of(self, spelling: str, letter: str, own: bool) -> tuple[str, str]:
+        """The limits of a letter in a sum over this symbol, or in any sum; empty where there are none."""
+        return (
+            self.ranges.get((spelling, letter), ("", ""))
+            if own
+            else (self.lows.get(letter, ""), self.highs.get(letter, ""))
+        )
+
     def is_index(self, spelling: str) -> bool:
-        """Whether it only counts."""
+        """Whether it only counts; a Greek letter does where a sum runs over it."""
+        if spelling.startswith("\\"):
+            return spelling in self.bound
         lists = ((symbol, indices) for symbol, known in self.indices.items() for indices in known)
         return spelling in self.bound or any(spelling in one[1] for one in lists if one in self.alone)
 
@@ -95,6 +106,8 @@ def look(found: tuple[Formula, ...]) -> Seen:
             seen.sizes[key_text(name)] = None
     for _, chain in seen.chains:
         _look_at(chain, seen)
+    for letter in [x for x in seen.labels if seen.is_index(x)]:  # it stands above one symbol and counts below another
+        del seen.labels[letter]
     return seen
 
 
@@ -125,7 +138,8 @@ def _mark(name: Name) -> str:
 def _look_at(chain: Chain, seen: Seen) -> None:
     left = bare(chain.first)
     if chain.rest and chain.rest[0][0] == "=" and isinstance(left, Name):
-        seen.left[spelling(left, seen.marked)] = None
+        made_of = (spelling(t, seen.marked) for t in walk(chain.rest[0][1]) if isinstance(t, Name))
+        seen.left.setdefault(spelling(left, seen.marked), frozenset(made_of))
         _look_at_gradient(left, chain.rest[0][1], seen)
     if chain.rest and chain.rest[0][0] == "=" and isinstance(chain.rest[0][1], Name):
         _look_at_gradient(chain.rest[0][1], left, seen)
@@ -142,6 +156,10 @@ def _look_at(chain: Chain, seen: Seen) -> None:
             if tree.low is not None and tree.high is not None:
                 seen.lows.setdefault(letter, latex(tree.low))
                 seen.highs.setdefault(letter, latex(tree.high))
+                for name in (t for t in walk(tree.body) if isinstance(t, Name)):
+                    if any(isinstance(s, Name) and s.base == letter for s in spread([*name.sub, *name.args])):
+                        of = spelling(name, seen.marked)
+                        seen.ranges.setdefault((of, letter), (latex(tree.low), latex(tree.high)))
         elif isinstance(tree, Name) and id(tree) not in inside:
             if _is_a_mark(tree.sup) or _is_above(tree):
                 inside |= {id(t) for t in walk(tree.sup)} if tree.sup is not None else set()
