@@ -13,6 +13,7 @@ from symbackprop.notation.layer import Layer
 from symbackprop.notation.nodes import Reduce, Size, walk
 
 CENTRED = "c"
+MARKS = ("{}'", r"\bar{{{}}}", r"\dot{{{}}}", r"\tilde{{{}}}", "d{}", "D{}")  # what the symbol of a gradient may wear
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Draft:
 
     def data(self) -> dict[str, Any]:
         """The legend's table."""
-        primed = self._primed()
+        mark, primed = self._primed()
         names = {self._key(s): self._value(s) for s in self.symbols if s not in primed}
         fixed = {**dict.fromkeys(self._alone(), 1), **dict(self.fixed)}
         found: dict[str, Any] = {"layer": self.source}
@@ -75,7 +76,8 @@ class Draft:
         found |= {"odd": list(self.odd)} if self.odd else {}
         found |= {"absent": list(self.absent)} if self.absent else {}
         found |= {"equal": list(self.equal)} if self.equal else {}
-        found |= {"prime": "gradient"} if primed else {}
+        if primed:
+            found |= {"prime": "gradient"} if mark == "{}'" else {"gradient": mark.format("x")}
         found |= {"matrices": True, "first": self._counted_from()} if self.matrices else {}
         found |= {"fix": fixed} if fixed else {}
         found |= {"sizes": dict(self.constants)} if self.constants else {}
@@ -85,16 +87,15 @@ class Draft:
         """The first value of the indices that a document of matrices prints."""
         return int(any(count == "1" for s in self.symbols for count in s.counts))
 
-    def _primed(self) -> tuple[Symbol, ...]:
-        """Gradients that a prime tells, where all of them are told so and one rule is shorter."""
-        plain = {s.spelling: s for s in self.symbols if not s.gradient}
-        primed = tuple(s for s in self.symbols if s.gradient)
-        same = all(
-            s.spelling.endswith("'")
-            and plain.get(s.spelling[:-1]) == replace(s, spelling=s.spelling[:-1], gradient=False)
-            for s in primed
-        )
-        return primed if same and len(primed) > 1 else ()
+    def _primed(self) -> tuple[str, tuple[Symbol, ...]]:
+        """The mark that tells gradients, and those gradients, where all are told so and one rule is shorter."""
+        plain = [s for s in self.symbols if not s.gradient]
+        told = tuple(s for s in self.symbols if s.gradient)
+        for mark in MARKS:
+            worn = {mark.format(s.spelling): s for s in plain}
+            if all(worn.get(s.spelling) == replace(s, spelling=_worn(s, worn), gradient=False) for s in told):
+                return (mark, told) if len(told) > 1 else ("", ())
+        return "", ()
 
     def toml(self) -> str:
         """The legend as TOML with remarks."""
@@ -179,6 +180,11 @@ class Draft:
             if size not in printed and (not everywhere or summed) and size not in dict(self.fixed):
                 found.append(size)
         return tuple(found)
+
+
+def _worn(symbol: Symbol, worn: dict[str, Symbol]) -> str:
+    """The spelling that a symbol has without its mark."""
+    return worn[symbol.spelling].spelling if symbol.spelling in worn else ""
 
 
 def _plain_key(key: str) -> str:

@@ -189,11 +189,13 @@ def _with_sizes(draft: Draft, symbol: Symbol, tensor: str, limits: dict[str, tup
 
 def _with_own_letters(draft: Draft, seen: Seen) -> Draft:
     """Sizes by the layer's own letters, where the document has such a letter and nothing else for them."""
-    taken = {s.spelling for s in draft.symbols} | {k for k, _ in draft.constants} | set(draft.loss)
+    taken = {k for k, _ in draft.constants} | set(draft.loss)
+    tensors = {s.spelling for s in draft.symbols} - seen.sizes.keys()  # W may be a size and, with indices, a tensor
     told = {v for _, v in draft.constants} | {k for k, _ in draft.fixed}
     sizes = {a.name for t in draft.layer.tensors for a in draft.layer.axes(t) if isinstance(a, Size)}
-    for name in sorted(sizes - told - taken):
-        if name in seen.plain and not any(seen.indices[name][key] for key in seen.indices[name] if key):
+    for name in sorted(sizes - told - taken - tensors):
+        indexed = any(seen.indices.get(name, ()))
+        if name in seen.plain and (name in seen.sizes or not indexed):
             draft = draft.with_constant(name, name)
     return draft
 

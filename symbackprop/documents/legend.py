@@ -10,6 +10,7 @@ A legend is TOML:
     absent = ["bias"]                # tensors of the layer that the document does not have: zero
     equal = ["R", "S"]               # sizes of the layer for which the document has one name
     prime = "gradient"               # x' is the gradient of x, for all symbols
+    gradient = "\\bar{x}"             # the same for another mark
     first = { i = 1, k = "-(N-1)/2" }  # the first value of an index (of every index: `first = 1`), for symbols that are
                                      # given without positions: "a_{i,k}" = "x" is then "x[..., i-1, k+(N-1)/2]"
     matrices = true                  # symbols printed without indices are matrices and vectors: "X" = "x"
@@ -50,7 +51,7 @@ DEFAULT_LABELS = ("l", "l-1", "l+1", r"\ell", r"\ell-1", r"\ell+1")
 LINES = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+))?\s*")
 LISTS = ("loss", "labels", "silent", "odd", "absent", "equal")
 TABLES = ("names", "sizes", "fix", "assumed")
-KEYS = ("layer", "equations", "lines", "part", "prime", "first", "usual", "matrices", *LISTS, *TABLES)
+KEYS = ("layer", "equations", "lines", "part", "prime", "gradient", "first", "usual", "matrices", *LISTS, *TABLES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,14 +147,18 @@ def legend_of(
 
 
 def _primed(symbols: tuple[Meant, ...], data: Mapping[str, Any], file: str) -> tuple[Meant, ...]:
-    """The gradients of all symbols, where a prime stands for one."""
-    if "prime" not in data:
-        return ()
-    if data["prime"] != "gradient":
+    """The gradients of all symbols, where a prime, or another mark, stands for one."""
+    if data.get("prime", "gradient") != "gradient":
         raise LegendError(f'{file}: prime: "gradient" is the only meaning that a legend gives it')
+    told = data.get("gradient", "x'" if "prime" in data else "")
+    if not told:
+        return ()
+    if not isinstance(told, str) or told.count("x") != 1 or told == "x":
+        raise LegendError(f"{file}: gradient: how the gradient of x is printed was expected, and {told!r} came")
+    before, after = told.split("x")
     spelled = {s.base for s in symbols}
-    plain = (s for s in symbols if not s.gradient and f"{s.base}'" not in spelled)
-    return tuple(replace(s, base=f"{s.base}'", gradient=True) for s in plain)
+    plain = ((s, f"{before}{s.base}{after}") for s in symbols if not s.gradient)
+    return tuple(replace(s, base=marked, gradient=True) for s, marked in plain if marked not in spelled)
 
 
 def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

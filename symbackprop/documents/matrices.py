@@ -109,6 +109,19 @@ def _axes(name: Name, part: Part) -> tuple[Expr, ...]:
     return axes if len(axes) <= 2 else ()
 
 
+def _by_elements(top: Tree, bottom: Tree, part: Part) -> str:
+    r"""What is said of `\frac{\partial Y}{\partial X}`, which may mean several things."""
+    assert isinstance(top, Name)
+    assert isinstance(bottom, Name)
+    above, below = len(_axes(top, part)), len(_axes(bottom, part))
+    one, other = ",".join("ij"[:above]), ",".join("kl"[:below])
+    printed = rf"\frac{{\partial {top.base}_{{{one}}}}}{{\partial {bottom.base}_{{{other}}}}}"
+    return (
+        f"the derivative of {top.base} by {bottom.base} has {above + below} indices, and here none is printed: "
+        f"write `{printed}`, or the gradient of the loss that follows"
+    )
+
+
 class _Reader:
     """Trees as wholes, each sum with a letter of its own."""
 
@@ -149,6 +162,8 @@ class _Reader:
             case Big(_, _, _, _, body):
                 inner = self.whole(body)
                 return replace(inner, at=lambda row, column: replace(tree, body=inner.at(row, column)))
+            case Slope(_, top, bottom) if is_matrix(bare(top), self.part) and is_matrix(bare(bottom), self.part):
+                raise Unclear(_by_elements(bare(top), bare(bottom), self.part), tree.span, latex(tree))
             case _:
                 if any(is_matrix(t, self.part) for t in walk(tree)):
                     raise Unclear("this has no meaning for matrices here", tree.span, latex(tree))

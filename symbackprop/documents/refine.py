@@ -12,7 +12,7 @@ from symbackprop.check.arithmetic import Redraw
 from symbackprop.documents.audit import spoken_words, statements_of
 from symbackprop.documents.claims import claims
 from symbackprop.documents.conventions import Relation
-from symbackprop.documents.draft import CENTRED, Draft, Symbol, symbol_for
+from symbackprop.documents.draft import CENTRED, MARKS, Draft, Symbol, symbol_for
 from symbackprop.documents.latex.tokens import NotRead
 from symbackprop.documents.latex.tree import ONES, Slope, walk
 from symbackprop.documents.legend import Part, legend_of
@@ -27,7 +27,6 @@ from symbackprop.errors import UserError
 
 LONGEST_SEARCH = 12.0  # seconds of one processor
 MOST = 14  # formulas that are tried
-MARKS = (r"\bar{{{}}}", r"\dot{{{}}}", r"\tilde{{{}}}", "d{}", "D{}", "{}'")  # what a gradient may wear
 WORTH = {"holds": 3.0, "fails": -1.0, "open": 0.0}
 
 

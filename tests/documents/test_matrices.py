@@ -87,3 +87,11 @@ def test_functions_and_the_odot_product_are_meant_element_by_element() -> None:
 
     assert [judged(text, legend).verdict for text in ("h = \\tanh(W x)", right, loose)] == [HOLDS, HOLDS, HOLDS]
     assert judged(right.replace(r"\odot", ""), legend).verdict == FAILS
+
+
+def test_a_matrix_by_a_matrix_without_indices_is_said_to_lack_them() -> None:
+    finding = judged(r"\frac{\partial Y}{\partial X} = W")
+
+    assert finding.verdict == NOT_DECIDED
+    assert "has 4 indices" in finding.judgement.reason
+    assert r"write `\frac{\partial Y_{i,j}}{\partial X_{k,l}}`" in finding.judgement.reason
