@@ -77,7 +77,7 @@ def constants() -> tuple[Constant, ...]:
     return (
         *families,
         Constant("correlation.copy", f"{_VECTORS}.correlation", "_COPY", (192 << 10, 288 << 10, 512 << 10, 768 << 10)),
-        Constant("correlation.parallel", f"{_VECTORS}.correlation", "_PARALLEL", (30_000, 120_000, 240_000)),
+        Constant("correlation.parallel", f"{_VECTORS}.correlation", "_PARALLEL", (15_000, 60_000, 120_000)),
         Constant("winograd.tiles", f"{_VECTORS}.winograd", "_TILES", (24, 36, 64, 96)),
     )
 
