@@ -29,6 +29,7 @@ from symbackprop.documents.steps import our_step
 from symbackprop.documents.trials import PATIENCE
 from symbackprop.errors import UserError
 
+SEARCHED = 0.6  # of a formula's time; what has begun by then still ends
 RELATION_SIGNS = ("=", "<", ">", r"\le", r"\ge", r"\to", r"\in", r"\approx", r"\ne", r"\equiv")
 RELATION_FIRST = re.compile(r"^(?:\s|&|\\begin\{[^}]*\}|\{\})*(=|\\leftarrow|\\approx)")
 
@@ -243,7 +244,7 @@ def _chain(formula: Formula, printed: Chain, chain: Chain, part: Part, effort: E
             formula, text, kind, Judgement(NO_CLAIM, reason=claim.note), words=chain.words, place=claim.span
         )
         if claim.relation is not None:
-            deadline = max(started + effort.patience, began + effort.patience / 4)
+            deadline = max(started + SEARCHED * effort.patience, began + effort.patience / 4)
             matrix = (chain.first, chain.rest[at][1]) if indexed is not chain and at < len(chain.rest) else None
             finding = _judged(finding, claim, part, effort.mend, deadline, matrix)
         findings.append(replace(finding, seconds=time.process_time() - began))
@@ -302,7 +303,7 @@ def _judged(
             return replace(finding, repairs=turned)
         mending = mended(claim.relation, part, judgement, deadline)
         finding = replace(finding, repairs=mending.repairs, wrong=mending.place)
-    elif mend:
+    elif mend and time.process_time() < deadline:
         ours = our_step(claim.relation, part, judgement)
         finding = replace(finding, ours=str(ours) if ours is not None else "")
     return finding

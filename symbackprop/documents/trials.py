@@ -215,7 +215,7 @@ def compare(
             raise Undecided("no point at which the layer has a value")
         try:
             for count, (values, left, right) in enumerate(point.differences(meant)):
-                if deadline is not None and count % 8 == 0 and time.process_time() > deadline + PATIENCE:
+                if deadline is not None and count % 8 == 0 and time.process_time() > deadline + PATIENCE / 4:
                     raise Slow("it could not be decided in time")
                 if left != right:
                     if point.unknowns and _alike_in_floats(meant, part, convention, case):
