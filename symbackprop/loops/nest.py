@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from symbackprop.loops.columns import ColumnSums, column_sums
-from symbackprop.loops.flat import FlatPlace, flat_place
 from symbackprop.loops.groups import Group, is_contraction, is_reduction, mentions, reads
 from symbackprop.loops.guards import guarded
 from symbackprop.loops.hoist import hoist
@@ -23,10 +22,8 @@ from symbackprop.loops.kernel import (
     Scratch,
     Store,
     Strip,
-    Test,
     Track,
     Update,
-    View,
     Wanted,
 )
 from symbackprop.loops.lending import lenders, taken_over
@@ -35,9 +32,8 @@ from symbackprop.loops.names import LocalNames
 from symbackprop.loops.order import memory_order
 from symbackprop.loops.parallel import is_split, outer_of, row_of
 from symbackprop.loops.passes import Sweep, paired, sweeps
-from symbackprop.loops.rows import row_index
+from symbackprop.loops.scatter import Scatter
 from symbackprop.loops.sums import PART, Accumulator, Result, Sums, moments, reduction, together
-from symbackprop.loops.tables import Tables
 from symbackprop.loops.tensors import ARGUMENTS, Tensors
 from symbackprop.loops.walks import Walks
 from symbackprop.notation.binding import substitute
@@ -49,10 +45,8 @@ from symbackprop.notation.nodes import (
     Infinity,
     Parameter,
     Read,
-    Size,
     Where,
     add,
-    both,
     mul,
     number,
     parts,
@@ -280,6 +274,9 @@ class _Builder:
                 expr = Read(self.storage.lent[expr.tensor], expr.indices)
         return rebuild(expr, tuple(self._kept(p) for p in parts(expr)))
 
+    def _kept_simply(self, expr: Expr) -> Expr:
+        return self._kept(self.tensors.simplify(expr))
+
     # reductions
 
     def _sums(self, sweep: Sweep) -> tuple[Node, ...]:
@@ -296,17 +293,14 @@ class _Builder:
         sums = moments(*pair, self.tensors, self.new) if len(pair) == 2 else reduction(pair[0], self.tensors, self.new)
         defined = {s.target: s for s in riders}
 
-        def value(expr: Expr) -> Expr:
-            return self._kept(self.tensors.simplify(expr))
-
         def first(expr: Expr) -> Expr:
             """What they start from is computed before the loops, when the maps that ride in them are not."""
-            return self._value(_by_definition(expr, defined)) if defined else value(expr)
+            return self._value(_by_definition(expr, defined)) if defined else self._kept_simply(expr)
 
         return Sums(
-            tuple(value(c) for c in sums.conditions),
-            tuple(replace(a, value=value(a.value)) for a in sums.locals),
-            tuple(replace(a, initial=first(a.initial), value=value(a.value)) for a in sums.accumulators),
+            tuple(map(self._kept_simply, sums.conditions)),
+            tuple(replace(a, value=self._kept_simply(a.value)) for a in sums.locals),
+            tuple(replace(a, initial=first(a.initial), value=self._kept_simply(a.value)) for a in sums.accumulators),
             tuple(replace(r, value=self._kept_result(r)) for r in sums.results),
         )
 
@@ -414,9 +408,9 @@ class _Builder:
         place: Expr = ZERO
         for index in s.bound:
             place = add(mul(place, index.extent), index)
-        body = Track(at, best, operation, self._kept(self.tensors.simplify(term.value)), place)
+        body = Track(at, best, operation, self._kept_simply(term.value), place)
         before = (Assign(best, Infinity(-1 if operation == "max" else 1)), Assign(at, ZERO, "integer"))
-        conditions = tuple(self._kept(self.tensors.simplify(c)) for c in term.conditions)
+        conditions = tuple(map(self._kept_simply, term.conditions))
         result = substitute(s.result, {s.element: Parameter(at, True)})
         after: list[Node] = []
         if s.target in self.storage.locals:
@@ -426,92 +420,12 @@ class _Builder:
         return (*before, *self.walks.loops(s.bound, conditions, (body,)), *after)
 
     def _scatter(self, s: Statement) -> tuple[Node, ...]:
-        """Additions to the places that the positions say, those outside of the target left out."""
-        inner = [i for i in s.bound if i not in self.outer]
-        order = memory_order(tuple(inner), (s,), self.tensors, row_index(replace(s, bound=tuple(inner)), self.tensors))
-        tables = Tables(self.tensors, self.new)
-        term = guarded(s.body, "sum", self.tensors)
-        guards = [self._kept(self.tensors.simplify(c)) for c in term.conditions]
-        target = Read(s.target, tuple(self._kept(self.tensors.simplify(p)) for p in s.positions))
-        now = (*(c for c in guards if not self.tensors.always(c)), *self.tensors.inside(target))
-        found = self._looked_up(target, now, order[-1:])
-        # tables first: a quotient of a position stands in another one's remainder, and its local in no table
-        named = {tables.looked_up(place): Parameter(local.name, True) for place, local in found.items()}
-        conditions = tuple(dict.fromkeys(substitute(tables.looked_up(c), named) for c in now))
-        late = {local.name for local in found.values()}
-        tests = tuple(c for c in conditions if any(isinstance(e, Parameter) and e.name in late for e in walk(c)))
-        places = tuple(substitute(tables.looked_up(i), named) for i in target.indices)
-        place = self._flat(s, target, now)
-        image = s.target if place is None else self._image(s)
-        there = places if place is None else (self._in_image(s, places),)
-        body: tuple[Node, ...] = (Update(image, there, "sum", self._kept(self.tensors.simplify(term.value))),)
-        body = (Test(both(*tests), body),) if tests else body
-        body = (*(replace(local, value=tables.looked_up(local.value)) for local in found.values()), *body)
-        general = self.walks.loops(order, tuple(c for c in conditions if c not in tests), body)
-        self.shared += tables.nodes
-        if place is None:
-            return (*self._clear(s), *general)
-        elements = Index("at", self.axes[s.target][-1])
-        zeros = (Loop(elements, ZERO, elements.extent, (Store(image, (elements,), ZERO),)),) if self._clear(s) else ()
-        fast = self._by_offsets(image, place, order, term.value)
-        view = View(image, s.target, self.outer, ZERO, ONE)
-        return (view, *zeros, Test(place.inside, fast, general))
-
-    def _image(self, s: Statement) -> str:
-        """The name of the part of the target that a task owns, as a row; what the nest gets has such rows."""
-        extents, owned = self.tensors.extents(s.target), len(self.outer)
-        self.axes = {**self.axes, s.target: (*extents[:owned], mul(*extents[owned:]))}
-        return self.new(f"{s.target}_flat")
-
-    def _in_image(self, s: Statement, places: tuple[Expr, ...]) -> Expr:
-        """The places in a target as one in such a row."""
-        flat: Expr = ZERO
-        for place, extent in list(zip(places, self.tensors.extents(s.target), strict=True))[len(self.outer) :]:
-            flat = add(mul(flat, extent), place)
-        return flat
-
-    def _flat(self, s: Statement, target: Read, conditions: tuple[Expr, ...]) -> FlatPlace | None:
-        """The place among a task's elements, if one position moves it and it has to be inside, and nothing else."""
-        if not self.outer or any(c not in self.tensors.inside(target) for c in conditions):
-            return None
-        owned = len(self.outer)
-        if s.positions[:owned] != self.outer:
-            return None
-        return flat_place(target.indices[owned:], self.tensors.extents(s.target)[owned:], self.tensors)
-
-    def _by_offsets(
-        self, image: str, place: FlatPlace, order: tuple[Index, ...], value: Expr
-    ) -> tuple[Node, ...]:  # fmt: skip
-        """The additions of a task, all of which are inside of its image."""
-        table, at = self.new("offsets"), next(e for e in walk(place.offset) if isinstance(e, Index))
-        self.shared += [
-            Scratch(table, at.extent, integer=True), Loop(at, ZERO, at.extent, (Store(table, (at,), place.offset),)),
-        ]  # fmt: skip
-        there = self.new("place")
-        found = Assign(there, add(place.base, Read(table, (place.position,))), "place")
-        update = Update(image, (Parameter(there, True),), "sum", self._kept(self.tensors.simplify(value)))
-        return self.walks.loops(order, (), (found, update))
-
-    def _looked_up(self, target: Read, conditions: tuple[Expr, ...], last: tuple[Index, ...]) -> dict[Expr, Assign]:
-        """Locals for the positions that are read at each step of the last loop and have to be compared with an axis."""
-        compared = {e for c in conditions for e in walk(c)}
-        found: dict[Expr, Assign] = {}
-        for place, extent in zip(target.indices, self.tensors.extents(target.tensor), strict=True):
-            if place in compared and mentions(place, last) and any(isinstance(e, Read) for e in walk(place)):
-                wish = f"{extent.name.lower()}_at" if isinstance(extent, Size) else "place"
-                found[place] = Assign(self.new(wish), place, "integer")
-        return found
-
-    def _clear(self, s: Statement) -> tuple[Node, ...]:
-        """Zeros in the part of the target that a task adds to, where it is the first to do so."""
-        if not self.outer or s.target in self.written:
-            return ()
-        self.cleared = frozenset([s.target])
-        # an index that stands at two axes is the task's at the first: of the second, the task clears all
-        owned = [p in self.outer and s.positions.index(p) == at for at, p in enumerate(s.positions)]
-        place = tuple(p if own else i for p, i, own in zip(s.positions, s.indices, owned, strict=True))
-        rest = tuple(i for i in place if isinstance(i, Index) and i not in self.outer)
-        return self.walks.loops(rest, (), (Store(s.target, place, ZERO),))
+        begun = s.target in self.written
+        made = Scatter(s, self.outer, begun, self.tensors, self.walks, self.new, self._kept_simply).made()
+        self.shared += made.shared
+        self.axes = {**self.axes, s.target: made.axes or self.axes[s.target]}
+        self.cleared = frozenset([s.target]) if made.cleared else self.cleared
+        return made.nodes
 
     def _account(self, sweep: Sweep) -> None:
         """Note what a sweep reads and writes of arrays that are walked in it."""
