@@ -10,12 +10,14 @@ import pytest
 from symbackprop.generated.numba import _vectors
 
 MOST = 256 << 20
-SHAPES = [  # N, C, H, W, K, R, stride: large images, many channels, long sums
-    (1, 3, 2000, 2000, 64, 7, 2),
-    (64, 512, 56, 56, 512, 3, 1),
-    (4, 2048, 7, 7, 2048, 3, 1),
-    (1, 1, 9, 400_000, 40, 9, 3),
-    (8, 64, 224, 224, 64, 11, 2),
+SHAPES = [  # groups, N, C, H, W, K, R, stride: large images, many channels, long sums, many groups
+    (1, 1, 3, 2000, 2000, 64, 7, 2),
+    (1, 64, 512, 56, 56, 512, 3, 1),
+    (1, 4, 2048, 7, 7, 2048, 3, 1),
+    (1, 1, 1, 9, 400_000, 40, 9, 3),
+    (1, 8, 64, 224, 224, 64, 11, 2),
+    (5000, 8, 1, 30, 30, 1, 3, 1),
+    (300, 3, 2, 40, 20, 3, 5, 2),
 ]
 
 
@@ -25,17 +27,17 @@ class Taken(Exception):
 
 def problems(shape: tuple[int, ...], size: int) -> list[Any]:
     """A convolution's forward pass and weight gradient."""
-    n, c, h, w, k, r, stride = shape
+    g, n, c, h, w, k, r, stride = shape
     p, q = ((e - r) // stride + 1 for e in (h, w))
     at = _vectors.at
-    x = ((n, c, h, w), (at(n=1), at(c=1), at(p=stride, r=1), at(q=stride, s=1)))
-    weight = ((k, c, r, r), (at(k=1), at(c=1), at(r=1), at(s=1)))
-    y = ((n, k, p, q), (at(n=1), at(k=1), at(p=1), at(q=1)))
-    extents = {"n": n, "k": k, "p": p, "q": q, "c": c, "r": r, "s": r}
-    problem = _vectors.Problem
+    x = ((n, g * c, h, w), (at(n=1), at(g=c, c=1), at(p=stride, r=1), at(q=stride, s=1)))
+    weight = ((g * k, c, r, r), (at(g=k, k=1), at(c=1), at(r=1), at(s=1)))
+    y = ((n, g * k, p, q), (at(n=1), at(g=k, k=1), at(p=1), at(q=1)))
+    extents = {"g": g, "n": n, "k": k, "p": p, "q": q, "c": c, "r": r, "s": r}
+    problem, batch = _vectors.Problem, ("g",) if g > 1 else ()
     return [
-        problem(size, extents, (y, x, weight, None, None), (), ("n", "p", "q"), ("k",), ("c", "r", "s"), False),
-        problem(size, extents, (weight, x, y, None, None), (), ("c", "r", "s"), ("k",), ("n", "p", "q"), False),
+        problem(size, extents, (y, x, weight, None, None), batch, ("n", "p", "q"), ("k",), ("c", "r", "s"), False),
+        problem(size, extents, (weight, x, y, None, None), batch, ("c", "r", "s"), ("k",), ("n", "p", "q"), False),
     ]
 
 
