@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,8 +10,7 @@ import numpy as np
 import pytest
 
 from tests.emit.test_numba_vectors import load
-
-ROOT = Path(__file__).parents[2]
+from tests.emit.widths import printed
 
 
 def weight_gradient(v: ModuleType, seed: int, real: str = "float32") -> tuple[np.ndarray, np.ndarray]:
@@ -126,21 +122,14 @@ def test_vectors_across_columns_and_along_the_sum_give_the_same(
 @pytest.mark.parametrize("width", ["64", "32", "16", "4"])
 def test_weight_gradients_are_right_at_a_narrower_width(tmp_path: Path, width: str) -> None:
     code = (
-        "import sys; from pathlib import Path;"
-        "import tests.emit.test_numba_reduction as t; v = t.load(Path(sys.argv[1]));"
-        "assert v.lanes.BYTES == int(sys.argv[2]);"
+        "import sys; from pathlib import Path; import tests.emit.test_numba_reduction as t;"
+        "v = t.load(Path(sys.argv[1])); assert v.lanes.BYTES == width;"
         "one = t.worst(t.only(v, False), range(8), 'float32');"
         "v = t.load(Path(sys.argv[1]));"
         "print(max(one, t.worst(t.only(v, True), range(8), 'float32')))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), width],
-        env={**os.environ, "SYMBACKPROP_VECTOR_BYTES": width, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
 
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 2e-6
+    assert max(printed(width, code, tmp_path)) < 2e-6
 
 
 def test_the_number_of_threads_changes_no_bit_of_a_weight_gradient(vectors: ModuleType) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 
 from symbackprop.emit.numba_vectors import vectors_package
+from tests.emit.widths import printed
 
 SHAPES = [  # N, C, H, W, K, R, stride, pad, dilation
     (2, 3, 9, 8, 5, 3, 1, 1, 1),
@@ -168,20 +167,13 @@ def test_the_number_of_threads_changes_no_bit_of_a_correlation(
 @pytest.mark.parametrize("width", ["32", "16", "4"])
 def test_products_are_right_at_a_narrower_width(tmp_path: Path, width: str) -> None:
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "import test_numba_vectors as t; v = t.load(Path(sys.argv[2])); assert v.lanes.BYTES == int(sys.argv[3]);"
+        "import sys; from pathlib import Path; import tests.emit.test_numba_vectors as t;"
+        "v = t.load(Path(sys.argv[1])); assert v.lanes.BYTES == width;"
         "print(max(t.convolutions(v, s, 'float32') for s in t.SHAPES[1:4:2])); v._FORCED = 'matrix';"
         "print(max(t._error(*t.products(v, s, 'float32', 1)) for s in t.LAYOUTS))"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path), width]
-    root = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        command, env={**os.environ, "SYMBACKPROP_VECTOR_BYTES": width, "PYTHONPATH": root},
-        capture_output=True, text=True,
-    )  # fmt: skip
 
-    assert done.returncode == 0, done.stderr
-    assert max(map(float, done.stdout.split())) < 2e-6
+    assert max(printed(width, code, tmp_path)) < 2e-6
 
 
 def product(v: ModuleType, a: np.ndarray, b: np.ndarray) -> np.ndarray:
