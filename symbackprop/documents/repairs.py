@@ -309,7 +309,7 @@ def ways_of(
     """The conventions under which a repair may hold (or the only one), each with a small and a telling case."""
     ways = []
     for convention in conventions(relation, part) if only is None else (only,):
-        if only is None and any(not re.search("is zero|only one|remainder|= 0", s) for s in convention.says):
+        if only is None and any(not re.search(r"is zero|only one|remainder| = \d", s) for s in convention.says):
             continue
         known = [
             c for c in cases(part.layer, convention.setting) if scene(part.layer, convention.setting, c) is not None
